@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "err.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+
+/* One process has one fate: its first failure. */
+static struct err_record record = { .status = 125 };
+static bool failed;
+static const char *current_stage = "start";
+
+void err_stage(const char *name)
+{
+	current_stage = name;
+}
+
+int fail(int err, const char *fmt, ...)
+{
+	size_t used;
+	va_list ap;
+
+	if (failed) {
+		errno = err;
+		return -1;
+	}
+	failed = true;
+	snprintf(record.stage, sizeof(record.stage), "%s", current_stage);
+	va_start(ap, fmt);
+	vsnprintf(record.message, sizeof(record.message), fmt, ap);
+	va_end(ap);
+	used = strlen(record.message);
+	if (err)
+		snprintf(record.message + used, sizeof(record.message) - used,
+			 ": %s", strerror(err));
+	errno = err;
+	return -1;
+}
+
+int fail_remedy(const char *fmt, ...)
+{
+	va_list ap;
+
+	/* The remedy belongs to the first failure only. */
+	if (record.remedy[0] != '\0')
+		return -1;
+	va_start(ap, fmt);
+	vsnprintf(record.remedy, sizeof(record.remedy), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int fail_status(int status)
+{
+	record.status = status;
+	return -1;
+}
+
+const struct err_record *err_get(void)
+{
+	return failed ? &record : NULL;
+}
+
+void err_set(const struct err_record *other)
+{
+	if (failed)
+		return;
+	failed = true;
+	record = *other;
+}
+
+void err_reset(void)
+{
+	failed = false;
+	memset(&record, 0, sizeof(record));
+	record.status = 125;
+}
+
+/* The record is smaller than PIPE_BUF, so that one write is whole. */
+_Static_assert(sizeof(struct err_record) <= 4096, "record exceeds PIPE_BUF");
+
+void err_send(int fd)
+{
+	if (failed)
+		(void)write_all(fd, &record, sizeof(record));
+}
+
+int err_receive(int fd, struct err_record *out)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, out, sizeof(*out));
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(*out))
+		return 0;
+	/* The sender may have been taken over by then: trust no terminator. */
+	out->stage[sizeof(out->stage) - 1] = '\0';
+	out->message[sizeof(out->message) - 1] = '\0';
+	out->remedy[sizeof(out->remedy) - 1] = '\0';
+	return 1;
+}
+
+void warn(const char *fmt, ...)
+{
+	va_list ap;
+	char line[1024];
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	dprintf(STDERR_FILENO, "m9m-sandbox: warning: %s\n", line);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Where a command's program really is on the host, and what of the host it
+ * takes to run it: found under npm prefixes, nvm, ~/.local, Nix; shown with its
+ * interpreter and package root only.  Reads the host, changes nothing.
+ */
+
+#include "agent.h"
+#include "util.h"
+
+struct program {
+	char *path; /* what to execute, as named inside: absolute */
+	struct strv
+	    argv; /* complete argument vector, argv[0] as the user wrote */
+	/*
+	 * Host paths (files or trees) outside the base tree (/usr, /bin, /sbin,
+	 * /lib*) that must be shown read-only at the same place, each with its
+	 * reason in show_why at the same index ("program", "package root",
+	 * "interpreter", "library").  Clean, absolute, links resolved, none
+	 * below another.
+	 */
+	struct strv show;
+	struct strv show_why;
+	/* Symbolic links to make inside: "link\ttarget" (~/.local/bin/claude). */
+	struct strv links;
+};
+
+/*
+ * Resolves argv[0]: with a slash as it is (relative: against the current
+ * folder), else along the caller's PATH, then ~/.local/bin, the npm prefix and
+ * nvm's current version.  With `agent`, its native program is preferred over a
+ * launcher script.  `in_rootfs` non-NULL: look inside that tree instead and
+ * show nothing.
+ * 0, or -1 by fail() with status 127 (not found) or 126 (not executable).
+ */
+int program_resolve(struct program *program, const struct strv *argv,
+		    const struct agent *agent, const char *in_rootfs);
+void program_free(struct program *program);

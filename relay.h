@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The relay: a process in the host's network namespace that answers the
+ * sandbox's DNS questions, takes its connections from listeners that were made
+ * inside, decides each by the policy, dials, and moves the bytes.
+ */
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "netpol.h"
+
+struct relay {
+	pid_t pid;
+	int pidfd;
+	int sockets_fd; /* the child sends the inside sockets here (SCM_RIGHTS) */
+	int event_fd;   /* SOCK_SEQPACKET: one struct net_event a datagram */
+};
+
+#define RELAY_NONE                                                             \
+	((struct relay){                                                       \
+	    .pid = -1, .pidfd = -1, .sockets_fd = -1, .event_fd = -1 })
+
+enum net_event_kind {
+	NET_EVENT_DNS,     /* a question */
+	NET_EVENT_CONNECT, /* an attempt that was allowed and dialled, or failed */
+	NET_EVENT_DENIED, /* an attempt that the policy refused */
+	NET_EVENT_CLOSE,  /* the end of a connection that was open */
+	NET_EVENT_LIMIT,  /* a cap of the relay's own was reached */
+};
+
+struct net_event {
+	enum net_event_kind kind;
+	uint64_t connection;     /* number of the connection, from 1; 0: none */
+	char name[NET_NAME_MAX]; /* canonical, or "" for a bare address */
+	char addr[INET6_ADDRSTRLEN]; /* dialled or asked-for address, or "" */
+	uint16_t port;
+	char protocol[8];   /* "tcp", "udp", "dns" */
+	char detail[16];    /* DNS: question type; TLS: version offered */
+	char rule[96];      /* the rule that decided, as written; "" */
+	char reason[128];   /* of a denial or failure; "" */
+	char remedy[160];   /* the flag that would allow it; "" */
+	int error;          /* errno of a failed dial, or 0 */
+	uint64_t bytes_out; /* sandbox to host */
+	uint64_t bytes_in;
+	uint64_t duration_ms;
+};
+
+/*
+ * Forks the relay, confined before it reads a byte.  Call before the sandbox's
+ * child is made, which inherits sockets_fd.  Nothing is done (pid stays -1)
+ * when the policy needs no relay.  By fail().
+ */
+int relay_start(struct relay *relay, const struct net_policy *policy);
+
+/* One event into *event: 1; 0 when none waits; -1 when the relay is gone. */
+int relay_read_event(const struct relay *relay, struct net_event *event);
+
+/* Lets it finish its queue, ends it, reaps it.  Safe on RELAY_NONE. */
+void relay_stop(struct relay *relay);

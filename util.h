@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Ownership by scope, small vectors, checked parsing: nothing here touches
+ * the sandbox or has an effect of its own outside its arguments. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define auto_fd   __attribute__((cleanup(cleanup_fd)))
+#define auto_free __attribute__((cleanup(cleanup_free)))
+#define auto_strv __attribute__((cleanup(strv_free)))
+
+void cleanup_fd(int *fd);            /* closes *fd if >= 0, keeps errno */
+void cleanup_free(void *ptr_to_ptr); /* frees *(void **)ptr_to_ptr */
+int take_fd(int *fd);                /* moves *fd out: leaves -1 behind */
+void *take_ptr(void *ptr_to_ptr);    /* moves the pointer out: leaves NULL */
+
+/* Memory: these abort when there is none (only small things are allocated). */
+void *xcalloc(size_t n, size_t size);
+void *xrealloc_array(void *p, size_t n, size_t size);
+char *xstrdup(const char *s);
+char *xstrndup(const char *s, size_t n);
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A NULL-terminated vector of owned strings; v is NULL while n is 0. */
+struct strv {
+	char **v;
+	size_t n;
+};
+void strv_push(struct strv *sv, char *owned);
+void strv_free(struct strv *sv);
+bool strv_has(const struct strv *sv, const char *s);
+
+/* Whole transfers; 0, or -1 with errno. */
+int write_all(int fd, const void *buf, size_t len);
+/*
+ * Reads a file (path relative to dirfd) of at most `max` bytes.  Returns an
+ * owned, NUL-terminated buffer and its length in *len (may be NULL), or NULL
+ * with errno (EFBIG when it is longer).  read_fd is the same for an open one.
+ */
+char *read_file(int dirfd, const char *path, size_t max, size_t *len);
+char *read_fd(int fd, size_t max, size_t *len);
+
+/* Checked numbers: the whole string or -1; no signs, no spaces. */
+int parse_u64(const char *s, uint64_t *out);
+/* "512", "10k" "10M" "1G" "1T" (powers of 1000), "Ki Mi Gi Ti" (of 1024). */
+int parse_size(const char *s, uint64_t *bytes);
+/* "90", "1.5" (seconds), "5m", "1h30m", "200ms": milliseconds. */
+int parse_duration(const char *s, uint64_t *ms);
+
+uint64_t now_ms(clockid_t clock);
+
+/* Joins with exactly one slash; `b` may start with one. */
+char *path_join(const char *a, const char *b);
+/* Collapses "//", "/./" and "/../" of an absolute path, in words only. */
+char *path_clean(const char *absolute);
+/* True if `path` is `dir` or below it; both clean and absolute. */
+bool path_under(const char *path, const char *dir);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One run's directory on the host: RUNS/RUNID/ (0700, ours) with work/ (the
+ * payload's workdir), stdout.log, stderr.log, events.jsonl and a lock held for
+ * as long as the run lives.  Everything is reached from descriptors held since
+ * creation; no link that the payload made is ever followed.
+ */
+
+#include <sys/types.h>
+
+#include "spec.h"
+
+struct workdir {
+	char *path; /* RUNS/RUNID, for messages */
+	char *run_id;
+	int runs_fd; /* RUNS */
+	int run_fd;  /* RUNS/RUNID */
+	int work_fd; /* RUNS/RUNID/work */
+	uid_t uid;   /* host owner of work/ and all that the payload makes */
+	gid_t gid;
+};
+
+#define WORKDIR_NONE                                                           \
+	((struct workdir){ .runs_fd = -1, .run_fd = -1, .work_fd = -1 })
+
+/* Makes it, with its parents (0700), and takes the lock; by fail(). */
+int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
+		   uid_t uid, gid_t gid);
+
+/*
+ * Copies each input (file or tree; reflink where the file system can) to its
+ * place below work/, owned by uid:gid.  Links inside a tree are copied as
+ * links.  Sockets, devices and fifos are refused.  By fail().
+ */
+int workdir_copy_in(struct workdir *wd, const struct spec_copy *inputs,
+		    size_t n);
+
+/*
+ * Copies each output (regular file or tree) to the host, each replaced
+ * atomically (temporary name, fsync, rename).  Links are not followed out of
+ * work/: a link as the output itself, or on the way to it, is refused.
+ * The payload is dead by now.  A missing one is an error; the others are still
+ * copied.  By fail(), which names the first.
+ */
+int workdir_copy_out(struct workdir *wd, const struct spec_copy *outputs,
+		     size_t n);
+
+/*
+ * Deletes RUNS/RUNID with all in it, whatever the payload left there (mode 000,
+ * any depth), by descriptors.  By fail(); what could not be removed stays.
+ */
+int workdir_remove(struct workdir *wd);
+
+/* Closes the descriptors and drops the lock; the directory stays as it is. */
+void workdir_close(struct workdir *wd);
