@@ -7,7 +7,17 @@
  */
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
+
+#include "relay.h"
+
+#define EVENT_LINE_MAX  65536 /* bytes of a line with its newline */
+#define EVENT_TIME_SIZE 36
+
+/* What the user's sink has not taken yet; more is dropped, and counted. */
+#define EVENT_BACKLOG_MAX (1024 * 1024)
 
 struct event_log {
 	char *run_id;
@@ -23,13 +33,16 @@ struct event_log {
 	((struct event_log){ .audit_fd = -1, .user_fd = -1, .run_fd = -1 })
 
 /*
- * Opens the sinks.  audit_path's folder is made (0700; root: 0750) if missing.
- * events_path may be NULL or "-" (stdout); events_fd -1.  By fail().
+ * Opens the sinks.  audit_path's folder is made (0700; root: 0750) if missing;
+ * NULL: no audit log.  events_path may be NULL or "-" (stdout); events_fd -1.
+ * At most one of the two.  By fail().
+ * The caller ignores SIGPIPE: a reader that goes away must not end the run.
  */
 int event_open(struct event_log *log, const char *run_id, const char *id,
 	       const char *audit_path, const char *events_path, int events_fd);
 /* Adds events.jsonl in the run directory to the sinks; by fail(). */
 int event_attach_run(struct event_log *log, int run_dir_fd);
+/* Gives a slow reader of the user's sink a last second, then closes all. */
 void event_close(struct event_log *log);
 
 /*
@@ -37,8 +50,21 @@ void event_close(struct event_log *log);
  * `fields` (an object, or NULL).  Control characters and invalid UTF-8 in
  * strings are escaped or replaced, so that a line is always one JSON object.
  * Never fails the run: a sink that cannot be written is warned of once.
+ * Never waits for the reader of the user's sink: what a full pipe does not take
+ * is kept for the next event (or event_flush), up to EVENT_BACKLOG_MAX.
  */
 void event_emit(struct event_log *log, const char *name, cJSON *fields);
 
-/* A JSON string of any bytes: invalid UTF-8 becomes U+FFFD. */
+/* The event "dns", "connect", "denied", "close" or "limit" of the relay's. */
+void event_emit_net(struct event_log *log, const struct net_event *event);
+
+/* Tries the backlog again, without waiting. */
+void event_flush(struct event_log *log);
+
+/* A JSON string of any bytes: NUL and invalid UTF-8 become U+FFFD. */
 cJSON *event_string(const char *bytes, size_t len);
+/* A JSON integer, exact to 64 bits (cJSON's own numbers are doubles). */
+cJSON *event_number(uint64_t value);
+
+/* "2026-01-02T03:04:05.000000006Z" */
+void event_time(const struct timespec *when, char out[static EVENT_TIME_SIZE]);

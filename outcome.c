@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "outcome.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Longest text of the payload's choosing that a group keeps. */
+#define TEXT_MAX 1024
+
+static const char *const status_names[] = {
+	[OUTCOME_OK] = "ok",           [OUTCOME_FAILED] = "failed",
+	[OUTCOME_TIMEOUT] = "timeout", [OUTCOME_OOM] = "oom",
+	[OUTCOME_KILLED] = "killed",   [OUTCOME_DENIED] = "denied",
+	[OUTCOME_ERROR] = "error",
+};
+_Static_assert(ARRAY_SIZE(status_names) == OUTCOME_ERROR + 1,
+	       "each status has a name");
+
+const char *outcome_status_name(enum outcome_status status)
+{
+	return status_names[status];
+}
+
+/* NULL and "" are the same thing: nothing. */
+static char *keep(const char *s)
+{
+	return s && *s ? xstrndup(s, TEXT_MAX) : NULL;
+}
+
+static bool same(const char *kept, const char *s)
+{
+	if (!kept || !s || !*s)
+		return !kept && (!s || !*s);
+	return strncmp(kept, s, TEXT_MAX) == 0;
+}
+
+/*
+ * A zeroed element more at the end of a bounded vector, or NULL when it is
+ * full: then *more counts.  Growing by one is fine, there are so few.
+ */
+static void *add_group(void *vector_ptr, size_t *n, size_t size, uint64_t *more)
+{
+	char **vector = vector_ptr;
+	char *element;
+
+	if (*n == OUTCOME_GROUPS_MAX) {
+		++*more;
+		return NULL;
+	}
+	*vector = xrealloc_array(*vector, *n + 1, size);
+	element = *vector + *n * size;
+	++*n;
+	return memset(element, 0, size);
+}
+
+static struct outcome_connection *find_connection(const struct outcome *outcome,
+						  const struct net_event *event)
+{
+	for (size_t i = 0; i < outcome->n_connections; i++) {
+		struct outcome_connection *c = &outcome->connections[i];
+
+		/* A name may have many addresses; it is one peer. */
+		if (c->port == event->port && same(c->name, event->name) &&
+		    (c->name || same(c->addr, event->addr)))
+			return c;
+	}
+	return NULL;
+}
+
+static void add_connect(struct outcome *outcome, const struct net_event *event)
+{
+	struct outcome_connection *c = find_connection(outcome, event);
+
+	outcome->connect_allowed++;
+	if (!c) {
+		c = add_group(&outcome->connections, &outcome->n_connections,
+			      sizeof(*c), &outcome->more_connections);
+		if (!c)
+			return;
+		c->name = keep(event->name);
+		c->addr = keep(event->addr);
+		c->port = event->port;
+	}
+	c->count++;
+	c->failed += event->error != 0;
+}
+
+static void add_close(struct outcome *outcome, const struct net_event *event)
+{
+	struct outcome_connection *c = find_connection(outcome, event);
+
+	outcome->bytes_out += event->bytes_out;
+	outcome->bytes_in += event->bytes_in;
+	if (!c)
+		return;
+	c->bytes_out += event->bytes_out;
+	c->bytes_in += event->bytes_in;
+}
+
+static void add_dns(struct outcome *outcome, const struct net_event *event)
+{
+	/* Only a refused question has a reason. */
+	if (!event->reason[0]) {
+		outcome->dns_allowed++;
+		return;
+	}
+	outcome->dns_denied++;
+	outcome_add_denial(outcome, "dns", event->name, event->reason,
+			   event->remedy);
+}
+
+static void add_denied(struct outcome *outcome, const struct net_event *event)
+{
+	const char *peer = event->name[0] ? event->name : event->addr;
+	bool bracket = strchr(peer, ':') != NULL;
+	auto_free char *what = xasprintf("%s%s%s:%u", bracket ? "[" : "", peer,
+					 bracket ? "]" : "", event->port);
+
+	outcome->connect_denied++;
+	outcome_add_denial(outcome, "connect", what, event->reason,
+			   event->remedy);
+}
+
+static void add_limit(struct outcome *outcome, const struct net_event *event)
+{
+	outcome_add_warning(outcome, "network: %s", event->reason);
+}
+
+void outcome_add_net(struct outcome *outcome, const struct net_event *event)
+{
+	static void (*const adders[])(struct outcome *,
+				      const struct net_event *) = {
+		[NET_EVENT_DNS] = add_dns,
+		[NET_EVENT_CONNECT] = add_connect,
+		[NET_EVENT_DENIED] = add_denied,
+		[NET_EVENT_CLOSE] = add_close,
+		[NET_EVENT_LIMIT] = add_limit,
+	};
+
+	/* The relay parses hostile bytes: what it says is checked here. */
+	if ((size_t)event->kind < ARRAY_SIZE(adders))
+		adders[event->kind](outcome, event);
+}
+
+void outcome_add_denial(struct outcome *outcome, const char *kind,
+			const char *what, const char *reason,
+			const char *remedy)
+{
+	struct outcome_denial *d;
+
+	for (size_t i = 0; i < outcome->n_denials; i++) {
+		d = &outcome->denials[i];
+		if (strcmp(d->kind, kind) == 0 && same(d->what, what) &&
+		    same(d->reason, reason) && same(d->remedy, remedy)) {
+			d->count++;
+			return;
+		}
+	}
+	d = add_group(&outcome->denials, &outcome->n_denials, sizeof(*d),
+		      &outcome->more_denials);
+	if (!d)
+		return;
+	*d = (struct outcome_denial){
+		.kind = kind,
+		.what = keep(what),
+		.reason = keep(reason),
+		.remedy = keep(remedy),
+		.count = 1,
+	};
+}
+
+void outcome_add_command(struct outcome *outcome, const char *path,
+			 const char *args)
+{
+	struct outcome_command *c;
+
+	outcome->exec_allowed++;
+	for (size_t i = 0; i < outcome->n_commands; i++) {
+		c = &outcome->commands[i];
+		if (same(c->path, path)) {
+			c->count++;
+			return;
+		}
+	}
+	c = add_group(&outcome->commands, &outcome->n_commands, sizeof(*c),
+		      &outcome->more_commands);
+	if (!c)
+		return;
+	c->path = keep(path);
+	c->args = keep(args);
+	c->count = 1;
+}
+
+void outcome_add_warning(struct outcome *outcome, const char *fmt, ...)
+{
+	auto_free char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+
+	if (text && outcome->warnings.n < OUTCOME_GROUPS_MAX &&
+	    !strv_has(&outcome->warnings, text))
+		strv_push(&outcome->warnings, take_ptr(&text));
+}
+
+static void free_groups(struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->n_connections; i++) {
+		free(outcome->connections[i].name);
+		free(outcome->connections[i].addr);
+	}
+	for (size_t i = 0; i < outcome->n_denials; i++) {
+		free(outcome->denials[i].what);
+		free(outcome->denials[i].reason);
+		free(outcome->denials[i].remedy);
+	}
+	for (size_t i = 0; i < outcome->n_commands; i++) {
+		free(outcome->commands[i].path);
+		free(outcome->commands[i].args);
+	}
+	free(outcome->connections);
+	free(outcome->denials);
+	free(outcome->commands);
+}
+
+void outcome_free(struct outcome *outcome)
+{
+	free_groups(outcome);
+	free(outcome->started_at);
+	free(outcome->kept_workdir);
+	artifact_free(&outcome->artifact);
+	strv_free(&outcome->warnings);
+	strv_free(&outcome->degraded);
+	strv_free(&outcome->layers);
+	*outcome = OUTCOME_NONE;
+}
