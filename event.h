@@ -23,10 +23,16 @@ struct event_log {
 	char *run_id;
 	char *id; /* label or NULL */
 	uint64_t seq;
-	int audit_fd;     /* append; locked around each line */
-	int user_fd;      /* --events or --events-fd; -1 none */
-	int run_fd;       /* events.jsonl of the run directory; -1 none */
-	bool user_failed; /* said once, then left alone */
+	int audit_fd; /* append; locked around each line */
+	int user_fd;  /* --events or --events-fd; -1 none */
+	int run_fd;   /* events.jsonl of the run directory; -1 none */
+
+	bool audit_failed, run_failed; /* said once, tried again each time */
+	bool user_failed;              /* said once, then left alone */
+	bool user_is_file;             /* takes every line at once */
+	char *backlog; /* lines that user_fd's reader is slow on */
+	size_t n_backlog;
+	uint64_t dropped; /* lines that did not fit there, not yet reported */
 };
 
 #define EVENT_LOG_NONE                                                         \

@@ -139,9 +139,18 @@ void outcome_add_net(struct outcome *outcome, const struct net_event *event)
 		[NET_EVENT_LIMIT] = add_limit,
 	};
 
-	/* The relay parses hostile bytes: what it says is checked here. */
-	if ((size_t)event->kind < ARRAY_SIZE(adders))
-		adders[event->kind](outcome, event);
+	struct net_event e = *event;
+
+	/*
+	 * The relay parses hostile bytes, so what it says is checked here: the
+	 * kind, and that each text ends.
+	 */
+	e.name[sizeof(e.name) - 1] = '\0';
+	e.addr[sizeof(e.addr) - 1] = '\0';
+	e.reason[sizeof(e.reason) - 1] = '\0';
+	e.remedy[sizeof(e.remedy) - 1] = '\0';
+	if ((size_t)e.kind < ARRAY_SIZE(adders))
+		adders[e.kind](outcome, &e);
 }
 
 void outcome_add_denial(struct outcome *outcome, const char *kind,

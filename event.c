@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+#include "event.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "text.h"
+#include "util.h"
+
+/* A lock is held for microseconds; one that is not is somebody stopped. */
+#define LOCK_PATIENCE_MS  1000
+#define CLOSE_PATIENCE_MS 1000
+
+/* What is left of a string in a line that is too long, in ever harder tries. */
+static const size_t cuts[] = { 16384, 4096, 1024, 256, 64 };
+
+/*
+ * Only these are synced to the disk, before the payload starts and when it has
+ * ended: what ran and how it ended outlives a power cut.  The ones between would
+ * cost a disk write each and make the payload's speed that of the disk.
+ */
+static const char *const durable[] = { "start", "exit" };
+
+/*** Values ***/
+
+cJSON *event_string(const char *bytes, size_t len)
+{
+	auto_free char *text = text_utf8(bytes, len);
+
+	return cJSON_CreateString(text);
+}
+
+cJSON *event_number(uint64_t value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
+	return cJSON_CreateRaw(digits);
+}
+
+void event_time(const struct timespec *when, char out[static EVENT_TIME_SIZE])
+{
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&when->tv_sec, &tm);
+	n = strftime(out, EVENT_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + n, EVENT_TIME_SIZE - n, ".%09uZ",
+		 (unsigned int)when->tv_nsec % 1000000000U);
+}
+
+/*** Opening ***/
+
+/* mkdir -p of all that is before the last slash. */
+static int make_folder(const char *path)
+{
+	auto_free char *folder = xstrdup(path);
+	mode_t mode = geteuid() == 0 ? 0750 : 0700;
+
+	for (char *p = strchr(folder + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		/* EEXIST and the like: the open that follows tells. */
+		if (mkdir(folder, mode) != 0 && errno == ENOENT)
+			return -1;
+		*p = '/';
+	}
+	return 0;
+}
+
+/*
+ * Reading is for the last byte alone.  O_NONBLOCK: a fifo in this place must
+ * not hang us; it is refused below.
+ */
+static int open_audit(const char *path)
+{
+	auto_fd int fd = -1;
+	struct stat st;
+
+	make_folder(path);
+	fd = open(path,
+		  O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
+		      O_NOCTTY | O_CLOEXEC,
+		  0600);
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		fail(errno, "cannot open the audit log %s", path);
+		return fail_remedy("set XDG_STATE_HOME to a folder that you "
+				   "can write");
+	}
+	/* In somebody else's file, the record would be theirs to change. */
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
+		fail(0, "the audit log %s is not a regular file of this user",
+		     path);
+		return fail_remedy("move it away");
+	}
+	return take_fd(&fd);
+}
+
+/* A descriptor of our own, so that closing it leaves the caller's alone. */
+static int dup_sink(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	int copy;
+
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return fail(EBADF, "cannot write events to descriptor %d", fd);
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0)
+		return fail(errno, "cannot copy descriptor %d", fd);
+	if (fd > 2)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return copy;
+}
+
+static int open_user(const char *path, int fd)
+{
+	int opened;
+
+	if (!path)
+		return dup_sink(fd);
+	if (strcmp(path, "-") == 0)
+		return dup_sink(STDOUT_FILENO);
+	/* O_NONBLOCK: a fifo that nobody reads is an error, not a wait. */
+	opened = open(path,
+		      O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NONBLOCK |
+			  O_NOCTTY | O_CLOEXEC,
+		      0666);
+	if (opened < 0)
+		return fail(errno, "cannot open the events file %s", path);
+	return opened;
+}
+
+int event_open(struct event_log *log, const char *run_id, const char *id,
+	       const char *audit_path, const char *events_path, int events_fd)
+{
+	struct stat st;
+
+	*log = EVENT_LOG_NONE;
+	log->run_id = xstrdup(run_id);
+	log->id = id ? xstrdup(id) : NULL;
+
+	if (audit_path) {
+		log->audit_fd = open_audit(audit_path);
+		if (log->audit_fd < 0)
+			return -1;
+	}
+	if (!events_path && events_fd < 0)
+		return 0;
+	log->user_fd = open_user(events_path, events_fd);
+	if (log->user_fd < 0)
+		return -1;
+	log->user_is_file = fstat(log->user_fd, &st) == 0 &&
+			    (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+	return 0;
+}
+
+int event_attach_run(struct event_log *log, int run_dir_fd)
+{
+	log->run_fd = openat(run_dir_fd, "events.jsonl",
+			     O_WRONLY | O_APPEND | O_CREAT | O_EXCL |
+				 O_NOFOLLOW | O_CLOEXEC,
+			     0600);
+	if (log->run_fd < 0)
+		return fail(errno, "cannot make events.jsonl of the run");
+	return 0;
+}
+
+/*** Sinks ***/
+
+static void lose_sink(bool *failed, const char *what)
+{
+	if (!*failed)
+		warn("cannot write %s: %s", what, strerror(errno));
+	*failed = true;
+}
+
+/* A stopped process that holds the lock must not stop every other run. */
+static void lock_audit(int fd)
+{
+	const struct timespec nap = { .tv_nsec = 100 * 1000 };
+	uint64_t deadline = 0;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+		uint64_t now = now_ms(CLOCK_MONOTONIC);
+
+		if (deadline == 0)
+			deadline = now + LOCK_PATIENCE_MS;
+		if (now >= deadline)
+			return; /* O_APPEND still keeps the line whole */
+		nanosleep(&nap, NULL);
+	}
+}
+
+/* Did whoever wrote last die, or find the disk full, within a line? */
+static bool is_torn(int fd)
+{
+	struct stat st;
+	char last;
+
+	return fstat(fd, &st) == 0 && st.st_size > 0 &&
+	       pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
+}
+
+/* `line` has a newline before it (line[-1]) for the torn one to end with. */
+static void write_audit(struct event_log *log, const char *line, size_t len)
+{
+	ssize_t n;
+
+	lock_audit(log->audit_fd);
+	if (is_torn(log->audit_fd)) {
+		line--;
+		len++;
+	}
+	/* One write, never two: a reader or a crash sees no half of our own
+	 * making, and what the disk did not take is no line to complete. */
+	n = write(log->audit_fd, line, len);
+	if (n >= 0 && (size_t)n < len)
+		errno = ENOSPC;
+	flock(log->audit_fd, LOCK_UN);
+	if (n != (ssize_t)len)
+		lose_sink(&log->audit_failed, "the audit log");
+}
+
+static void write_run(struct event_log *log, const char *line, size_t len)
+{
+	if (write_all(log->run_fd, line, len) != 0)
+		lose_sink(&log->run_failed, "events.jsonl of the run");
+}
+
+/*
+ * One piece to a pipe, socket or terminal without waiting, though the
+ * descriptor may well be a blocking one: O_NONBLOCK is a property of the open
+ * file, which other processes share.  A pipe that polls writable has a free
+ * page, so PIPE_BUF bytes go in.
+ */
+static ssize_t write_piece(int fd, const char *data, size_t len)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+	ssize_t n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n >= 0 || errno != ENOTSOCK)
+		return n;
+	if (poll(&poll_fd, 1, 0) != 1) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(fd, data, len < 4096 ? len : 4096);
+}
+
+/* How much of the data the sink has taken; -1 when it is broken. */
+static ssize_t write_ready(int fd, const char *data, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = write_piece(fd, data + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN)
+			return -1;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static void lose_user(struct event_log *log)
+{
+	lose_sink(&log->user_failed, "events");
+	free(log->backlog);
+	log->backlog = NULL;
+	log->n_backlog = 0;
+	log->dropped = 0;
+}
+
+void event_flush(struct event_log *log)
+{
+	ssize_t n;
+
+	if (log->n_backlog == 0)
+		return;
+	n = write_ready(log->user_fd, log->backlog, log->n_backlog);
+	if (n < 0) {
+		lose_user(log);
+		return;
+	}
+	log->n_backlog -= (size_t)n;
+	memmove(log->backlog, log->backlog + n, log->n_backlog);
+}
+
+static void keep_for_later(struct event_log *log, const char *data, size_t len,
+			   bool begun)
+{
+	/* The rest of a line that is half out is kept in any case. */
+	if (!begun && log->n_backlog + len > EVENT_BACKLOG_MAX) {
+		log->dropped++;
+		return;
+	}
+	if (!log->backlog)
+		log->backlog = xcalloc(1, EVENT_BACKLOG_MAX + EVENT_LINE_MAX);
+	memcpy(log->backlog + log->n_backlog, data, len);
+	log->n_backlog += len;
+}
+
+static void write_user(struct event_log *log, const char *line, size_t len)
+{
+	ssize_t n = 0;
+
+	if (log->user_is_file) {
+		if (write_all(log->user_fd, line, len) != 0)
+			lose_user(log);
+		return;
+	}
+	event_flush(log);
+	if (log->user_failed)
+		return;
+	if (log->n_backlog == 0)
+		n = write_ready(log->user_fd, line, len);
+	if (n < 0)
+		lose_user(log);
+	else if ((size_t)n < len)
+		keep_for_later(log, line + n, len - (size_t)n, n > 0);
+}
+
+/*** Lines ***/
+
+static cJSON *make_head(const struct event_log *log, const char *name)
+{
+	cJSON *event = cJSON_CreateObject();
+	char time[EVENT_TIME_SIZE];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	event_time(&now, time);
+	cJSON_AddStringToObject(event, "ts", time);
+	cJSON_AddItemToObject(event, "seq", event_number(log->seq));
+	cJSON_AddStringToObject(event, "run", log->run_id);
+	if (log->id)
+		cJSON_AddStringToObject(event, "id", log->id);
+	cJSON_AddStringToObject(event, "event", name);
+	return event;
+}
+
+/* Items of an object keep their keys when they move. */
+static void move_items(cJSON *to, cJSON *from)
+{
+	while (from->child)
+		cJSON_AddItemToArray(
+		    to, cJSON_DetachItemViaPointer(from, from->child));
+}
+
+static void cut_string(cJSON *item, size_t max)
+{
+	size_t len = strlen(item->valuestring);
+	auto_free char *text = NULL;
+
+	if (len <= max)
+		return;
+	/* Not within a character. */
+	while (max > 0 && (item->valuestring[max] & 0xc0) == 0x80)
+		max--;
+	text = xasprintf("%.*s...[%zu bytes cut]", (int)max, item->valuestring,
+			 len - max);
+	cJSON_SetValuestring(item, text);
+}
+
+/* Our own events nest two deep at most; cJSON's reader stops at a thousand. */
+static void cut_strings(cJSON *item, size_t max)
+{
+	for (; item; item = item->next) {
+		if (cJSON_IsString(item))
+			cut_string(item, max);
+		else
+			cut_strings(item->child, max);
+	}
+}
+
+static char *print_clean(const cJSON *event)
+{
+	char *json = cJSON_PrintUnformatted(event);
+	char *clean = json ? text_json(json) : NULL;
+
+	cJSON_free(json);
+	return clean;
+}
+
+static char *print_bounded(cJSON *event)
+{
+	char *json = print_clean(event);
+
+	/* The newlines before and after count. */
+	for (size_t i = 0; json && strlen(json) > EVENT_LINE_MAX - 2; i++) {
+		free(json);
+		if (i == ARRAY_SIZE(cuts))
+			return NULL;
+		cut_strings(event->child, cuts[i]);
+		json = print_clean(event);
+	}
+	return json;
+}
+
+static void write_sinks(struct event_log *log, const char *name,
+			const char *json)
+{
+	auto_free char *line = xasprintf("\n%s\n", json);
+	size_t len = strlen(line) - 1;
+	bool sync = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(durable); i++)
+		sync = sync || strcmp(name, durable[i]) == 0;
+
+	if (log->audit_fd >= 0)
+		write_audit(log, line + 1, len);
+	if (log->run_fd >= 0)
+		write_run(log, line + 1, len);
+	if (log->user_fd >= 0 && !log->user_failed)
+		write_user(log, line + 1, len);
+	if (sync && log->audit_fd >= 0 && fdatasync(log->audit_fd) != 0)
+		lose_sink(&log->audit_failed, "the audit log");
+}
+
+static void emit(struct event_log *log, const char *name, cJSON *fields)
+{
+	auto_free char *json = NULL;
+	cJSON *event;
+
+	log->seq++;
+	event = make_head(log, name);
+	if (fields)
+		move_items(event, fields);
+	cJSON_Delete(fields);
+
+	json = print_bounded(event);
+	cJSON_Delete(event);
+	if (!json) {
+		/* Too many fields to cut any: say at least that it happened. */
+		event = make_head(log, name);
+		cJSON_AddTrueToObject(event, "cut");
+		json = print_clean(event);
+		cJSON_Delete(event);
+	}
+	if (json)
+		write_sinks(log, name, json);
+}
+
+static void report_drops(struct event_log *log)
+{
+	uint64_t dropped = log->dropped;
+	cJSON *fields = cJSON_CreateObject();
+
+	log->dropped = 0;
+	cJSON_AddStringToObject(fields, "what", "events");
+	cJSON_AddStringToObject(fields, "reason",
+				"the reader of --events was too slow");
+	cJSON_AddItemToObject(fields, "dropped", event_number(dropped));
+	emit(log, "limit", fields);
+}
+
+void event_emit(struct event_log *log, const char *name, cJSON *fields)
+{
+	emit(log, name, fields);
+	if (log->dropped && log->n_backlog == 0)
+		report_drops(log);
+}
+
+void event_close(struct event_log *log)
+{
+	struct pollfd poll_fd = { .fd = log->user_fd, .events = POLLOUT };
+	uint64_t deadline = now_ms(CLOCK_MONOTONIC) + CLOSE_PATIENCE_MS;
+	uint64_t now;
+
+	while (log->n_backlog && (now = now_ms(CLOCK_MONOTONIC)) < deadline) {
+		poll(&poll_fd, 1, (int)(deadline - now));
+		event_flush(log);
+	}
+	if (log->dropped && log->n_backlog == 0)
+		report_drops(log);
+	if (log->n_backlog)
+		warn("the reader of --events was too slow: the last %zu bytes "
+		     "are in the audit log only",
+		     log->n_backlog);
+
+	cleanup_fd(&log->audit_fd);
+	cleanup_fd(&log->user_fd);
+	cleanup_fd(&log->run_fd);
+	free(log->backlog);
+	free(log->run_id);
+	free(log->id);
+	*log = EVENT_LOG_NONE;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "result.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "event.h"
+#include "text.h"
+
+static void add_text(cJSON *object, const char *key, const char *s)
+{
+	cJSON_AddItemToObject(object, key,
+			      s && *s ? event_string(s, strlen(s))
+				      : cJSON_CreateNull());
+}
+
+static void add_number(cJSON *object, const char *key, uint64_t value)
+{
+	cJSON_AddItemToObject(object, key, event_number(value));
+}
+
+/* Zero of these means that nobody could tell. */
+static void add_known(cJSON *object, const char *key, uint64_t value)
+{
+	cJSON_AddItemToObject(object, key,
+			      value ? event_number(value) : cJSON_CreateNull());
+}
+
+static void add_strings(cJSON *object, const char *key, const struct strv *sv)
+{
+	cJSON *array = cJSON_AddArrayToObject(object, key);
+
+	for (size_t i = 0; i < sv->n; i++)
+		cJSON_AddItemToArray(array,
+				     event_string(sv->v[i], strlen(sv->v[i])));
+}
+
+static void add_end(cJSON *result, const struct outcome *o)
+{
+	cJSON_AddStringToObject(result, "status",
+				outcome_status_name(o->status));
+	add_text(result, "stage", o->error.stage);
+	add_text(result, "message", o->error.message);
+	add_text(result, "remedy", o->error.remedy);
+	cJSON_AddBoolToObject(result, "started", o->started);
+	cJSON_AddNumberToObject(result, "exit_code", o->exit_code);
+	cJSON_AddItemToObject(result, "payload_exit_code",
+			      o->payload_code >= 0
+				  ? event_number((uint64_t)o->payload_code)
+				  : cJSON_CreateNull());
+	add_known(result, "signal", (uint64_t)o->payload_signal);
+}
+
+static void add_cost(cJSON *result, const struct outcome *o)
+{
+	cJSON *output;
+
+	add_text(result, "started_at", o->started_at);
+	add_number(result, "duration_ms", o->duration_ms);
+	add_number(result, "cpu_ms", o->cpu_user_ms + o->cpu_sys_ms);
+	add_number(result, "cpu_user_ms", o->cpu_user_ms);
+	add_number(result, "cpu_system_ms", o->cpu_sys_ms);
+	add_known(result, "memory_peak", o->memory_peak);
+	add_known(result, "pids_peak", o->pids_peak);
+
+	output = cJSON_AddObjectToObject(result, "output");
+	add_number(output, "stdout_bytes", o->stdout_bytes);
+	add_number(output, "stderr_bytes", o->stderr_bytes);
+	cJSON_AddBoolToObject(output, "truncated", o->output_truncated);
+}
+
+static void add_network(cJSON *result, const struct outcome *o)
+{
+	cJSON *network = cJSON_AddObjectToObject(result, "network");
+	cJSON *list;
+
+	add_number(network, "dns_allowed", o->dns_allowed);
+	add_number(network, "dns_denied", o->dns_denied);
+	add_number(network, "connect_allowed", o->connect_allowed);
+	add_number(network, "connect_denied", o->connect_denied);
+	add_number(network, "bytes_out", o->bytes_out);
+	add_number(network, "bytes_in", o->bytes_in);
+	list = cJSON_AddArrayToObject(network, "connections");
+	for (size_t i = 0; i < o->n_connections; i++) {
+		const struct outcome_connection *c = &o->connections[i];
+		cJSON *item = cJSON_CreateObject();
+
+		add_text(item, "name", c->name);
+		add_text(item, "addr", c->addr);
+		add_number(item, "port", c->port);
+		add_number(item, "count", c->count);
+		add_number(item, "failed", c->failed);
+		add_number(item, "bytes_out", c->bytes_out);
+		add_number(item, "bytes_in", c->bytes_in);
+		cJSON_AddItemToArray(list, item);
+	}
+	add_number(network, "more_connections", o->more_connections);
+}
+
+static void add_commands(cJSON *result, const struct outcome *o)
+{
+	cJSON *commands = cJSON_AddObjectToObject(result, "commands");
+	cJSON *list;
+
+	add_number(commands, "allowed", o->exec_allowed);
+	add_number(commands, "denied", o->exec_denied);
+	list = cJSON_AddArrayToObject(commands, "executed");
+	for (size_t i = 0; i < o->n_commands; i++) {
+		const struct outcome_command *c = &o->commands[i];
+		cJSON *item = cJSON_CreateObject();
+
+		add_text(item, "path", c->path);
+		add_text(item, "args", c->args);
+		add_number(item, "count", c->count);
+		cJSON_AddItemToArray(list, item);
+	}
+	add_number(commands, "more_executed", o->more_commands);
+}
+
+static void add_denials(cJSON *result, const struct outcome *o)
+{
+	cJSON *list = cJSON_AddArrayToObject(result, "denials");
+
+	for (size_t i = 0; i < o->n_denials; i++) {
+		const struct outcome_denial *d = &o->denials[i];
+		cJSON *item = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(item, "kind", d->kind);
+		add_text(item, "what", d->what);
+		add_text(item, "reason", d->reason);
+		add_text(item, "remedy", d->remedy);
+		add_number(item, "count", d->count);
+		cJSON_AddItemToArray(list, item);
+	}
+	add_number(result, "more_denials", o->more_denials);
+}
+
+static void add_files(cJSON *result, const struct outcome *o)
+{
+	const struct artifact *a = &o->artifact;
+	cJSON *artifact;
+
+	if (a->path) {
+		artifact = cJSON_AddObjectToObject(result, "artifact");
+		add_text(artifact, "path", a->path);
+		add_text(artifact, "sha256", a->sha256);
+		add_number(artifact, "bytes", a->bytes);
+		add_number(artifact, "files", a->files);
+		add_number(artifact, "skipped", a->skipped);
+	} else {
+		cJSON_AddNullToObject(result, "artifact");
+	}
+	add_text(result, "kept_workdir", o->kept_workdir);
+}
+
+char *result_json(const char *run_id, const char *id, const char *agent,
+		  const struct outcome *outcome, bool pretty)
+{
+	static void (*const parts[])(cJSON *, const struct outcome *) = {
+		add_end,      add_cost,    add_network,
+		add_commands, add_denials, add_files,
+	};
+	cJSON *result = cJSON_CreateObject();
+	char *json, *clean;
+
+	add_text(result, "run", run_id);
+	add_text(result, "id", id);
+	add_text(result, "agent", agent);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		parts[i](result, outcome);
+	add_strings(result, "degraded", &outcome->degraded);
+	add_strings(result, "warnings", &outcome->warnings);
+	add_strings(result, "layers", &outcome->layers);
+
+	json = pretty ? cJSON_Print(result) : cJSON_PrintUnformatted(result);
+	cJSON_Delete(result);
+	if (!json)
+		abort(); /* out of memory, as in util.h */
+	clean = text_json(json);
+	cJSON_free(json);
+	return clean;
+}
+
+static int put(int fd, const char *json)
+{
+	auto_free char *line = xasprintf("%s\n", json);
+
+	return write_all(fd, line, strlen(line));
+}
+
+/* Device, fifo, /dev/stdout: nothing to replace, so written to as it is. */
+static int write_special(const char *path, const char *json)
+{
+	/* O_NONBLOCK for the open alone: a fifo must have its reader. */
+	auto_fd int fd = open(path,
+			      O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fail(errno, "cannot open the result file %s", path);
+	if (fcntl(fd, F_SETFL, 0) != 0 || put(fd, json) != 0)
+		return fail(errno, "cannot write the result file %s", path);
+	return 0;
+}
+
+static int write_temp(const char *temp, const char *json)
+{
+	auto_fd int fd = open(
+	    temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return -1;
+	if (put(fd, json) == 0 && fsync(fd) == 0)
+		return 0;
+	return -1;
+}
+
+static int replace_file(const char *path, const char *json)
+{
+	const char *slash = strrchr(path, '/');
+	int folder = slash ? (int)(slash + 1 - path) : 0;
+	auto_free char *temp = xasprintf("%.*s.m9m-result.%ld.tmp", folder,
+					 path, (long)getpid());
+	int err;
+
+	unlink(temp); /* of a process that had our number and crashed */
+	if (write_temp(temp, json) == 0 && rename(temp, path) == 0)
+		return 0;
+	err = errno;
+	unlink(temp);
+	return fail(err, "cannot write the result file %s", path);
+}
+
+static int write_path(const char *path, const char *json)
+{
+	struct stat st;
+
+	if (strcmp(path, "-") == 0)
+		return result_write(NULL, STDOUT_FILENO, json);
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
+	    !S_ISDIR(st.st_mode))
+		return write_special(path, json);
+	return replace_file(path, json);
+}
+
+int result_write(const char *path, int fd, const char *json)
+{
+	int rc = 0;
+
+	if (path)
+		rc = write_path(path, json);
+	if (fd >= 0 && put(fd, json) != 0)
+		rc = fail(errno, "cannot write the result to descriptor %d",
+			  fd);
+	return rc;
+}
