@@ -12,24 +12,26 @@
 #include "util.h"
 
 struct agent {
-	char *name;           /* "claude" */
+	char *name;	      /* "claude" */
+	char *install;	      /* the command that installs it, for messages */
 	struct strv types;    /* node types that mean it: "cli.claude-code" */
 	struct strv binaries; /* base names of the command: "claude" */
-	struct strv native; /* package-relative globs of the native program that
-			       a launcher script of the agent would start */
-	struct strv argv;   /* for a prompt without a command */
+	struct strv native;   /* globs, relative to the package's root, of the
+				 program that its launcher script starts */
+	struct strv argv;     /* for a prompt (on stdin) without a command */
 	struct strv env_pass;
-	struct strv env;   /* "NAME=VALUE" */
-	struct strv hosts; /* network "restricted": "api.anthropic.com:443" */
+	struct strv env;      /* "NAME=VALUE" */
+	struct strv hosts;    /* network "restricted": "api.anthropic.com:443" */
 	struct strv plumbing; /* programs its tool calls go through */
 	int stop_signal;      /* the polite one on timeout */
 };
 
-/* By profile name, node type or command base name; NULL when unknown.
+/* By profile name, node type, command or its base name; NULL when unknown.
  * The result is owned by the caller: agent_free. */
 struct agent *agent_find(const char *name_type_or_binary);
-/* The nearest known name or type, for messages; NULL when none is near. */
-const char *agent_suggest(const char *name);
+/* The nearest known name or type, for messages (owned by the caller); NULL when
+ * none is near. */
+char *agent_suggest(const char *name);
 void agent_free(struct agent *agent);
 /* --list-agents: name, command, hosts, variables passed. */
 int agent_list(FILE *out);
