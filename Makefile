@@ -1,4 +1,9 @@
+# SPDX-License-Identifier: MIT
+#
 # m9m-sandbox: GNU make, no configure.  V=1 shows the commands.
+#
+#   all check unit asan lint format fuzz bench demo deps
+#   install uninstall clean dist            (DESTDIR, PREFIX; CFLAGS are kept)
 
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
@@ -7,67 +12,161 @@ MANDIR  ?= $(PREFIX)/share/man
 B       ?= build
 
 PKG_CONFIG ?= pkg-config
-PACKAGES   := libseccomp libcap libnl-3.0 libnl-route-3.0 libcjson
+PACKAGES   := libcap libnl-3.0 libnl-route-3.0 libcjson
+HOSTCC     ?= $(CC)
+MACHINE    := $(shell $(CC) -dumpmachine)
 
 WARN   := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
-          -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla
+          -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
+          -Wno-missing-field-initializers
 HARDEN := -fstack-protector-strong -fPIE -fstack-clash-protection \
-          -D_FORTIFY_SOURCE=2 -fcf-protection
+          -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
+          $(if $(findstring x86_64,$(MACHINE)),-fcf-protection) \
+          $(if $(findstring aarch64,$(MACHINE)),-mbranch-protection=standard)
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 
 CFLAGS ?= -O2 -g
-override CFLAGS += -std=gnu11 -D_GNU_SOURCE -DM9M_VERSION='"$(VERSION)"' \
-          $(WARN) -I$(B) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+COMPILE := -std=gnu11 -D_GNU_SOURCE -DM9M_VERSION='"$(VERSION)"' \
+          $(WARN) -I$(B) $(PKG_CFLAGS)
+override CFLAGS += $(COMPILE)
 # libarchive as a shared library brings ICU, libxml2 and libstdc++ along, 2 ms
 # before main; as an archive only the tar writer is linked.
 ARCHIVE := $(if $(filter /%,$(shell $(CC) -print-file-name=libarchive.a)),\
              -l:libarchive.a -lzstd -lz,-larchive)
-LDLIBS  := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) $(ARCHIVE)
+LDLIBS  := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) $(ARCHIVE)
 
 ifeq ($(SAN),)
-override CFLAGS += $(HARDEN)
+override CFLAGS += $(HARDEN) -ffunction-sections -fdata-sections
 override LDFLAGS += $(LDHARDEN) -Wl,--gc-sections
-override CFLAGS += -ffunction-sections -fdata-sections
 else
-override CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+override CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all \
+          -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=$(SAN)
 endif
 
 Q := $(if $(V),,@)
+say = $(if $(Q),@printf '  %-4s %s\n' $(1) $(2))
 
-SRC  := $(filter-out %_gen.c,$(wildcard *.c))
-OBJ  := $(SRC:%.c=$(B)/%.o)
-UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit-*.c))
+SRC   := $(filter-out %_gen.c,$(wildcard *.c))
+OBJ   := $(SRC:%.c=$(B)/%.o)
+LIB   := $(filter-out $(B)/sandbox.o,$(OBJ))
+UNIT  := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit-*.c))
+FUZZ  := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/fuzz-*.c))
+# Helpers of the tests: static, so that they run in any root.
+TOOLS := $(patsubst tests/%.c,$(B)/%,\
+           $(filter-out tests/unit-% tests/fuzz-%,$(wildcard tests/*.c)))
+TESTS := $(sort $(wildcard tests/[0-9]*.sh)) $(wildcard tests/docs.sh)
+SHELL_FILES := $(filter-out %.py,$(wildcard tests/run tests/*.sh \
+           tests/standin/*.sh scripts/*.sh profiles/*.sh demo/*.sh \
+           bench/*.sh bench/run .ci/run))
 
 all: $(B)/m9m-sandbox
 
 $(B)/m9m-sandbox: $(OBJ)
-	$(if $(Q),@echo "  LD   $@")
+	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LDLIBS)
 
-$(B)/%.o: %.c | $(B)
-	$(if $(Q),@echo "  CC   $<")
+$(B)/%.o: %.c | $(B)/.libraries
+	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/unit-%: tests/unit-%.c $(filter-out $(B)/sandbox.o,$(OBJ)) | $(B)
-	$(if $(Q),@echo "  LD   $@")
-	$(Q)$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -I. -o $@ $< \
-	    $(filter-out $(B)/sandbox.o,$(OBJ)) $(LDLIBS)
+$(B)/unit-%: tests/unit-%.c $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -I. -o $@ $< $(LIB) $(LDLIBS)
 
-$(B)/profiles.inc: profiles/embed.sh $(wildcard profiles/*.json) | $(B)
+$(TOOLS): $(B)/%: tests/%.c | $(B)/.libraries
+	$(call say,LD,$@)
+	$(Q)$(CC) -O1 $(COMPILE) -MMD -MP -static -I. -o $@ $<
+
+# The system call filter is compiled here, not at each start: libseccomp takes
+# 2 ms for it, half of the whole start.
+$(B)/seccomp_gen: seccomp_gen.c | $(B)/.libraries
+	$(call say,HOST,$@)
+	$(Q)$(HOSTCC) -O1 $(COMPILE) -MMD -MP -o $@ $< -lseccomp
+$(B)/seccomp_filter.inc: $(B)/seccomp_gen
+	$(call say,GEN,$@)
+	$(Q)$(B)/seccomp_gen >$@.tmp && mv $@.tmp $@
+$(B)/seccomp.o: $(B)/seccomp_filter.inc
+
+$(B)/profiles.inc: profiles/embed.sh $(wildcard profiles/*.json) | $(B)/.libraries
+	$(call say,GEN,$@)
 	$(Q)sh profiles/embed.sh $(wildcard profiles/*.json) >$@.tmp
 	$(Q)mv $@.tmp $@
 $(B)/agent.o: $(B)/profiles.inc
 
-$(B):
-	$(Q)mkdir -p $@
+$(B)/.libraries:
+	$(Q)mkdir -p $(B)
+	$(Q)$(PKG_CONFIG) --exists $(PACKAGES) libseccomp || { \
+	    echo "libraries are missing: run scripts/deps.sh build" >&2; exit 1; }
+	$(Q)touch $@
 
-unit: $(UNIT)
-	$(Q)tests/run $(UNIT)
+# --- tests -----------------------------------------------------------------
+
+unit: $(UNIT) $(TOOLS)
+	$(Q)B=$(B) tests/run $(UNIT)
+
+check: all $(UNIT) $(TOOLS)
+	$(Q)B=$(B) tests/run $(UNIT) $(TESTS)
+
+# A leak checker cannot look into a process that made itself undumpable; the
+# unit tests find the leaks.
+asan:
+	$(Q)ASAN_OPTIONS=$${ASAN_OPTIONS-detect_leaks=1:abort_on_error=0} \
+	    $(MAKE) B=$(B)/asan SAN=address,undefined CFLAGS="-O1 -g" check
+
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := -g -O1 -fsanitize=fuzzer,address,undefined \
+                -fno-sanitize-recover=all
+
+$(B)/fuzz-%: tests/fuzz-%.c $(SRC) $(wildcard *.h) $(B)/profiles.inc \
+             $(B)/seccomp_filter.inc
+	$(call say,FUZZ,$@)
+	$(Q)clang $(FUZZ_FLAGS) $(COMPILE) -I. -o $@ $< \
+	    $(filter-out sandbox.c,$(SRC)) $(LDLIBS)
+
+fuzz: $(FUZZ)
+	$(Q)B=$(B) scripts/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
+
+# --- care ------------------------------------------------------------------
+
+lint: $(B)/profiles.inc $(B)/seccomp_filter.inc
+	$(Q)COMPILE='$(COMPILE)' scripts/lint.sh $(SRC) seccomp_gen.c -- \
+	    $(SHELL_FILES)
+
+format:
+	$(Q)clang-format -i $(wildcard *.c *.h tests/*.c tests/*.h bench/*.c)
+
+bench: all
+	$(Q)B=$(B) bench/run
+
+demo:
+	$(Q)scripts/deps.sh demo
+	$(Q)$(MAKE) all
+	$(Q)B=$(B) demo/run.sh
+
+deps:
+	$(Q)scripts/deps.sh build check demo bench
+
+# --- install ---------------------------------------------------------------
+
+install: all
+	install -Dm755 $(B)/m9m-sandbox $(DESTDIR)$(BINDIR)/m9m-sandbox
+	install -Dm644 man/m9m-sandbox.1 $(DESTDIR)$(MANDIR)/man1/m9m-sandbox.1
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/m9m-sandbox \
+	    $(DESTDIR)$(MANDIR)/man1/m9m-sandbox.1
+
+dist:
+	git archive --prefix=m9m-sandbox-$(VERSION)/ -o \
+	    m9m-sandbox-$(VERSION).tar.gz HEAD
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit clean
+.PHONY: all unit check asan fuzz lint format bench demo deps install \
+        uninstall dist clean
+.DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*.d)

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "err.h"
+#include "netpol.h"
+#include "seccomp.h"
+
+/*
+ * Theory of operation
+ *
+ *	supervisor --clone3--> PID 1 --fork--> payload
+ *
+ * PID 1 builds the sandbox with the capabilities that its new user namespace
+ * gave it, forks the payload, gives everything up, and from then on only reaps,
+ * passes signals on and tells how the payload ended.  When it ends, the kernel
+ * kills whatever else lives in the PID namespace.
+ */
+
+struct step {
+	const char *name; /* becomes the stage of a failure */
+	int (*run)(struct child_context *);
+};
+
+/*** PID 1: build the sandbox ***/
+
+static int take_identity(struct child_context *c)
+{
+	const struct plan *plan = c->plan;
+	struct control_message message;
+
+	if (control_receive(c->control_fd, &message, NULL) != 1 ||
+	    message.kind != CONTROL_GO)
+		return fail(0, "the supervisor went away");
+	/* As an ordinary user setgroups is denied and the ids fit already. */
+	if (plan->host_uid != geteuid() && setgroups(0, NULL) < 0 &&
+	    errno != EPERM)
+		return fail(errno, "cannot drop the supplementary groups");
+	if (setresgid(plan->gid, plan->gid, plan->gid) < 0 ||
+	    setresuid(plan->uid, plan->uid, plan->uid) < 0)
+		return fail(errno, "cannot become uid %u gid %u inside",
+			    plan->uid, plan->gid);
+	/* After the ids: changing them clears it.  With the end of file of the
+	 * control socket it makes the supervisor's death ours. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return fail(errno, "cannot tie our life to the supervisor's");
+	/* Before anything of the payload runs: /proc/1 is not to be opened by
+	 * it, since PID 1 is of the same uid. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return fail(errno, "cannot become undumpable");
+	return 0;
+}
+
+/* The session keyring passes through namespaces, with the caller's keys. */
+static int leave_keyring(struct child_context *c)
+{
+	(void)c;
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
+	    errno != ENOSYS)
+		return fail(errno, "cannot leave the session keyring");
+	return 0;
+}
+
+static int set_hostname(struct child_context *c)
+{
+	const char *name = c->plan->hostname;
+
+	if (sethostname(name, strlen(name)) < 0)
+		return fail(errno, "cannot set the host name");
+	return 0;
+}
+
+static int set_network(struct child_context *c)
+{
+	return netpol_apply(&c->plan->net, c->relay_fd);
+}
+
+static int set_mounts(struct child_context *c)
+{
+	return mount_build(c->plan, c->sources, c->work_fd);
+}
+
+/* The payload's terminal is in its own devpts; the supervisor relays it. */
+static int make_terminal(struct child_context *c)
+{
+	auto_fd int master = -1;
+	int unlock = 0;
+
+	if (!c->plan->pty)
+		return 0;
+	master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return fail(errno, "cannot open a terminal");
+	c->terminal_fd = ioctl(master, TIOCGPTPEER,
+			       O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (c->terminal_fd < 0)
+		return fail(errno, "cannot open the terminal's inner side");
+	if (control_send(c->control_fd, CONTROL_TERMINAL, 0, master) < 0)
+		return fail(errno, "cannot hand the terminal over");
+	return 0;
+}
+
+static int drop_capabilities(struct child_context *c)
+{
+	cap_t none = cap_init();
+	int rc = none ? 0 : -1;
+
+	(void)c;
+	/* The bounding set first: dropping from it takes CAP_SETPCAP. */
+	for (cap_value_t cap = 0; rc == 0 && CAP_IS_SUPPORTED(cap); cap++)
+		rc = cap_drop_bound(cap);
+	if (rc == 0)
+		rc = cap_reset_ambient();
+	if (rc == 0)
+		rc = cap_set_proc(none);
+	if (rc < 0)
+		fail(errno, "cannot drop the capabilities");
+	cap_free(none);
+	return rc;
+}
+
+static int forbid_privileges(struct child_context *c)
+{
+	(void)c;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return fail(errno, "cannot set no_new_privs");
+	return 0;
+}
+
+/*
+ * The order is the argument: ids first, since everything made later belongs to
+ * them; keyring and names while the syscalls are plain; network before mounts,
+ * because netlink needs nothing of the tree but the host's libraries; the
+ * terminal from the new devpts; then every right goes, before the payload's
+ * process exists, so that PID 1 and the payload are never more than an ordinary
+ * process.
+ */
+static const struct step setup_steps[] = {
+	{ "identity", take_identity },
+	{ "keyring", leave_keyring },
+	{ "hostname", set_hostname },
+	{ "network", set_network },
+	{ "mounts", set_mounts },
+	{ "terminal", make_terminal },
+	{ "capabilities", drop_capabilities },
+	{ "no_new_privs", forbid_privileges },
+};
+
+/*** The payload ***/
+
+static int place(int fd, int target)
+{
+	return dup2(fd, target) < 0 ? -1 : 0;
+}
+
+static int set_descriptors(struct child_context *c)
+{
+	auto_fd int null = -1;
+	int in = c->stdin_fd, out = c->stdout_fd, error = c->stderr_fd;
+
+	if (setsid() < 0)
+		return fail(errno, "cannot start a session");
+	if (c->terminal_fd >= 0) {
+		if (ioctl(c->terminal_fd, TIOCSCTTY, 0) < 0)
+			return fail(errno, "cannot take the terminal");
+		in = out = error = c->terminal_fd;
+	}
+	if (in < 0) {
+		null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (null < 0)
+			return fail(errno, "cannot open /dev/null");
+		in = null;
+	}
+	if (place(in, STDIN_FILENO) < 0 || place(out, STDOUT_FILENO) < 0 ||
+	    place(error, STDERR_FILENO) < 0)
+		return fail(errno, "cannot set stdin, stdout and stderr");
+	/* The error pipe alone stays, and it closes itself on exec. */
+	if (c->err_fd != 3 && dup3(c->err_fd, 3, O_CLOEXEC) < 0)
+		return fail(errno, "cannot keep the error pipe");
+	c->err_fd = 3;
+	if (close_range(4, ~0U, 0) < 0)
+		return fail(errno, "cannot close the other descriptors");
+	return 0;
+}
+
+static int set_signals(struct child_context *c)
+{
+	sigset_t none;
+
+	(void)c;
+	/* Handlers do not survive exec, but what is ignored stays ignored. */
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		return fail(errno, "cannot unblock signals");
+	return 0;
+}
+
+static int set_rlimits(struct child_context *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(c->plan->rlimits); i++) {
+		const struct plan_rlimit *r = &c->plan->rlimits[i];
+		struct rlimit limit = { r->value, r->value };
+
+		if (setrlimit(r->resource, &limit) < 0)
+			return fail(errno, "cannot limit %s to %llu", r->name,
+				    (unsigned long long)r->value);
+	}
+	return 0;
+}
+
+static int enter_cwd(struct child_context *c)
+{
+	if (chdir(c->plan->cwd) < 0) {
+		fail(errno, "cannot enter %s", c->plan->cwd);
+		return fail_remedy("--chdir names a directory inside the "
+				   "sandbox");
+	}
+	return 0;
+}
+
+static int filter_calls(struct child_context *c)
+{
+	(void)c;
+	return seccomp_load();
+}
+
+/*
+ * Descriptors first, so that nothing later can leak one; seccomp last, since it
+ * may forbid the calls above (no_new_privs lets it be loaded without rights).
+ */
+static const struct step payload_steps[] = {
+	{ "descriptors", set_descriptors }, { "signals", set_signals },
+	{ "rlimits", set_rlimits },         { "chdir", enter_cwd },
+	{ "seccomp", filter_calls },
+};
+
+static int run_steps(const struct step *steps, size_t n,
+		     struct child_context *c)
+{
+	for (size_t i = 0; i < n; i++) {
+		err_stage(steps[i].name);
+		if (steps[i].run(c) < 0) {
+			/* A step that failed silently must not pass for one
+			 * that worked. */
+			fail(0, "step failed");
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static void execute(const struct plan *plan)
+{
+	const char *path = plan->program.path;
+
+	err_stage("exec");
+	execve(path, plan->program.argv.v, plan->env.v);
+	if (errno == ENOENT) {
+		fail(errno, "cannot execute %s", path);
+		fail_remedy("the file, its interpreter or its loader is not "
+			    "visible inside; show it with --ro-bind");
+		fail_status(127);
+		return;
+	}
+	fail(errno, "cannot execute %s", path);
+	fail_status(errno == EACCES || errno == ENOEXEC ? 126 : 125);
+}
+
+static int payload_main(struct child_context *c)
+{
+	if (run_steps(payload_steps, ARRAY_SIZE(payload_steps), c) == 0)
+		execute(c->plan);
+	err_send(c->err_fd);
+	return err_get()->status;
+}
+
+/*** PID 1: reap, pass signals on, report ***/
+
+/* Keeps the control socket (as 0) and the signals (as 1), nothing else. */
+static int keep_only(int control_fd, int signal_fd)
+{
+	if (dup2(control_fd, 0) < 0 || dup2(signal_fd, 1) < 0)
+		return -1;
+	return close_range(2, ~0U, 0);
+}
+
+/* Reaps all that ended.  True once the payload did: its status is in *status. */
+static bool reap(pid_t payload, int *status)
+{
+	bool ended = false;
+	int one;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
+		if (pid == payload) {
+			*status = one;
+			ended = true;
+		}
+	}
+	return ended;
+}
+
+static int watch_payload(pid_t payload)
+{
+	enum { CONTROL, SIGNALS };
+	struct pollfd fds[] = { [CONTROL] = { CONTROL, POLLIN, 0 },
+				[SIGNALS] = { SIGNALS, POLLIN, 0 } };
+	struct control_message message;
+	struct signalfd_siginfo info;
+	int status;
+
+	while (!reap(payload, &status)) {
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+			return 125;
+		if (fds[SIGNALS].revents &&
+		    read(SIGNALS, &info, sizeof(info)) < 0)
+			return 125;
+		if (fds[CONTROL].revents == 0)
+			continue;
+		/* The supervisor is dead: so is everything here. */
+		if (control_receive(CONTROL, &message, NULL) != 1)
+			return 125;
+		if (message.kind == CONTROL_SIGNAL)
+			kill(-payload, message.value);
+	}
+	return control_send(CONTROL, CONTROL_EXITED, status, -1) < 0 ? 125 : 0;
+}
+
+int child_main(struct child_context *c)
+{
+	sigset_t chld;
+	int signal_fd;
+	pid_t payload;
+
+	if (run_steps(setup_steps, ARRAY_SIZE(setup_steps), c) < 0) {
+		err_send(c->err_fd);
+		return 125;
+	}
+	err_stage("fork");
+	/* All signals are blocked since the supervisor blocked them. */
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	signal_fd = signalfd(-1, &chld, SFD_CLOEXEC);
+	payload = signal_fd < 0 ? -1 : fork();
+	if (payload == 0)
+		_exit(payload_main(c));
+	if (payload < 0) {
+		fail(errno, "cannot start the payload's process");
+		err_send(c->err_fd);
+		return 125;
+	}
+	/* Closes our end of the error pipe too: its end of file now means that
+	 * the payload's execve succeeded. */
+	if (keep_only(c->control_fd, signal_fd) < 0)
+		return 125;
+	return watch_payload(payload);
+}

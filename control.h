@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The words between the supervisor and the sandbox's PID 1: one SOCK_SEQPACKET
+ * pair, small messages, at most one descriptor each.  Its end of file means
+ * that the other side is dead.
+ */
+
+#include <stdint.h>
+
+enum control_kind {
+	CONTROL_GO = 1,   /* to the child: ids are mapped, begin */
+	CONTROL_SIGNAL,   /* to the child: value is a signal for the payload */
+	CONTROL_TERMINAL, /* from the child: the master of its pty */
+	CONTROL_EXITED, /* from the child: value is the payload's wait status */
+};
+
+struct control_message {
+	uint32_t kind;
+	int32_t value;
+};
+
+/* Makes the pair, both close-on-exec; by fail(). */
+int control_pair(int fds[2]);
+/* Sends; fd is -1 or goes along.  0, or -1 with errno. */
+int control_send(int socket, enum control_kind kind, int value, int fd);
+/*
+ * Receives: 1; 0 at the end of file; -1 with errno.  *fd is the descriptor that
+ * came along (owned by the caller) or -1; fd may be NULL: then it is closed.
+ */
+int control_receive(int socket, struct control_message *message, int *fd);

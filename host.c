@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "util.h"
+
+/*
+ * Started by root, a run gets a host id of its own: nobody's files, no other
+ * run's processes.  The range is unused by systemd's own convention (containers
+ * end at 1879048191, foreign ids start at 2147352576).
+ */
+#define RUN_ID_BASE  1879048192U
+#define RUN_ID_COUNT 268304384U
+
+/* The overflow id: all there is in a container that maps few ids. */
+#define NOBODY 65534U
+
+const char *host_getenv(const struct host *host, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (char **e = host->environ; *e; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+			return *e + n + 1;
+	return NULL;
+}
+
+static char *make_run_id(uint32_t random)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char stamp[32];
+
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+	return xasprintf("%s-%08x", stamp, random);
+}
+
+/* Is this id mapped in the user namespace that we were started in? */
+static bool id_is_mapped(const char *map_path, uint32_t id)
+{
+	auto_free char *map = read_file(-1, map_path, 65536, NULL);
+	char *rest = map;
+
+	while (rest && *rest) {
+		unsigned long inside, outside, count;
+		int used = 0;
+
+		if (sscanf(rest, "%lu %lu %lu%n", &inside, &outside, &count,
+			   &used) != 3)
+			return false;
+		if (id >= inside && id - inside < count)
+			return true;
+		rest += used;
+		rest += strspn(rest, " \n");
+	}
+	return false;
+}
+
+static void choose_payload_ids(struct host *host, uint32_t random)
+{
+	uint32_t id = RUN_ID_BASE + random % RUN_ID_COUNT;
+
+	host->payload_uid = host->uid;
+	host->payload_gid = host->gid;
+	if (host->uid != 0)
+		return;
+	if (!id_is_mapped("/proc/self/uid_map", id) ||
+	    !id_is_mapped("/proc/self/gid_map", id))
+		id = NOBODY;
+	host->payload_uid = id;
+	host->payload_gid = id;
+}
+
+static int find_state(struct host *host)
+{
+	const char *xdg = host_getenv(host, "XDG_STATE_HOME");
+	const char *home = host_getenv(host, "HOME");
+
+	if (xdg && xdg[0] == '/') {
+		host->state_dir = path_join(xdg, "m9m-sandbox");
+	} else if (host->uid == 0) {
+		host->state_dir = xstrdup("/var/lib/m9m-sandbox");
+		host->audit_path = xstrdup("/var/log/m9m-sandbox/audit.jsonl");
+		return 0;
+	} else if (home && home[0] == '/') {
+		host->state_dir = path_join(home, ".local/state/m9m-sandbox");
+	} else {
+		fail(0, "no place for the state directory: HOME is not set");
+		return fail_remedy("set HOME or XDG_STATE_HOME");
+	}
+	host->audit_path = path_join(host->state_dir, "audit.jsonl");
+	return 0;
+}
+
+int host_read(struct host *host)
+{
+	uint32_t random;
+
+	*host = (struct host){ .uid = geteuid(),
+			       .gid = getegid(),
+			       .environ = environ,
+			       .stdin_tty = isatty(STDIN_FILENO),
+			       .stdout_tty = isatty(STDOUT_FILENO) };
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return fail(errno, "cannot get random bytes for the run id");
+	host->root = xstrdup("/");
+	host->run_id = make_run_id(random);
+	choose_payload_ids(host, random);
+	return find_state(host);
+}
+
+void host_free(struct host *host)
+{
+	free(host->root);
+	free(host->state_dir);
+	free(host->audit_path);
+	free(host->run_id);
+}

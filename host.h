@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Facts about the host that a plan depends on, read once.  Tests hand fixed
+ * ones to plan_make instead.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct host {
+	uid_t uid; /* the caller's */
+	gid_t gid;
+	char *root;        /* "/"; a fixture tree in tests */
+	char *state_dir;   /* .../m9m-sandbox: runs/ and artifacts/ */
+	char *audit_path;  /* .../audit.jsonl */
+	char *run_id;      /* sorts by time, unique */
+	uid_t payload_uid; /* host id that the payload will have */
+	gid_t payload_gid;
+	bool stdin_tty;
+	bool stdout_tty;
+	char **environ; /* borrowed */
+};
+
+/* By fail() (no home for the state directory). */
+int host_read(struct host *host);
+void host_free(struct host *host);
+/* Value in host->environ, or NULL. */
+const char *host_getenv(const struct host *host, const char *name);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include "ns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "control.h"
+#include "err.h"
+
+/*
+ * Theory of operation
+ *
+ *	supervisor				child (PID 1 inside)
+ *	clone3(all namespaces at once) ----->	waits on the control socket
+ *	writes setgroups, uid_map, gid_map
+ *	CONTROL_GO ------------------------->	takes its ids, runs its steps
+ *
+ * One clone3 call: no moment at which the child is in some of the namespaces
+ * only, and a pidfd from the start, so that its pid cannot be mistaken later.
+ */
+
+const struct ns_kind ns_kinds[7] = {
+	{ CLONE_NEWUSER, "user" },     { CLONE_NEWPID, "pid" },
+	{ CLONE_NEWNS, "mount" },      { CLONE_NEWNET, "network" },
+	{ CLONE_NEWUTS, "uts" },       { CLONE_NEWIPC, "ipc" },
+	{ CLONE_NEWCGROUP, "cgroup" },
+};
+
+/* Both sides' ends of what leads in and out, before clone. */
+struct ends {
+	int control[2];
+	int err[2];
+	int in[2];
+	int out[2];
+	int error[2];
+};
+
+static int make_pipe(int fds[2])
+{
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return fail(errno, "cannot make a pipe");
+	return 0;
+}
+
+static int make_ends(struct ends *e, bool feed_stdin)
+{
+	if (control_pair(e->control) < 0 || make_pipe(e->err) < 0 ||
+	    make_pipe(e->out) < 0 || make_pipe(e->error) < 0)
+		return -1;
+	return feed_stdin ? make_pipe(e->in) : 0;
+}
+
+static long read_number(const char *path)
+{
+	auto_free char *text = read_file(AT_FDCWD, path, 64, NULL);
+	uint64_t value;
+
+	if (text == NULL)
+		return -1;
+	text[strcspn(text, "\n")] = '\0';
+	return parse_u64(text, &value) < 0 ? -1 : (long)value;
+}
+
+/* A host setting that takes unprivileged user namespaces away. */
+struct known_cause {
+	const char *path;
+	long value;
+	const char *remedy;
+};
+
+static const struct known_cause known_causes[] = {
+	{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1,
+	  "AppArmor restricts user namespaces here (Ubuntu 23.10 and later): "
+	  "allow this program with a profile in /etc/apparmor.d that has "
+	  "`flags=(unconfined) { userns, }` for its path" },
+	{ "/proc/sys/kernel/unprivileged_userns_clone", 0,
+	  "user namespaces are switched off here: sysctl "
+	  "kernel.unprivileged_userns_clone=1" },
+	{ "/proc/sys/user/max_user_namespaces", 0,
+	  "user namespaces are switched off here: sysctl "
+	  "user.max_user_namespaces=15000" },
+};
+
+const char *ns_known_cause(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(known_causes); i++)
+		if (read_number(known_causes[i].path) == known_causes[i].value)
+			return known_causes[i].remedy;
+	return NULL;
+}
+
+static void add_known_cause(void)
+{
+	const char *cause = ns_known_cause();
+
+	if (cause)
+		fail_remedy("%s", cause);
+}
+
+struct clone_remedy {
+	int err;
+	const char *remedy;
+};
+
+static const struct clone_remedy clone_remedies[] = {
+	{ EPERM, "a container or policy forbids new namespaces: in Docker, "
+		 "start it with --security-opt seccomp=unconfined or a profile "
+		 "that allows clone3 with namespace flags" },
+	{ ENOSPC, "a limit on namespaces is reached: see the sysctls "
+		  "user.max_*_namespaces" },
+	{ EUSERS, "a limit on nested user namespaces is reached" },
+	{ ENOSYS, "clone3 is missing: Linux 5.12 or later is needed, or the "
+		  "container's seccomp profile hides it" },
+	{ EINVAL, "this kernel lacks one of the namespaces (user, pid, mount, "
+		  "network, uts, ipc, cgroup)" },
+	{ EAGAIN, "the limit on processes (ulimit -u) is reached" },
+};
+
+static int fail_clone(int err)
+{
+	fail(err, "cannot clone into new namespaces");
+	add_known_cause();
+	for (size_t i = 0; i < ARRAY_SIZE(clone_remedies); i++)
+		if (clone_remedies[i].err == err)
+			fail_remedy("%s", clone_remedies[i].remedy);
+	return -1;
+}
+
+static int write_map(pid_t pid, const char *file, const char *text)
+{
+	auto_free char *path = xasprintf("/proc/%d/%s", pid, file);
+	auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
+		fail(errno, "cannot write %s", path);
+		add_known_cause();
+		return -1;
+	}
+	return 0;
+}
+
+static int map_ids(pid_t pid, const struct plan *plan)
+{
+	auto_free char *uids = xasprintf("%u %u 1\n", plan->uid,
+					 plan->host_uid);
+	auto_free char *gids = xasprintf("%u %u 1\n", plan->gid,
+					 plan->host_gid);
+
+	/* Without rights over the outer ids, the kernel wants this first. */
+	if (geteuid() != 0 && write_map(pid, "setgroups", "deny") < 0)
+		return -1;
+	if (write_map(pid, "uid_map", uids) < 0)
+		return -1;
+	return write_map(pid, "gid_map", gids);
+}
+
+static void close_pair(int fds[2])
+{
+	cleanup_fd(&fds[0]);
+	cleanup_fd(&fds[1]);
+}
+
+static void close_ends(struct ends *e)
+{
+	close_pair(e->control);
+	close_pair(e->err);
+	close_pair(e->in);
+	close_pair(e->out);
+	close_pair(e->error);
+}
+
+/* Moves our ends into *child. */
+static void keep_our_ends(struct child *child, struct ends *e)
+{
+	child->control_fd = take_fd(&e->control[0]);
+	child->err_fd = take_fd(&e->err[0]);
+	child->stdin_fd = take_fd(&e->in[1]);
+	child->stdout_fd = take_fd(&e->out[0]);
+	child->stderr_fd = take_fd(&e->error[0]);
+}
+
+static int clone_child(struct child *child, struct child_context *context,
+		       struct ends *e)
+{
+	struct clone_args args = {
+		.flags = context->plan->namespaces | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&child->pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid < 0)
+		return fail_clone(errno);
+	if (pid > 0) {
+		child->pid = (pid_t)pid;
+		return 0;
+	}
+	/* Our ends must not live on inside: a copy of the supervisor's side of
+	 * the control socket would hide the supervisor's death. */
+	cleanup_fd(&e->control[0]);
+	cleanup_fd(&e->err[0]);
+	cleanup_fd(&e->out[0]);
+	cleanup_fd(&e->error[0]);
+	cleanup_fd(&e->in[1]);
+	_exit(child_main(context));
+}
+
+static int spawn(struct child *child, struct child_context *context,
+		 struct ends *e, bool feed_stdin)
+{
+	if (make_ends(e, feed_stdin) < 0)
+		return -1;
+	context->control_fd = e->control[1];
+	context->err_fd = e->err[1];
+	context->stdin_fd = e->in[0];
+	context->stdout_fd = e->out[1];
+	context->stderr_fd = e->error[1];
+	if (clone_child(child, context, e) < 0 ||
+	    map_ids(child->pid, context->plan) < 0)
+		return -1;
+	if (control_send(e->control[0], CONTROL_GO, 0, -1) < 0)
+		return fail(errno, "cannot start the sandbox's PID 1");
+	return 0;
+}
+
+int ns_spawn(struct child *child, const struct plan *plan, int work_fd,
+	     int relay_fd, bool feed_stdin)
+{
+	struct mount_sources sources = { 0 };
+	struct child_context context = { .plan = plan,
+					 .sources = &sources,
+					 .work_fd = work_fd,
+					 .relay_fd = relay_fd,
+					 .terminal_fd = -1 };
+	struct ends ends = {
+		{ -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }
+	};
+	int rc = mount_open_sources(&sources, plan, work_fd);
+
+	if (rc == 0)
+		rc = spawn(child, &context, &ends, feed_stdin);
+	if (rc == 0)
+		keep_our_ends(child, &ends);
+	else
+		ns_reap(child);
+	close_ends(&ends);
+	mount_close_sources(&sources);
+	return rc;
+}
+
+void ns_kill(struct child *child)
+{
+	if (child->pidfd >= 0 && !child->reaped)
+		syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+}
+
+void ns_reap(struct child *child)
+{
+	if (child->pid > 0 && !child->reaped) {
+		ns_kill(child);
+		while (wait4(child->pid, &child->status, 0, &child->usage) <
+			   0 &&
+		       errno == EINTR)
+			;
+		child->reaped = true;
+	}
+	cleanup_fd(&child->pidfd);
+	cleanup_fd(&child->control_fd);
+	cleanup_fd(&child->err_fd);
+	cleanup_fd(&child->stdin_fd);
+	cleanup_fd(&child->stdout_fd);
+	cleanup_fd(&child->stderr_fd);
+	child->pidfd = child->control_fd = child->err_fd = -1;
+	child->stdin_fd = child->stdout_fd = child->stderr_fd = -1;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Clones into the new namespaces, maps the ids, and holds the supervisor's ends
+ * of everything that leads to the sandbox.
+ */
+
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "plan.h"
+
+struct child {
+	pid_t pid;
+	int pidfd;
+	int control_fd;
+	int err_fd;
+	int stdin_fd; /* write end; -1: /dev/null inside */
+	int stdout_fd;
+	int stderr_fd;
+	bool reaped;
+	int status;          /* of PID 1 */
+	struct rusage usage; /* of PID 1 and all that it reaped */
+};
+
+#define CHILD_NONE                                                             \
+	((struct child){ .pid = -1,                                            \
+			 .pidfd = -1,                                          \
+			 .control_fd = -1,                                     \
+			 .err_fd = -1,                                         \
+			 .stdin_fd = -1,                                       \
+			 .stdout_fd = -1,                                      \
+			 .stderr_fd = -1 })
+
+/* work_fd: the workdir; relay_fd: where the inside sockets go, or -1.
+ * By fail(); then nothing was started or it is dead already. */
+int ns_spawn(struct child *child, const struct plan *plan, int work_fd,
+	     int relay_fd, bool feed_stdin);
+
+/* Kills all that is inside. */
+void ns_kill(struct child *child);
+/* Kills if need be, waits for PID 1 and closes; safe on CHILD_NONE. */
+void ns_reap(struct child *child);
+
+/* A host setting known to make set-up steps inside fail, as advice; or NULL. */
+const char *ns_known_cause(void);
+
+/* Names of the namespaces in `flags`, for --explain and the result. */
+struct ns_kind {
+	uint64_t flag;
+	const char *name; /* "user" ... */
+};
+extern const struct ns_kind ns_kinds[7];

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "tree.h"
+
+/* Inside, when the caller is root: any ordinary id does. */
+#define DEFAULT_ID 1000
+
+static const char default_path[] =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+static int plan_agent(struct plan *plan, const struct spec *spec)
+{
+	const char *name = spec->agent;
+
+	if (name && strcmp(name, "none") == 0)
+		return 0;
+	if (name == NULL && spec->command.n > 0) {
+		const char *slash = strrchr(spec->command.v[0], '/');
+
+		plan->agent = agent_find(slash ? slash + 1
+					       : spec->command.v[0]);
+		return 0;
+	}
+	plan->agent = agent_find(name ? name : "");
+	if (plan->agent == NULL)
+		return fail(0, "unknown agent profile \"%s\"",
+			    name ? name : "");
+	return 0;
+}
+
+static int plan_command(struct plan *plan, const struct spec *spec)
+{
+	const struct strv *argv = &spec->command;
+	const char *slash;
+
+	if (argv->n == 0)
+		argv = &plan->agent->argv;
+	slash = strrchr(argv->v[0], '/');
+	plan->label = slash ? slash + 1 : argv->v[0];
+	return program_resolve(&plan->program, argv, plan->agent, spec->rootfs);
+}
+
+static void plan_ids(struct plan *plan, const struct spec *spec,
+		     const struct host *host)
+{
+	uid_t uid = host->uid ? host->uid : DEFAULT_ID;
+	gid_t gid = host->uid ? host->gid : DEFAULT_ID;
+
+	plan->host_uid = host->payload_uid;
+	plan->host_gid = host->payload_gid;
+	plan->uid = spec->uid >= 0 ? (uid_t)spec->uid : uid;
+	plan->gid = spec->gid >= 0 ? (gid_t)spec->gid : gid;
+}
+
+static void set_env(struct strv *env, const char *name, const char *value)
+{
+	char *entry = xasprintf("%s=%s", name, value);
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < env->n; i++) {
+		if (strncmp(env->v[i], name, n) == 0 && env->v[i][n] == '=') {
+			free(env->v[i]);
+			env->v[i] = entry;
+			return;
+		}
+	}
+	strv_push(env, entry);
+}
+
+static void unset_env(struct strv *env, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < env->n; i++) {
+		if (strncmp(env->v[i], name, n) != 0 || env->v[i][n] != '=')
+			continue;
+		free(env->v[i]);
+		memmove(&env->v[i], &env->v[i + 1],
+			(env->n - i) * sizeof(*env->v));
+		env->n--;
+		return;
+	}
+}
+
+/* The default, and the folders of what is shown for the program. */
+static char *search_path(const struct plan *plan)
+{
+	char *path = xstrdup(default_path);
+	const struct strv *sets[] = { &plan->program.links,
+				      &plan->program.show };
+
+	for (size_t s = 0; s < ARRAY_SIZE(sets); s++) {
+		for (size_t i = 0; i < sets[s]->n; i++) {
+			const char *entry = sets[s]->v[i];
+			size_t len = strcspn(entry, "\t");
+			auto_free char *file = xstrndup(entry, len);
+			char *slash = strrchr(file, '/');
+			char *longer;
+
+			*slash = '\0';
+			if (slash == file || strstr(path, file))
+				continue;
+			longer = xasprintf("%s:%s", path, file);
+			free(path);
+			path = longer;
+		}
+	}
+	return path;
+}
+
+static void pass_env(struct plan *plan, const struct host *host,
+		     const char *name)
+{
+	const char *value = host_getenv(host, name);
+
+	if (value)
+		set_env(&plan->env, name, value);
+}
+
+static void plan_base_env(struct plan *plan, const struct host *host)
+{
+	const char *lang = host_getenv(host, "LANG");
+	const char *term = host_getenv(host, "TERM");
+	auto_free char *path = search_path(plan);
+	const struct {
+		const char *name, *value;
+	} base[] = {
+		{ "PATH", path },       { "HOME", TREE_HOME },
+		{ "USER", TREE_USER },  { "LOGNAME", TREE_USER },
+		{ "SHELL", "/bin/sh" }, { "LANG", lang ? lang : "C.UTF-8" },
+		{ "TMPDIR", "/tmp" },   { "TERM", term ? term : "dumb" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(base); i++)
+		set_env(&plan->env, base[i].name, base[i].value);
+	pass_env(plan, host, "TZ");
+}
+
+/* From empty: ours, the profile's, what the user passes, what the user sets. */
+static void plan_env(struct plan *plan, const struct spec *spec,
+		     const struct host *host)
+{
+	const struct agent *agent = plan->agent;
+
+	if (!spec->clearenv)
+		plan_base_env(plan, host);
+	for (size_t i = 0; agent && i < agent->env.n; i++) {
+		const char *entry = agent->env.v[i];
+		size_t len = strcspn(entry, "=");
+		auto_free char *name = xstrndup(entry, len);
+
+		set_env(&plan->env, name, entry + len + 1);
+	}
+	for (size_t i = 0; agent && i < agent->env_pass.n; i++)
+		pass_env(plan, host, agent->env_pass.v[i]);
+	for (size_t i = 0; i < spec->env_pass.n; i++)
+		pass_env(plan, host, spec->env_pass.v[i]);
+	for (size_t i = 0; i < spec->n_env; i++) {
+		if (spec->env[i].value)
+			set_env(&plan->env, spec->env[i].name,
+				spec->env[i].value);
+		else
+			unset_env(&plan->env, spec->env[i].name);
+	}
+	/* execve wants a vector, even an empty one. */
+	if (plan->env.v == NULL)
+		plan->env.v = xcalloc(1, sizeof(*plan->env.v));
+}
+
+static void plan_limits(struct plan *plan, const struct spec *spec)
+{
+	const struct plan_rlimit limits[PLAN_RLIMITS] = {
+		/* Counted within the sandbox's own user namespace, so that other
+		 * processes of the uid do not matter (Linux 5.14+); one for
+		 * PID 1. */
+		{ RLIMIT_NPROC, "processes", spec->pids + 1 },
+		{ RLIMIT_NOFILE, "open files", spec->files },
+		/* Not 0: a core_pattern that is a pipe runs on the host, as
+		 * root, even then.  1 stops pipe and file. */
+		{ RLIMIT_CORE, "core dumps", 1 },
+	};
+
+	memcpy(plan->rlimits, limits, sizeof(limits));
+}
+
+static void plan_warnings(struct plan *plan, const struct spec *spec)
+{
+	/* Nobody asked for these caps (asking is refused), so that they may be
+	 * missing, but never silently. */
+	strv_push(&plan->degraded, xstrdup("cgroup"));
+	strv_push(&plan->warnings,
+		  xstrdup("CPU and memory are not capped: the cgroup layer is "
+			  "not built yet"));
+	if (spec->network == SPEC_NETWORK_HOST)
+		strv_push(&plan->warnings,
+			  xstrdup("the sandbox shares the host's network"));
+}
+
+static int plan_artifact(struct plan *plan, const struct spec *spec,
+			 const struct host *host)
+{
+	plan->compression = ARTIFACT_ZSTD;
+	plan->artifact_asked = spec->artifact != NULL;
+	if (spec->artifact_off)
+		return 0;
+	if (spec->artifact == NULL) {
+		plan->artifact = xasprintf("%s/artifacts/%s.tar.zst",
+					   host->state_dir, host->run_id);
+		return 0;
+	}
+	plan->artifact = xstrdup(spec->artifact);
+	if (spec->compression == NULL) {
+		if (artifact_compression_of(plan->artifact,
+					    &plan->compression) == 0)
+			return 0;
+		fail(0, "cannot tell the compression of %s from its name",
+		     plan->artifact);
+		return fail_remedy("name it .tar.zst, .tar.gz or .tar, or set "
+				   "artifact.compression");
+	}
+	if (strcmp(spec->compression, "gzip") == 0)
+		plan->compression = ARTIFACT_GZIP;
+	else if (strcmp(spec->compression, "none") == 0)
+		plan->compression = ARTIFACT_NONE;
+	return 0;
+}
+
+static void plan_run(struct plan *plan, const struct spec *spec,
+		     const struct host *host)
+{
+	plan->run_id = host->run_id;
+	plan->id = spec->id;
+	plan->workdir = xstrdup(spec->workdir);
+	plan->cwd = xstrdup(spec->chdir ? spec->chdir : spec->workdir);
+	plan->hostname = xstrdup(spec->hostname ? spec->hostname : "sandbox");
+	plan->runs_dir = path_join(host->state_dir, "runs");
+	plan->prompt = spec->prompt;
+	plan->pty = host->stdin_tty && host->stdout_tty && !spec->prompt;
+	plan->stop_signal = plan->agent ? plan->agent->stop_signal : SIGTERM;
+	plan->die_with_parent = spec->die_with_parent;
+	plan->verbose = spec->verbose;
+	plan->timeout_ms = spec->timeout_ms;
+	plan->grace_ms = spec->grace_ms;
+	plan->output = spec->output;
+	plan->namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
+			   CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
+	if (plan->net.mode != NET_HOST)
+		plan->namespaces |= CLONE_NEWNET;
+}
+
+int plan_make(struct plan *plan, const struct spec *spec,
+	      const struct host *host)
+{
+	*plan = (struct plan){ 0 };
+	if (plan_agent(plan, spec) < 0 || plan_command(plan, spec) < 0 ||
+	    netpol_plan(&plan->net, spec, plan->agent) < 0 ||
+	    plan_artifact(plan, spec, host) < 0)
+		return -1;
+	plan_warnings(plan, spec);
+	plan_ids(plan, spec, host);
+	plan_run(plan, spec, host);
+	plan_env(plan, spec, host);
+	plan_limits(plan, spec);
+	return tree_plan(plan, spec, host);
+}
+
+void plan_free(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		free(plan->mounts[i].destination);
+		free(plan->mounts[i].source);
+		free(plan->mounts[i].text);
+	}
+	free(plan->mounts);
+	agent_free(plan->agent);
+	program_free(&plan->program);
+	strv_free(&plan->env);
+	netpol_free(&plan->net);
+	free(plan->cwd);
+	free(plan->hostname);
+	free(plan->runs_dir);
+	free(plan->workdir);
+	free(plan->artifact);
+	strv_free(&plan->degraded);
+	strv_free(&plan->warnings);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What will be done: the spec and the host's facts, resolved into a constant
+ * list of steps.  Making it has no side effect; --explain prints it.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "agent.h"
+#include "artifact.h"
+#include "host.h"
+#include "netpol.h"
+#include "program.h"
+#include "spec.h"
+
+enum plan_mount_kind {
+	PLAN_DIR,     /* a directory on our own tmpfs */
+	PLAN_FILE,    /* a read-only file with `text` */
+	PLAN_SYMLINK, /* to `source` */
+	PLAN_BIND,    /* `source` of the host, with all below it */
+	PLAN_WORKDIR, /* the run's own directory */
+	PLAN_TMPFS,   /* private, `size` bytes */
+	PLAN_PROC,
+	PLAN_DEVPTS,
+	PLAN_READ_ONLY, /* what is at `destination` over itself, read-only */
+	PLAN_MASK,      /* empty file or directory over `destination` */
+};
+
+enum plan_mount_flag {
+	PLAN_RW = 1,
+	PLAN_NOEXEC = 2,
+	PLAN_DEVICE = 4,   /* a device node: no nodev */
+	PLAN_OPTIONAL = 8, /* skipped if the host has no such thing */
+};
+
+struct plan_mount {
+	enum plan_mount_kind kind;
+	char *destination; /* absolute, clean */
+	char *source;
+	char *text;
+	unsigned int flags;
+	uint64_t size;
+	mode_t mode;
+};
+
+struct plan_rlimit {
+	int resource;
+	const char *name;
+	rlim_t value;
+};
+
+#define PLAN_RLIMITS 3
+
+struct plan {
+	const char *run_id;
+	const char *id;
+	const char *label;   /* what to call the run: the command's base name */
+	struct agent *agent; /* or NULL */
+	struct program program;
+	struct strv env; /* NAME=VALUE, complete */
+	char *cwd;
+	char *hostname;
+	bool pty;           /* a terminal of its own */
+	const char *prompt; /* on stdin, or NULL */
+	int stop_signal;    /* the polite one */
+	bool die_with_parent;
+	bool verbose;
+
+	uid_t host_uid, uid; /* outside, inside */
+	gid_t host_gid, gid;
+	uint64_t namespaces;       /* CLONE_NEW* */
+	struct plan_mount *mounts; /* in order */
+	size_t n_mounts;
+	struct plan_rlimit rlimits[PLAN_RLIMITS];
+	struct net_policy net;
+
+	uint64_t timeout_ms, grace_ms;
+	uint64_t output;
+
+	char *runs_dir;
+	char *workdir; /* inside */
+	bool artifact_asked;
+	char *artifact; /* host path, or NULL: none */
+	enum artifact_compression compression;
+
+	struct strv degraded; /* layers that are missing by the user's word */
+	struct strv warnings;
+};
+
+/* By fail(); plan_free is due in either case.  Borrows from spec and host. */
+int plan_make(struct plan *plan, const struct spec *spec,
+	      const struct host *host);
+void plan_free(struct plan *plan);
+
+/* --explain: the whole plan as text. */
+void plan_explain(const struct plan *plan, FILE *out);

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * m9m-sandbox: runs a command in a throw-away sandbox.
+ *
+ *	argv, JSON --spec--> struct spec --plan--> const struct plan
+ *
+ *	supervisor  workdir, relay, ns_spawn, supervise, artifact, teardown
+ *	relay	    the only way out, in the host's network namespace
+ *	PID 1	    builds the sandbox, forks the payload, reaps
+ *	payload	    the command
+ *
+ * Until the plan is made, nothing on the host has changed.  From then on
+ * everything that was made is unmade in run(), whatever happened in between;
+ * the workdir goes last, when all that was in it is safe elsewhere.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "artifact.h"
+#include "err.h"
+#include "event.h"
+#include "host.h"
+#include "ns.h"
+#include "outcome.h"
+#include "plan.h"
+#include "relay.h"
+#include "result.h"
+#include "spec.h"
+#include "summary.h"
+#include "supervise.h"
+#include "workdir.h"
+
+#define EXIT_SANDBOX 125
+
+/* Everything of one run that must be unmade. */
+struct run {
+	const struct spec *spec;
+	const struct plan *plan;
+	struct event_log log;
+	struct workdir workdir;
+	struct relay relay;
+	struct child child;
+	int signal_fd;
+	uint64_t began_ms;
+	struct outcome *out;
+};
+
+/*** Account: outcome, events, result ***/
+
+/* Takes the process's failure over into the outcome: the first one counts. */
+static void note_failure(struct outcome *out)
+{
+	const struct err_record *err = err_get();
+
+	if (err == NULL)
+		return;
+	if (out->status != OUTCOME_ERROR) {
+		out->status = OUTCOME_ERROR;
+		out->exit_code = err->status;
+		out->error = *err;
+	} else {
+		outcome_add_warning(out, "%s: %s", err->stage, err->message);
+	}
+	err_reset();
+}
+
+static void note_layers(struct outcome *out, const struct plan *plan)
+{
+	static const char *const always[] = { "no_new_privs", "capabilities",
+					      "rlimits", "seccomp" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ns_kinds); i++)
+		if (plan->namespaces & ns_kinds[i].flag)
+			strv_push(&out->layers,
+				  xasprintf("%s-namespace", ns_kinds[i].name));
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+		strv_push(&out->layers, xstrdup(always[i]));
+	if (plan->net.mode == NET_RELAY)
+		strv_push(&out->layers, xstrdup("relay"));
+	for (size_t i = 0; i < plan->degraded.n; i++)
+		strv_push(&out->degraded, xstrdup(plan->degraded.v[i]));
+	for (size_t i = 0; i < plan->warnings.n; i++)
+		outcome_add_warning(out, "%s", plan->warnings.v[i]);
+}
+
+static void emit_start(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	cJSON *e = cJSON_CreateObject();
+	cJSON *argv = cJSON_AddArrayToObject(e, "argv");
+
+	for (size_t i = 0; i < plan->program.argv.n; i++)
+		cJSON_AddItemToArray(
+		    argv, event_string(plan->program.argv.v[i],
+				       strlen(plan->program.argv.v[i])));
+	cJSON_AddStringToObject(e, "program", plan->program.path);
+	cJSON_AddStringToObject(e, "agent",
+				plan->agent ? plan->agent->name : "none");
+	event_emit(&run->log, "start", e);
+}
+
+static void emit_exit(struct run *run)
+{
+	const struct outcome *out = run->out;
+	cJSON *e = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(e, "status", outcome_status_name(out->status));
+	cJSON_AddNumberToObject(e, "exit_code", out->exit_code);
+	cJSON_AddItemToObject(e, "duration_ms", event_number(out->duration_ms));
+	if (out->status == OUTCOME_ERROR) {
+		cJSON_AddStringToObject(e, "stage", out->error.stage);
+		cJSON_AddItemToObject(e, "message",
+				      event_string(out->error.message,
+						   strlen(out->error.message)));
+	}
+	event_emit(&run->log, "exit", e);
+}
+
+static void emit_artifact(struct run *run)
+{
+	const struct artifact *a = &run->out->artifact;
+	cJSON *e = cJSON_CreateObject();
+
+	cJSON_AddItemToObject(e, "path",
+			      event_string(a->path, strlen(a->path)));
+	cJSON_AddStringToObject(e, "sha256", a->sha256);
+	cJSON_AddItemToObject(e, "bytes", event_number(a->bytes));
+	cJSON_AddItemToObject(e, "files", event_number(a->files));
+	event_emit(&run->log, "artifact", e);
+}
+
+/*** The phases ***/
+
+/* Is there anything to feed?  /dev/null has an equal inside. */
+static bool stdin_has_data(void)
+{
+	struct stat in, null;
+
+	if (fstat(STDIN_FILENO, &in) < 0)
+		return false;
+	return stat("/dev/null", &null) < 0 || !S_ISCHR(in.st_mode) ||
+	       in.st_rdev != null.st_rdev;
+}
+
+/* All that exists before the payload runs; by fail(). */
+static int set_up(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	const struct spec *spec = run->spec;
+	bool feed = plan->prompt || stdin_has_data();
+
+	err_stage("signals");
+	run->signal_fd = supervise_signals(plan->die_with_parent);
+	if (run->signal_fd < 0)
+		return -1;
+	/* An attempt is on record before anything of it happens. */
+	emit_start(run);
+	err_stage("workdir");
+	if (workdir_create(&run->workdir, plan->runs_dir, plan->run_id,
+			   plan->host_uid, plan->host_gid) < 0)
+		return -1;
+	if (plan->artifact &&
+	    event_attach_run(&run->log, run->workdir.run_fd) < 0)
+		return -1;
+	err_stage("inputs");
+	if (workdir_copy_in(&run->workdir, spec->inputs, spec->n_inputs) < 0)
+		return -1;
+	/* The relay is forked from us while we hold nothing of the sandbox. */
+	err_stage("relay");
+	if (relay_start(&run->relay, &plan->net) < 0)
+		return -1;
+	err_stage("namespaces");
+	return ns_spawn(&run->child, plan, run->workdir.work_fd,
+			run->relay.sockets_fd, feed);
+}
+
+static void drain_relay(struct run *run)
+{
+	struct net_event event;
+
+	relay_stop(&run->relay);
+	while (relay_read_event(&run->relay, &event) == 1) {
+		outcome_add_net(run->out, &event);
+		event_emit_net(&run->log, &event);
+	}
+	cleanup_fd(&run->relay.event_fd);
+	run->relay.event_fd = -1;
+}
+
+static void copy_outputs(struct run *run)
+{
+	const struct spec *spec = run->spec;
+
+	err_stage("outputs");
+	if (workdir_copy_out(&run->workdir, spec->outputs, spec->n_outputs) < 0)
+		note_failure(run->out);
+}
+
+/*
+ * The archive, then and only then the deletion.  What was never started left
+ * nothing to keep, but for an archive that was asked for.
+ */
+static void archive(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	auto_free char *json = NULL;
+	struct artifact_request request = { .path = plan->artifact,
+					    .compression = plan->compression };
+
+	if (plan->artifact == NULL ||
+	    (!run->out->started && !plan->artifact_asked))
+		return;
+	err_stage("artifact");
+	json = result_json(plan->run_id, plan->id,
+			   plan->agent ? plan->agent->name : NULL, run->out,
+			   true);
+	request.run_json = json;
+	if (artifact_write(&run->workdir, &request, &run->out->artifact) < 0) {
+		note_failure(run->out);
+		run->out->kept_workdir = xstrdup(run->workdir.path);
+		return;
+	}
+	emit_artifact(run);
+}
+
+static void remove_workdir(struct run *run)
+{
+	err_stage("cleanup");
+	if (run->out->kept_workdir == NULL &&
+	    workdir_remove(&run->workdir) < 0) {
+		note_failure(run->out);
+		run->out->kept_workdir = xstrdup(run->workdir.path);
+	}
+	workdir_close(&run->workdir);
+}
+
+/* Everything in it is dead before anything of it is read. */
+static void tear_down(struct run *run)
+{
+	ns_reap(&run->child);
+	drain_relay(run);
+	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
+	if (run->workdir.run_fd < 0)
+		return;
+	if (run->out->started)
+		copy_outputs(run);
+	archive(run);
+	remove_workdir(run);
+}
+
+static void run_sandbox(struct run *run)
+{
+	if (set_up(run) == 0)
+		supervise(&(struct supervision){ .plan = run->plan,
+						 .child = &run->child,
+						 .relay = &run->relay,
+						 .log = &run->log,
+						 .workdir = &run->workdir,
+						 .signal_fd = run->signal_fd },
+			  run->out);
+	else
+		note_failure(run->out);
+	tear_down(run);
+	emit_exit(run);
+}
+
+/*** main ***/
+
+/* An agent that finds an empty folder is a common surprise. */
+static void hint_empty(const struct spec *spec, const struct plan *plan)
+{
+	if (plan->agent && spec->n_inputs == 0 && (plan->pty || spec->prompt))
+		dprintf(STDERR_FILENO,
+			"m9m-sandbox: the workdir %s starts empty; --input . "
+			"copies this folder into it\n",
+			plan->workdir);
+}
+
+static void print_failure(const struct outcome *out)
+{
+	const struct err_record *e = &out->error;
+
+	if (out->status == OUTCOME_ERROR)
+		dprintf(STDERR_FILENO, "m9m-sandbox: %s: %s\n", e->stage,
+			e->message);
+	if (out->status == OUTCOME_ERROR && e->remedy[0])
+		dprintf(STDERR_FILENO, "m9m-sandbox: %s\n", e->remedy);
+	if (out->kept_workdir)
+		dprintf(STDERR_FILENO, "m9m-sandbox: the workdir is kept: %s\n",
+			out->kept_workdir);
+}
+
+static bool wants_summary(const struct spec *spec)
+{
+	if (spec->summary == SPEC_AUTO)
+		return isatty(STDERR_FILENO);
+	return spec->summary == SPEC_ALWAYS;
+}
+
+/* Tells how it ended: to the result file, to a person. */
+static void report(const struct spec *spec, const struct plan *plan,
+		   const struct host *host, struct outcome *out)
+{
+	auto_free char *json = result_json(
+	    host->run_id, spec->id, plan->agent ? plan->agent->name : NULL, out,
+	    false);
+
+	err_stage("result");
+	if (result_write(spec->result, spec->result_fd, json) < 0)
+		note_failure(out);
+	if (wants_summary(spec) && plan->label)
+		summary_print(stderr, plan->label, out,
+			      isatty(STDERR_FILENO) &&
+				  getenv("NO_COLOR") == NULL);
+	else
+		print_failure(out);
+}
+
+static int run_plan(const struct spec *spec, const struct plan *plan,
+		    const struct host *host, struct outcome *out)
+{
+	struct run run = { .spec = spec,
+			   .plan = plan,
+			   .log = EVENT_LOG_NONE,
+			   .workdir = WORKDIR_NONE,
+			   .relay = RELAY_NONE,
+			   .child = CHILD_NONE,
+			   .signal_fd = -1,
+			   .began_ms = now_ms(CLOCK_MONOTONIC),
+			   .out = out };
+
+	err_stage("events");
+	if (event_open(&run.log, host->run_id, spec->id, host->audit_path,
+		       spec->events, spec->events_fd) < 0)
+		return -1;
+	note_layers(out, plan);
+	hint_empty(spec, plan);
+	run_sandbox(&run);
+	event_close(&run.log);
+	cleanup_fd(&run.signal_fd);
+	return 0;
+}
+
+static int run_spec(const struct spec *spec)
+{
+	struct host host = { 0 };
+	struct plan plan = { 0 };
+	struct outcome out = OUTCOME_NONE;
+	struct timespec now;
+	char stamp[EVENT_TIME_SIZE];
+	int status;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	event_time(&now, stamp);
+	out.started_at = xstrdup(stamp);
+	err_stage("plan");
+	if (host_read(&host) < 0 || plan_make(&plan, spec, &host) < 0 ||
+	    run_plan(spec, &plan, &host, &out) < 0)
+		note_failure(&out);
+	report(spec, &plan, &host, &out);
+	status = out.exit_code;
+	outcome_free(&out);
+	plan_free(&plan);
+	host_free(&host);
+	return status;
+}
+
+static int explain(const struct spec *spec)
+{
+	struct host host = { 0 };
+	struct plan plan = { 0 };
+	int rc = -1;
+
+	err_stage("plan");
+	if (host_read(&host) == 0 && plan_make(&plan, spec, &host) == 0) {
+		plan_explain(&plan, stdout);
+		rc = 0;
+	} else {
+		struct outcome out = OUTCOME_NONE;
+
+		note_failure(&out);
+		print_failure(&out);
+		rc = out.exit_code;
+	}
+	plan_free(&plan);
+	host_free(&host);
+	return rc;
+}
+
+static int help(const struct spec *spec)
+{
+	(void)spec;
+	spec_print_help(stdout);
+	return 0;
+}
+
+static int version(const struct spec *spec)
+{
+	(void)spec;
+	puts("m9m-sandbox " M9M_VERSION);
+	return 0;
+}
+
+static int print_spec(const struct spec *spec)
+{
+	return spec_print(spec, stdout) < 0 ? EXIT_SANDBOX : 0;
+}
+
+static int list_agents(const struct spec *spec)
+{
+	(void)spec;
+	return agent_list(stdout) < 0 ? EXIT_SANDBOX : 0;
+}
+
+static int (*const actions[])(const struct spec *) = {
+	[SPEC_RUN] = run_spec,          [SPEC_HELP] = help,
+	[SPEC_VERSION] = version,       [SPEC_EXPLAIN] = explain,
+	[SPEC_PRINT_SPEC] = print_spec, [SPEC_LIST_AGENTS] = list_agents,
+};
+
+int main(int argc, char **argv)
+{
+	struct spec spec;
+	int status = EXIT_SANDBOX;
+
+	if (spec_parse(&spec, argc, argv, stderr) == 0)
+		status = actions[spec.action](&spec);
+	spec_free(&spec);
+	return status;
+}

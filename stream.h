@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Bytes from one descriptor to another through a bounded buffer, for a poll
+ * loop: a slow reader stops the reading, never the loop.
+ */
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STREAM_SIZE 32768
+
+struct stream {
+	int from_fd; /* -1: nothing more comes */
+	int to_fd;   /* -1: what comes is only tapped */
+	bool owns_from;
+	bool owns_to;   /* closed when all is written */
+	bool to_shared; /* somebody else's blocking descriptor: small writes */
+	char *data;
+	size_t start, end;
+	uint64_t total; /* bytes read */
+	/* Sees every byte that was read; may be NULL. */
+	void (*tap)(void *context, const struct stream *stream,
+		    const char *bytes, size_t len);
+	void *context;
+};
+
+/* Starts with `text` (borrowed) already read, or nothing (NULL). */
+void stream_open(struct stream *stream, int from_fd, int to_fd);
+void stream_feed(struct stream *stream, const char *text, size_t len);
+
+/* What to wait for: pfd[0] for reading, pfd[1] for writing (fd -1: nothing). */
+void stream_wants(const struct stream *stream, struct pollfd pfd[2]);
+/*
+ * Moves what can be moved.  When nobody takes the bytes any more (EPIPE), the
+ * source is closed too, so that its writer learns it.
+ */
+void stream_move(struct stream *stream, const struct pollfd pfd[2]);
+/* Nothing comes and nothing waits to be written. */
+bool stream_done(const struct stream *stream);
+void stream_close(struct stream *stream);

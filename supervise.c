@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "err.h"
+#include "stream.h"
+#include "terminal.h"
+
+/*
+ * Theory of operation
+ *
+ *	stdin  ---> IN  ---> pipe or pty of the payload
+ *	stdout <--- OUT <--- pipe or pty	(tapped into stdout.log)
+ *	stderr <--- ERR <--- pipe		(tapped into stderr.log)
+ *
+ * No descriptor of the caller's is ever inside: through /proc/self/fd a payload
+ * could reopen it with rights of its own choosing.
+ *
+ * The run is over when PID 1 is reaped (by then the kernel has killed all that
+ * lived in its namespace) and what the payload wrote has been passed on.
+ */
+
+enum stream_name { IN, OUT, ERR, STREAMS };
+
+enum slot {
+	SLOT_SIGNAL,
+	SLOT_ERR,
+	SLOT_CONTROL,
+	SLOT_PID,
+	SLOT_RELAY,
+	SLOT_STREAMS,
+	SLOT_SLOTS = SLOT_STREAMS + 2 * STREAMS,
+};
+
+struct log_file {
+	const char *name; /* in the run directory */
+	const char *event;
+	int fd; /* -1 until the first byte */
+	uint64_t kept;
+};
+
+struct loop {
+	const struct supervision *run;
+	struct outcome *outcome;
+	struct stream streams[STREAMS];
+	struct log_file logs[STREAMS];
+	struct terminal terminal;
+	int master_fd; /* of the payload's terminal; -1 none */
+	bool started;
+	bool have_status;
+	int status;      /* the payload's wait status */
+	int signal_sent; /* the last one passed on, 0 none */
+	bool timed_out;
+	bool killed;       /* we ended it */
+	bool failed;       /* by us: outcome->error says why */
+	uint64_t deadline; /* of the timeout; 0 none */
+	uint64_t kill_at;  /* end of grace; 0 none */
+};
+
+static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+int supervise_signals(bool die_with_parent)
+{
+	sigset_t set;
+	int fd;
+
+	/* TERM, not KILL: the run ends in order, nothing is lost. */
+	if (die_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+		return fail(errno, "cannot tie our life to the parent's");
+	signal(SIGPIPE, SIG_IGN);
+	/* In the background, reading the terminal is the end of input rather
+	 * than a stop of the whole run. */
+	signal(SIGTTIN, SIG_IGN);
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
+		sigaddset(&set, passed_on[i]);
+	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return fail(errno, "cannot block signals");
+	sigdelset(&set, SIGCHLD);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd >= 0 ? fd : fail(errno, "cannot wait for signals");
+}
+
+/*** Output: passed on, kept up to a cap, told as events when asked ***/
+
+static void keep_output(struct loop *l, struct log_file *log, const char *bytes,
+			size_t len)
+{
+	uint64_t used = l->logs[OUT].kept + l->logs[ERR].kept;
+	uint64_t room = l->run->plan->output - used;
+
+	if (len > room && !l->outcome->output_truncated) {
+		cJSON *e = cJSON_CreateObject();
+
+		l->outcome->output_truncated = true;
+		cJSON_AddStringToObject(e, "what", "output");
+		cJSON_AddItemToObject(e, "limit",
+				      event_number(l->run->plan->output));
+		event_emit(l->run->log, "limit", e);
+	}
+	if (len > room)
+		len = (size_t)room;
+	if (len == 0)
+		return;
+	if (log->fd < 0)
+		log->fd = openat(
+		    l->run->workdir->run_fd, log->name,
+		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (log->fd < 0 || write_all(log->fd, bytes, len) < 0) {
+		outcome_add_warning(l->outcome, "cannot keep %s: %s", log->name,
+				    strerror(errno));
+		return;
+	}
+	log->kept += len;
+}
+
+static void tap_output(void *context, const struct stream *stream,
+		       const char *bytes, size_t len)
+{
+	struct loop *l = context;
+	struct log_file *log = &l->logs[stream - l->streams];
+
+	if (l->run->plan->artifact)
+		keep_output(l, log, bytes, len);
+	if (l->run->plan->verbose) {
+		cJSON *e = cJSON_CreateObject();
+
+		cJSON_AddItemToObject(e, "text", event_string(bytes, len));
+		event_emit(l->run->log, log->event, e);
+	}
+}
+
+static bool is_shared(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
+}
+
+static void open_streams(struct loop *l)
+{
+	struct child *child = l->run->child;
+	const char *prompt = l->run->plan->prompt;
+
+	/* With a terminal of its own, what leads inside comes later. */
+	stream_open(&l->streams[IN], prompt ? -1 : STDIN_FILENO,
+		    take_fd(&child->stdin_fd));
+	stream_open(&l->streams[OUT], take_fd(&child->stdout_fd),
+		    STDOUT_FILENO);
+	stream_open(&l->streams[ERR], take_fd(&child->stderr_fd),
+		    STDERR_FILENO);
+	l->streams[IN].owns_to = true;
+	for (int i = OUT; i <= ERR; i++) {
+		l->streams[i].owns_from = true;
+		l->streams[i].to_shared = is_shared(l->streams[i].to_fd);
+		l->streams[i].tap = tap_output;
+		l->streams[i].context = l;
+	}
+	if (l->streams[IN].to_fd < 0)
+		l->streams[IN].from_fd = -1;
+	else
+		fcntl(l->streams[IN].to_fd, F_SETFL, O_NONBLOCK);
+	if (prompt)
+		stream_feed(&l->streams[IN], prompt, strlen(prompt));
+}
+
+/* The payload's terminal arrived: both directions go through it. */
+static void use_terminal(struct loop *l, int master)
+{
+	struct stream *in = &l->streams[IN], *out = &l->streams[OUT];
+
+	l->master_fd = master;
+	if (terminal_start(&l->terminal, master) < 0)
+		outcome_add_warning(l->outcome, "%s", err_get()->message);
+	stream_close(in);
+	stream_open(in, STDIN_FILENO, master);
+	cleanup_fd(&out->from_fd);
+	out->from_fd = fcntl(master, F_DUPFD_CLOEXEC, 3);
+}
+
+/*** Ends ***/
+
+static void kill_all(struct loop *l)
+{
+	l->killed = true;
+	l->kill_at = 0;
+	ns_kill(l->run->child);
+}
+
+static void signal_payload(struct loop *l, int sig)
+{
+	l->signal_sent = sig;
+	if (control_send(l->run->child->control_fd, CONTROL_SIGNAL, sig, -1) <
+	    0)
+		kill_all(l);
+}
+
+static void start_grace(struct loop *l)
+{
+	if (l->kill_at == 0)
+		l->kill_at = now_ms(CLOCK_MONOTONIC) + l->run->plan->grace_ms;
+}
+
+static void fail_run(struct loop *l, const struct err_record *error)
+{
+	if (!l->failed)
+		l->outcome->error = *error;
+	l->failed = true;
+	kill_all(l);
+}
+
+static void check_deadlines(struct loop *l)
+{
+	uint64_t now = now_ms(CLOCK_MONOTONIC);
+
+	if (l->deadline && now >= l->deadline) {
+		cJSON *e = cJSON_CreateObject();
+
+		l->deadline = 0;
+		l->timed_out = true;
+		cJSON_AddItemToObject(e, "after_ms",
+				      event_number(l->run->plan->timeout_ms));
+		event_emit(l->run->log, "timeout", e);
+		signal_payload(l, l->run->plan->stop_signal);
+		start_grace(l);
+	}
+	if (l->kill_at && now >= l->kill_at)
+		kill_all(l);
+}
+
+static int next_timeout(const struct loop *l)
+{
+	uint64_t now = now_ms(CLOCK_MONOTONIC), next = 0;
+
+	if (l->deadline)
+		next = l->deadline;
+	if (l->kill_at && (next == 0 || l->kill_at < next))
+		next = l->kill_at;
+	if (next == 0)
+		return -1;
+	if (next <= now)
+		return 0;
+	return next - now > 3600000 ? 3600000 : (int)(next - now);
+}
+
+/*** What the descriptors say ***/
+
+static void on_signal(struct loop *l)
+{
+	struct signalfd_siginfo info;
+
+	while (read(l->run->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		int sig = (int)info.ssi_signo;
+
+		if (sig == SIGWINCH) {
+			terminal_resize(l->master_fd);
+			continue;
+		}
+		/* All is dead already, only a reader of ours is slow: leave. */
+		if (l->run->child->reaped) {
+			for (int i = 0; i < STREAMS; i++)
+				stream_close(&l->streams[i]);
+			continue;
+		}
+		signal_payload(l, sig);
+		/* TERM and HUP mean the end; INT and QUIT are the payload's to
+		 * read as it likes. */
+		if (sig == SIGTERM || sig == SIGHUP)
+			start_grace(l);
+	}
+}
+
+/* Did the kernel say no to the set-up, as policies make it do? */
+static bool is_refusal(const struct err_record *record)
+{
+	return strcmp(record->stage, "exec") != 0 &&
+	       (strstr(record->message, strerror(EPERM)) ||
+		strstr(record->message, strerror(EACCES)));
+}
+
+static void on_err(struct loop *l)
+{
+	struct child *child = l->run->child;
+	struct err_record record;
+
+	if (err_receive(child->err_fd, &record)) {
+		const char *cause = is_refusal(&record) ? ns_known_cause()
+							: NULL;
+
+		if (record.remedy[0] == '\0' && cause)
+			snprintf(record.remedy, sizeof(record.remedy), "%s",
+				 cause);
+		fail_run(l, &record);
+	} else if (!l->failed) {
+		l->started = true;
+	}
+	cleanup_fd(&child->err_fd);
+	child->err_fd = -1;
+}
+
+static void on_control(struct loop *l)
+{
+	struct child *child = l->run->child;
+	struct control_message message;
+	int fd = -1;
+
+	if (control_receive(child->control_fd, &message, &fd) != 1) {
+		cleanup_fd(&child->control_fd);
+		child->control_fd = -1;
+		return;
+	}
+	if (message.kind == CONTROL_EXITED) {
+		l->have_status = true;
+		l->status = message.value;
+	} else if (message.kind == CONTROL_TERMINAL && fd >= 0) {
+		use_terminal(l, take_fd(&fd));
+	}
+	cleanup_fd(&fd);
+}
+
+static void on_relay(struct loop *l)
+{
+	static const struct err_record died = {
+		.stage = "relay",
+		.message = "the network relay died; the run was ended",
+		.status = 125,
+	};
+	struct relay *relay = l->run->relay;
+	struct net_event event;
+	int rc;
+
+	while ((rc = relay_read_event(relay, &event)) == 1) {
+		outcome_add_net(l->outcome, &event);
+		event_emit_net(l->run->log, &event);
+	}
+	if (rc < 0 && !l->run->child->reaped)
+		fail_run(l, &died);
+}
+
+/* PID 1 is dead, and so is all that lived in its namespace. */
+static void on_pid(struct loop *l)
+{
+	struct child *child = l->run->child;
+
+	/* Its last words may still wait. */
+	while (child->control_fd >= 0)
+		on_control(l);
+	if (child->err_fd >= 0)
+		on_err(l);
+	if (wait4(child->pid, &child->status, WNOHANG, &child->usage) ==
+	    child->pid)
+		child->reaped = true;
+	l->deadline = l->kill_at = 0;
+	stream_close(&l->streams[IN]);
+}
+
+static void (*const handlers[])(struct loop *) = {
+	[SLOT_SIGNAL] = on_signal,   [SLOT_ERR] = on_err,
+	[SLOT_CONTROL] = on_control, [SLOT_PID] = on_pid,
+	[SLOT_RELAY] = on_relay,
+};
+
+static bool is_over(const struct loop *l)
+{
+	return l->run->child->reaped && stream_done(&l->streams[OUT]) &&
+	       stream_done(&l->streams[ERR]);
+}
+
+static void run_loop(struct loop *l)
+{
+	struct child *child = l->run->child;
+
+	while (!is_over(l)) {
+		int relay_fd = child->reaped ? -1 : l->run->relay->event_fd;
+		struct pollfd fds[SLOT_SLOTS] = {
+			[SLOT_SIGNAL] = { l->run->signal_fd, POLLIN, 0 },
+			[SLOT_ERR] = { child->err_fd, POLLIN, 0 },
+			[SLOT_CONTROL] = { child->control_fd, POLLIN, 0 },
+			[SLOT_PID] = { child->reaped ? -1 : child->pidfd,
+				       POLLIN, 0 },
+			[SLOT_RELAY] = { relay_fd, POLLIN, 0 },
+		};
+
+		for (int i = 0; i < STREAMS; i++)
+			stream_wants(&l->streams[i],
+				     &fds[SLOT_STREAMS + 2 * i]);
+		if (poll(fds, SLOT_SLOTS, next_timeout(l)) < 0 &&
+		    errno != EINTR)
+			kill_all(l);
+		for (int i = 0; i < STREAMS; i++)
+			stream_move(&l->streams[i], &fds[SLOT_STREAMS + 2 * i]);
+		for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+			if (fds[i].fd >= 0 && fds[i].revents)
+				handlers[i](l);
+		check_deadlines(l);
+	}
+}
+
+/*** What it came to ***/
+
+static uint64_t timeval_ms(const struct timeval *tv)
+{
+	return (uint64_t)tv->tv_sec * 1000 + (uint64_t)tv->tv_usec / 1000;
+}
+
+static void set_error(struct outcome *o, const char *message)
+{
+	struct err_record error = { .stage = "run", .status = 125 };
+
+	snprintf(error.message, sizeof(error.message), "%s", message);
+	o->status = OUTCOME_ERROR;
+	o->error = error;
+	o->exit_code = error.status;
+}
+
+static void judge_status(const struct loop *l, struct outcome *o)
+{
+	if (WIFEXITED(l->status)) {
+		o->payload_code = WEXITSTATUS(l->status);
+		o->exit_code = o->payload_code;
+		o->status = o->payload_code ? OUTCOME_FAILED : OUTCOME_OK;
+		return;
+	}
+	o->payload_signal = WTERMSIG(l->status);
+	o->exit_code = 128 + o->payload_signal;
+	o->status = OUTCOME_FAILED;
+	if (o->payload_signal == l->signal_sent)
+		o->status = OUTCOME_KILLED;
+}
+
+static void judge(const struct loop *l, struct outcome *o)
+{
+	o->started = l->started;
+	if (l->have_status)
+		judge_status(l, o);
+	if (l->failed) {
+		o->status = OUTCOME_ERROR;
+		o->exit_code = o->error.status;
+	} else if (l->timed_out) {
+		o->status = OUTCOME_TIMEOUT;
+		o->exit_code = 124;
+	} else if (l->killed) {
+		o->status = OUTCOME_KILLED;
+		o->exit_code = 128 +
+			       (l->signal_sent ? l->signal_sent : SIGKILL);
+	} else if (!l->have_status) {
+		set_error(o, "the sandbox's PID 1 ended unexpectedly");
+	}
+}
+
+static void fill_figures(const struct loop *l, struct outcome *o)
+{
+	const struct rusage *usage = &l->run->child->usage;
+
+	o->cpu_user_ms = timeval_ms(&usage->ru_utime);
+	o->cpu_sys_ms = timeval_ms(&usage->ru_stime);
+	o->memory_peak = (uint64_t)usage->ru_maxrss * 1024;
+	o->stdout_bytes = l->streams[OUT].total;
+	o->stderr_bytes = l->streams[ERR].total;
+}
+
+void supervise(const struct supervision *run, struct outcome *outcome)
+{
+	struct loop l = {
+		.run = run,
+		.outcome = outcome,
+		.logs = { [IN] = { "", "", -1, 0 },
+			  [OUT] = { "stdout.log", "stdout", -1, 0 },
+			  [ERR] = { "stderr.log", "stderr", -1, 0 } },
+		.master_fd = -1,
+	};
+
+	if (run->plan->timeout_ms)
+		l.deadline = now_ms(CLOCK_MONOTONIC) + run->plan->timeout_ms;
+	open_streams(&l);
+	run_loop(&l);
+	terminal_restore(&l.terminal);
+	for (int i = 0; i < STREAMS; i++) {
+		stream_close(&l.streams[i]);
+		cleanup_fd(&l.logs[i].fd);
+	}
+	cleanup_fd(&l.master_fd);
+	judge(&l, outcome);
+	fill_figures(&l, outcome);
+}

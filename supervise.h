@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The one loop of a run: output, signals, deadlines, the relay's events, the
+ * end.
+ */
+
+#include "event.h"
+#include "ns.h"
+#include "outcome.h"
+#include "plan.h"
+#include "relay.h"
+#include "workdir.h"
+
+/*
+ * Blocks the signals that supervise() will read, and ignores SIGPIPE.  Call
+ * before anything that must be torn down exists.  Returns the signalfd, or -1
+ * by fail().
+ */
+int supervise_signals(bool die_with_parent);
+
+struct supervision {
+	const struct plan *plan;
+	struct child *child;
+	struct relay *relay;
+	struct event_log *log;
+	const struct workdir *workdir;
+	int signal_fd;
+};
+
+/* Until all inside is dead and its output written.  Fills the outcome. */
+void supervise(const struct supervision *run, struct outcome *outcome);

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "err.h"
+
+/*
+ * What is not listed here is not there.  /etc is ours, with these entries of
+ * the host's: no key, no password, no host-specific service is among them
+ * (/etc/ssl as a whole would bring /etc/ssl/private along).
+ */
+static const char *const etc_shown[] = {
+	"alternatives",
+	"ca-certificates",
+	"crypto-policies",
+	"debian_version",
+	"fonts",
+	"gai.conf",
+	"host.conf",
+	"java-*",
+	"ld.so.cache",
+	"ld.so.conf",
+	"ld.so.conf.d",
+	"localtime",
+	"lsb-release",
+	"mime.types",
+	"os-release",
+	"perl",
+	"pki/ca-trust",
+	"pki/tls/certs",
+	"pki/tls/cert.pem",
+	"pki/tls/openssl.cnf",
+	"protocols",
+	"python3*",
+	"rpc",
+	"services",
+	"ssh/ssh_config",
+	"ssl/cert.pem",
+	"ssl/certs",
+	"ssl/openssl.cnf",
+	"terminfo",
+	"timezone",
+};
+
+/* Of the host's root: bound, or made again where it is a link (merged /usr). */
+static const char *const base_shown[] = {
+	"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32",
+};
+
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+
+/* Every size is stated: a tmpfs without one may take half of the memory. */
+static const struct plan_mount skeleton[] = {
+	{ PLAN_PROC, "/proc", .flags = PLAN_RW },
+	{ PLAN_TMPFS, "/dev", .flags = PLAN_NOEXEC, .size = 64 * KIB,
+	  .mode = 0755 },
+	{ PLAN_BIND, "/dev/null", "/dev/null", .flags = PLAN_DEVICE | PLAN_RW },
+	{ PLAN_BIND, "/dev/zero", "/dev/zero", .flags = PLAN_DEVICE | PLAN_RW },
+	{ PLAN_BIND, "/dev/full", "/dev/full", .flags = PLAN_DEVICE | PLAN_RW },
+	{ PLAN_BIND, "/dev/random", "/dev/random",
+	  .flags = PLAN_DEVICE | PLAN_RW },
+	{ PLAN_BIND, "/dev/urandom", "/dev/urandom",
+	  .flags = PLAN_DEVICE | PLAN_RW },
+	{ PLAN_BIND, "/dev/tty", "/dev/tty", .flags = PLAN_DEVICE | PLAN_RW },
+	{ PLAN_DEVPTS, "/dev/pts", .flags = PLAN_RW | PLAN_NOEXEC },
+	{ PLAN_TMPFS, "/dev/shm", .flags = PLAN_RW | PLAN_NOEXEC,
+	  .size = 256 * MIB, .mode = 01777 },
+	{ PLAN_SYMLINK, "/dev/ptmx", "pts/ptmx" },
+	{ PLAN_SYMLINK, "/dev/fd", "/proc/self/fd" },
+	{ PLAN_SYMLINK, "/dev/stdin", "/proc/self/fd/0" },
+	{ PLAN_SYMLINK, "/dev/stdout", "/proc/self/fd/1" },
+	{ PLAN_SYMLINK, "/dev/stderr", "/proc/self/fd/2" },
+	{ PLAN_READ_ONLY, "/dev" },
+	/* What run-times read to size their thread pools; no more of sysfs. */
+	{ PLAN_BIND, "/sys/devices/system/cpu/online",
+	  "/sys/devices/system/cpu/online", .flags = PLAN_OPTIONAL },
+	{ PLAN_BIND, "/sys/devices/system/cpu/possible",
+	  "/sys/devices/system/cpu/possible", .flags = PLAN_OPTIONAL },
+	{ PLAN_BIND, "/sys/devices/system/cpu/present",
+	  "/sys/devices/system/cpu/present", .flags = PLAN_OPTIONAL },
+	{ PLAN_DIR, "/run" },
+	{ PLAN_DIR, "/var" },
+	{ PLAN_SYMLINK, "/var/tmp", "/tmp" },
+	{ PLAN_TMPFS, "/tmp", .flags = PLAN_RW, .size = 1024 * MIB,
+	  .mode = 01777 },
+	{ PLAN_TMPFS, TREE_HOME, .flags = PLAN_RW, .size = 1024 * MIB,
+	  .mode = 0700 },
+};
+
+/*
+ * /proc shows the host's kernel, not only the sandbox's processes.  Masked:
+ * what tells about the host or its memory.  Read-only: what would change it,
+ * although the file modes forbid that already to a uid that is not 0.
+ */
+static const struct plan_mount proc_masks[] = {
+	{ PLAN_READ_ONLY, "/proc/bus" },
+	{ PLAN_READ_ONLY, "/proc/fs" },
+	{ PLAN_READ_ONLY, "/proc/irq" },
+	{ PLAN_READ_ONLY, "/proc/sys" },
+	{ PLAN_MASK, "/proc/acpi" },
+	{ PLAN_MASK, "/proc/asound" },
+	{ PLAN_MASK, "/proc/cmdline" },
+	{ PLAN_MASK, "/proc/config.gz" },
+	{ PLAN_MASK, "/proc/diskstats" },
+	{ PLAN_MASK, "/proc/interrupts" },
+	{ PLAN_MASK, "/proc/kallsyms" },
+	{ PLAN_MASK, "/proc/kcore" },
+	{ PLAN_MASK, "/proc/key-users" },
+	{ PLAN_MASK, "/proc/keys" },
+	{ PLAN_MASK, "/proc/kmsg" },
+	{ PLAN_MASK, "/proc/kpagecgroup" },
+	{ PLAN_MASK, "/proc/kpagecount" },
+	{ PLAN_MASK, "/proc/kpageflags" },
+	{ PLAN_MASK, "/proc/latency_stats" },
+	{ PLAN_MASK, "/proc/modules" },
+	{ PLAN_MASK, "/proc/mtrr" },
+	{ PLAN_MASK, "/proc/pagetypeinfo" },
+	{ PLAN_MASK, "/proc/partitions" },
+	{ PLAN_MASK, "/proc/sched_debug" },
+	{ PLAN_MASK, "/proc/scsi" },
+	{ PLAN_MASK, "/proc/slabinfo" },
+	{ PLAN_MASK, "/proc/swaps" },
+	{ PLAN_MASK, "/proc/sysrq-trigger" },
+	{ PLAN_MASK, "/proc/timer_list" },
+	{ PLAN_MASK, "/proc/timer_stats" },
+	{ PLAN_MASK, "/proc/vmallocinfo" },
+};
+
+/* Appends; `source` and `text` are taken over, the destination copied. */
+static struct plan_mount *add(struct plan *plan, enum plan_mount_kind kind,
+			      const char *destination, char *source)
+{
+	struct plan_mount *m;
+
+	plan->mounts = xrealloc_array(plan->mounts, plan->n_mounts + 1,
+				      sizeof(*plan->mounts));
+	m = &plan->mounts[plan->n_mounts++];
+	*m = (struct plan_mount){ .kind = kind,
+				  .destination = path_clean(destination),
+				  .source = source,
+				  .mode = 0755 };
+	return m;
+}
+
+static void add_table(struct plan *plan, const struct plan_mount *rows,
+		      size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct plan_mount *m = add(
+		    plan, rows[i].kind, rows[i].destination,
+		    rows[i].source ? xstrdup(rows[i].source) : NULL);
+
+		m->flags = rows[i].flags;
+		m->size = rows[i].size;
+		if (rows[i].mode)
+			m->mode = rows[i].mode;
+	}
+}
+
+static void add_file(struct plan *plan, const char *destination, char *text)
+{
+	add(plan, PLAN_FILE, destination, NULL)->text = text;
+}
+
+/* Shows one entry of the host's: a link as a link, the rest bound. */
+static void add_entry(struct plan *plan, const char *host_path,
+		      const char *destination)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (lstat(host_path, &st) < 0)
+		return;
+	if (!S_ISLNK(st.st_mode)) {
+		add(plan, PLAN_BIND, destination, xstrdup(host_path));
+		return;
+	}
+	n = readlink(host_path, target, sizeof(target) - 1);
+	if (n > 0)
+		add(plan, PLAN_SYMLINK, destination,
+		    xstrndup(target, (size_t)n));
+}
+
+static int skip_dots(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 &&
+	       strcmp(entry->d_name, "..") != 0;
+}
+
+/*
+ * Shows what `dir` holds below `destination`, sorted, but for the names in
+ * `except` (NULL-terminated) and those that do not match `pattern`.
+ */
+static void add_entries(struct plan *plan, const char *dir,
+			const char *destination, const char *pattern,
+			const char *const *except)
+{
+	struct dirent **list;
+	int n = scandir(dir, &list, skip_dots, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		const char *name = list[i]->d_name;
+		auto_free char *from = path_join(dir, name);
+		auto_free char *to = path_join(destination, name);
+		const char *const *e = except;
+
+		while (*e && strcmp(*e, name) != 0)
+			e++;
+		if (*e == NULL && fnmatch(pattern, name, 0) == 0)
+			add_entry(plan, from, to);
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+}
+
+/* /etc/passwd and /etc/group: `before` (a rootfs's own) and our user. */
+static void add_accounts(struct plan *plan, const char *etc)
+{
+	auto_free char *passwd = path_join(etc, "passwd");
+	auto_free char *group = path_join(etc, "group");
+	auto_free char *users = read_file(AT_FDCWD, passwd, 1 * MIB, NULL);
+	auto_free char *groups = read_file(AT_FDCWD, group, 1 * MIB, NULL);
+
+	add_file(plan, "/etc/passwd",
+		 xasprintf("%s" TREE_USER ":x:%u:%u:sandbox:" TREE_HOME
+			   ":/bin/sh\n",
+			   users ? users
+				 : "root:x:0:0:root:/root:/bin/sh\n"
+				   "nobody:x:65534:65534:nobody:/:/bin/false\n",
+			   plan->uid, plan->gid));
+	add_file(plan, "/etc/group",
+		 xasprintf("%s" TREE_USER ":x:%u:\n",
+			   groups ? groups : "root:x:0:\nnogroup:x:65534:\n",
+			   plan->gid));
+}
+
+static char *resolver_text(const struct plan *plan, const struct host *host)
+{
+	auto_free char *path = path_join(host->root, "etc/resolv.conf");
+	char *text;
+
+	if (plan->net.mode != NET_HOST)
+		return xasprintf("nameserver %s\noptions timeout:2\n",
+				 netpol_nameserver);
+	text = read_file(AT_FDCWD, path, 64 * KIB, NULL);
+	return text ? text : xstrdup("");
+}
+
+/* The files of /etc that are made for the sandbox. */
+static void add_own_etc(struct plan *plan, const struct host *host)
+{
+	add_file(plan, "/etc/hostname", xasprintf("%s\n", plan->hostname));
+	add_file(plan, "/etc/hosts",
+		 xasprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
+			   "127.0.1.1 %s\n",
+			   plan->hostname));
+	add_file(plan, "/etc/nsswitch.conf",
+		 xstrdup("passwd: files\ngroup: files\nhosts: files dns\n"
+			 "services: files\nprotocols: files\n"));
+	add_file(plan, "/etc/resolv.conf", resolver_text(plan, host));
+}
+
+static const char *const own_etc[] = {
+	"group",       "hostname", "hosts",   "nsswitch.conf", "passwd",
+	"resolv.conf", "shadow",   "gshadow", "machine-id",    NULL
+};
+static const char *const nothing[] = { NULL };
+
+static void add_host_base(struct plan *plan, const struct host *host)
+{
+	auto_free char *etc = path_join(host->root, "etc");
+
+	for (size_t i = 0; i < ARRAY_SIZE(base_shown); i++) {
+		auto_free char *from = path_join(host->root, base_shown[i]);
+
+		add_entry(plan, from, base_shown[i]);
+	}
+	add(plan, PLAN_DIR, "/etc", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(etc_shown); i++) {
+		auto_free char *from = path_join(etc, etc_shown[i]);
+		auto_free char *to = path_join("/etc", etc_shown[i]);
+
+		if (strchr(etc_shown[i], '*'))
+			add_entries(plan, etc, "/etc", etc_shown[i], nothing);
+		else
+			add_entry(plan, from, to);
+	}
+	add_accounts(plan, "/nonexistent");
+}
+
+/* A whole tree of the user's in place of the host's; ours stays on top. */
+static void add_rootfs(struct plan *plan, const char *rootfs)
+{
+	static const char *const ours[] = { "dev", "etc", "proc", "run",
+					    "sys", "tmp", "var",  NULL };
+	auto_free char *etc = path_join(rootfs, "etc");
+	auto_free char *var = path_join(rootfs, "var");
+	static const char *const var_tmp[] = { "tmp", "run", "lock", NULL };
+
+	add_entries(plan, rootfs, "/", "*", ours);
+	add(plan, PLAN_DIR, "/etc", NULL);
+	add_entries(plan, etc, "/etc", "*", own_etc);
+	add(plan, PLAN_DIR, "/var", NULL);
+	add_entries(plan, var, "/var", "*", var_tmp);
+	add_accounts(plan, etc);
+}
+
+static void add_program(struct plan *plan)
+{
+	const struct program *program = &plan->program;
+
+	for (size_t i = 0; i < program->show.n; i++)
+		add(plan, PLAN_BIND, program->show.v[i],
+		    xstrdup(program->show.v[i]));
+	for (size_t i = 0; i < program->links.n; i++) {
+		auto_free char *link = xstrdup(program->links.v[i]);
+		char *tab = strchr(link, '\t');
+
+		*tab = '\0';
+		add(plan, PLAN_SYMLINK, link, xstrdup(tab + 1));
+	}
+}
+
+/* Taken by us, with all below: a mount there would undo a layer. */
+static const char *const reserved[] = { "/proc", "/dev", "/sys" };
+
+static int add_user_mount(struct plan *plan, const struct spec_mount *mount)
+{
+	struct plan_mount *m;
+
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (path_under(mount->destination, reserved[i]))
+			return fail(0,
+				    "cannot mount on %s: %s is the sandbox's",
+				    mount->destination, reserved[i]);
+	if (strcmp(mount->destination, "/") == 0) {
+		fail(0, "cannot mount on /: the root is the sandbox's own");
+		return fail_remedy("use --rootfs DIR for another tree");
+	}
+	if (path_under(mount->destination, plan->workdir)) {
+		fail(0, "cannot mount on %s: it is inside the workdir",
+		     mount->destination);
+		return fail_remedy("mount it elsewhere, or copy it in with "
+				   "--input SRC:DEST");
+	}
+	if (mount->source == NULL) {
+		m = add(plan, PLAN_TMPFS, mount->destination, NULL);
+		m->flags = PLAN_RW;
+		m->size = 1024 * MIB;
+		return 0;
+	}
+	if (access(mount->source, F_OK) < 0) {
+		fail(errno, "cannot mount %s", mount->source);
+		return fail_remedy("check the path; mounts are of the host's "
+				   "own files");
+	}
+	m = add(plan, PLAN_BIND, mount->destination, xstrdup(mount->source));
+	m->flags = mount->read_write ? PLAN_RW : 0;
+	return 0;
+}
+
+int tree_plan(struct plan *plan, const struct spec *spec,
+	      const struct host *host)
+{
+	if (spec->rootfs)
+		add_rootfs(plan, spec->rootfs);
+	else
+		add_host_base(plan, host);
+	add_own_etc(plan, host);
+	add_table(plan, skeleton, ARRAY_SIZE(skeleton));
+	add_table(plan, proc_masks, ARRAY_SIZE(proc_masks));
+	add_program(plan);
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (add_user_mount(plan, &spec->mounts[i]) < 0)
+			return -1;
+	/*
+	 * Last: from here on there is something in the tree that a payload of
+	 * an earlier run may have shaped, so nothing is mounted below it.
+	 */
+	add(plan, PLAN_WORKDIR, plan->workdir, NULL)->flags = PLAN_RW;
+	return 0;
+}
