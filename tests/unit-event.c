@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+#include "event.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "tap.h"
+#include "text.h"
+#include "util.h"
+
+static char dir[256];
+
+static char *in_dir(const char *name)
+{
+	return path_join(dir, name);
+}
+
+/*** text.c ***/
+
+static void test_utf8(void)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *want;
+	} rows[] = {
+		{ "plain", 5, "plain" },
+		{ "gr\xc3\xbc\xc3\x9f", 6, "gr\xc3\xbc\xc3\x9f" },
+		{ "a\0b", 3,
+		  "a\xef\xbf\xbd"
+		  "b" },
+		{ "\xff", 1, "\xef\xbf\xbd" },
+		{ "\xc3", 1, "\xef\xbf\xbd" },
+		{ "\xc0\xaf", 2, "\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xe2\x82x", 3, "\xef\xbf\xbdx" },
+		{ "\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80" },
+		{ "\xf4\x90\x80\x80", 4,
+		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "", 0, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		auto_free char *got = text_utf8(rows[i].bytes, rows[i].len);
+
+		ok(strcmp(got, rows[i].want) == 0, "text_utf8 row %zu", i);
+	}
+}
+
+static void test_visible(void)
+{
+	static const struct {
+		const char *text, *utf8, *ascii;
+	} rows[] = {
+		{ "plain\\", "plain\\", "plain\\" },
+		{ "\033]0;x\a\n", "\\x1b]0;x\\x07\\x0a",
+		  "\\x1b]0;x\\x07\\x0a" },
+		{ "\x7f", "\\x7f", "\\x7f" },
+		{ "\xc2\x9b"
+		  "1m",
+		  "\\u{9b}1m", "\\u{9b}1m" },
+		{ "\x9b", "\\x9b", "\\x9b" },
+		{ "\xe2\x80\xaegpj", "\\u{202e}gpj", "\\u{202e}gpj" },
+		{ "\xe2\x81\xa6", "\\u{2066}", "\\u{2066}" },
+		{ "\xe2\x80\x8b", "\\u{200b}", "\\u{200b}" },
+		{ "\xc3\xbc", "\xc3\xbc", "\\u{fc}" },
+		{ "\xf3\xa0\x80\x81", "\\u{e0001}", "\\u{e0001}" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		auto_free char *utf8 = text_visible(rows[i].text, true);
+		auto_free char *ascii = text_visible(rows[i].text, false);
+
+		ok(strcmp(utf8, rows[i].utf8) == 0, "text_visible row %zu: %s",
+		   i, utf8);
+		ok(strcmp(ascii, rows[i].ascii) == 0, "in ASCII: %s", ascii);
+	}
+}
+
+static void test_json_text(void)
+{
+	auto_free char *got = text_json("\"\xc2\x9b \xff \x7f \xe2\x80\xa8 "
+					"\xf3\xa0\x80\x81 \xc3\xbc\"\n");
+
+	ok(strcmp(got, "\"\\u009b \xef\xbf\xbd \\u007f \\u2028 "
+		       "\\udb40\\udc01 \xc3\xbc\"\n") == 0,
+	   "text_json escapes what hides: %s", got);
+}
+
+/*** event.c ***/
+
+static void test_time(void)
+{
+	const struct timespec times[] = { { 0, 0 },
+					  { 1767322984, 6 },
+					  { 4102444799, 999999999 } };
+	static const char *const want[] = { "1970-01-01T00:00:00.000000000Z",
+					    "2026-01-02T03:03:04.000000006Z",
+					    "2099-12-31T23:59:59.999999999Z" };
+	char got[EVENT_TIME_SIZE];
+
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		event_time(&times[i], got);
+		ok(strcmp(got, want[i]) == 0, "time %s", got);
+	}
+}
+
+static cJSON *one_field(const char *key, const char *bytes, size_t len)
+{
+	cJSON *fields = cJSON_CreateObject();
+
+	cJSON_AddItemToObject(fields, key, event_string(bytes, len));
+	return fields;
+}
+
+static char *slurp(const char *path, size_t *len)
+{
+	char *text = read_file(AT_FDCWD, path, 64 * 1024 * 1024, len);
+
+	return text ? text : xstrdup("");
+}
+
+/* Lines that are one JSON object each, or -1. */
+static int count_lines(const char *path)
+{
+	auto_free char *text = slurp(path, NULL);
+	char *save = NULL;
+	int n = 0;
+
+	for (char *line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		cJSON *json = cJSON_ParseWithOpts(line, NULL, true);
+
+		if (!cJSON_IsObject(json))
+			n = -100000;
+		cJSON_Delete(json);
+		n++;
+	}
+	return n;
+}
+
+static void test_lines(void)
+{
+	auto_free char *audit = in_dir("state/deep/audit.jsonl");
+	auto_free char *user = in_dir("user.jsonl");
+	auto_free char *run = in_dir("events.jsonl");
+	auto_fd int dir_fd = open(dir, O_DIRECTORY | O_CLOEXEC);
+	auto_free char *text = NULL, *same = NULL, *again = NULL;
+	struct event_log log;
+	struct stat st;
+	cJSON *first;
+
+	ok(event_open(&log, "run1", "label\x1b", audit, user, -1) == 0 &&
+	       event_attach_run(&log, dir_fd) == 0,
+	   "three sinks open");
+	event_emit(&log, "start", one_field("argv", "a\nb\xff\xc2\x9b\0c", 8));
+	event_emit(&log, "exit", NULL);
+	event_close(&log);
+
+	text = slurp(audit, NULL);
+	same = slurp(user, NULL);
+	again = slurp(run, NULL);
+	ok(*text && strcmp(text, same) == 0 && strcmp(text, again) == 0,
+	   "the three have the same lines");
+	ok(count_lines(audit) == 2, "two lines for two events");
+	ok(stat(audit, &st) == 0 && (st.st_mode & 0777) == 0600,
+	   "the audit log is private");
+	ok(!strchr(text, '\x1b') && !strstr(text, "\xc2\x9b"),
+	   "no raw control character");
+
+	*strchr(text, '\n') = '\0';
+	first = cJSON_Parse(text);
+	ok(first && strncmp(text, "{\"ts\":\"20", 9) == 0, "ts first: %s",
+	   text);
+	ok(cJSON_GetObjectItem(first, "seq")->valueint == 1, "seq from 1");
+	ok(strcmp(cJSON_GetObjectItem(first, "argv")->valuestring,
+		  "a\nb\xef\xbf\xbd\xc2\x9b\xef\xbf\xbd"
+		  "c") == 0,
+	   "the field comes back");
+	ok(strcmp(cJSON_GetObjectItem(first, "id")->valuestring, "label\x1b") ==
+	       0,
+	   "so does the label");
+	cJSON_Delete(first);
+	ok(event_open(&log, "run2", NULL, audit, NULL, -1) == 0 &&
+	       event_attach_run(&log, dir_fd) != 0,
+	   "events.jsonl of a run is made once");
+	err_reset();
+	event_close(&log);
+	unlink(run);
+}
+
+static void test_torn_line(void)
+{
+	auto_free char *audit = in_dir("torn.jsonl");
+	auto_free char *text = NULL;
+	auto_fd int fd = open(audit, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	struct event_log log;
+
+	if (write_all(fd, "{\"half\":", 8) != 0)
+		ok(false, "write");
+	ok(event_open(&log, "r", NULL, audit, NULL, -1) == 0, "torn log opens");
+	event_emit(&log, "start", NULL);
+	event_emit(&log, "exit", NULL);
+	event_close(&log);
+	text = slurp(audit, NULL);
+	ok(strncmp(text, "{\"half\":\n{\"ts\"", 14) == 0,
+	   "the torn line is ended first");
+	ok(count_lines(audit) < 0 && strstr(text, "}\n{\"ts\"") &&
+	       !strstr(text, "\n\n"),
+	   "no empty line after it");
+}
+
+static void test_long_line(void)
+{
+	auto_free char *audit = in_dir("long.jsonl");
+	auto_free char *big = xcalloc(1, 300001);
+	auto_free char *text = NULL;
+	cJSON *fields, *list;
+	struct event_log log;
+
+	/* Each of these takes six bytes in JSON, and \xc3\xbc may not split. */
+	memset(big, 0x01, 300000);
+	ok(event_open(&log, "r", NULL, audit, NULL, -1) == 0, "log opens");
+	event_emit(&log, "stdout", one_field("data", big, 300000));
+	for (size_t i = 0; i < 300000; i++)
+		big[i] = i % 2 ? '\xbc' : '\xc3';
+	event_emit(&log, "stdout", one_field("data", big, 300000));
+	fields = cJSON_CreateObject();
+	list = cJSON_AddArrayToObject(fields, "argv");
+	for (int i = 0; i < 20000; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString("word"));
+	event_emit(&log, "start", fields);
+	event_close(&log);
+
+	text = slurp(audit, NULL);
+	ok(count_lines(audit) == 3, "three lines");
+	ok(strstr(text, "bytes cut]") != NULL, "the cut is marked");
+	ok(strstr(text, "\"event\":\"start\",\"cut\":true}") != NULL,
+	   "too many fields: the bare event");
+	ok(strstr(text, "\xef\xbf\xbd") == NULL, "no character is split");
+	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		ok(strlen(line) < EVENT_LINE_MAX, "%zu bytes", strlen(line));
+}
+
+static void write_many(const char *audit, int writer)
+{
+	struct event_log log;
+
+	if (event_open(&log, "r", NULL, audit, NULL, -1) != 0)
+		_exit(1);
+	for (int i = 0; i < 100; i++) {
+		cJSON *fields = cJSON_CreateObject();
+
+		cJSON_AddNumberToObject(fields, "writer", writer);
+		cJSON_AddStringToObject(fields, "pad", "0123456789");
+		event_emit(&log, "exec", fields);
+	}
+	event_close(&log);
+	_exit(0);
+}
+
+static void test_concurrent(void)
+{
+	auto_free char *audit = in_dir("many.jsonl");
+	int failed = 0, status;
+
+	for (int i = 0; i < 50; i++)
+		if (fork() == 0)
+			write_many(audit, i);
+	while (wait(&status) > 0)
+		failed += status != 0;
+	ok(failed == 0, "50 writers end well");
+	ok(count_lines(audit) == 5000, "5000 whole lines");
+}
+
+/* Somebody holds the lock and sleeps: the run goes on. */
+static void test_stuck_lock(void)
+{
+	auto_free char *audit = in_dir("stuck.jsonl");
+	struct event_log log;
+	auto_fd int fd = -1;
+	uint64_t before;
+
+	ok(event_open(&log, "r", NULL, audit, NULL, -1) == 0, "log opens");
+	fd = open(audit, O_RDONLY | O_CLOEXEC);
+	flock(fd, LOCK_EX);
+	before = now_ms(CLOCK_MONOTONIC);
+	event_emit(&log, "dns", NULL);
+	ok(now_ms(CLOCK_MONOTONIC) - before < 5000, "a stuck lock is passed");
+	event_close(&log);
+	ok(count_lines(audit) == 1, "and the line is there");
+}
+
+/*** The user's sink ***/
+
+static void make_pair(bool is_socket, int fds[2])
+{
+	if (is_socket)
+		ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0,
+		   "socket pair");
+	else
+		ok(pipe2(fds, O_CLOEXEC) == 0, "pipe");
+	if (is_socket) { /* as a pipe: [0] is read, [1] written */
+		int reader = fds[1];
+
+		fds[1] = fds[0];
+		fds[0] = reader;
+	}
+}
+
+static bool is_whole(char *text, uint64_t *lines, uint64_t *dropped)
+{
+	char *save = NULL;
+	bool whole = text[strlen(text) - 1] == '\n';
+
+	for (char *line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		cJSON *json = cJSON_ParseWithOpts(line, NULL, true);
+		cJSON *n = cJSON_GetObjectItem(json, "dropped");
+
+		whole = whole && json;
+		++*lines;
+		if (n)
+			*dropped += (uint64_t)n->valuedouble;
+		cJSON_Delete(json);
+	}
+	return whole;
+}
+
+/* A reader that sleeps until all is emitted: nobody waits for it. */
+static void test_slow_reader(bool is_socket)
+{
+	static char pad[20000];
+	auto_free char *text = NULL;
+	struct event_log log;
+	uint64_t before, lines = 0, dropped = 0;
+	int fds[2], go[2], status;
+	pid_t pid;
+
+	make_pair(is_socket, fds);
+	if (pipe2(go, O_CLOEXEC) != 0)
+		return;
+	memset(pad, 'x', sizeof(pad));
+	ok(event_open(&log, "r", NULL, NULL, NULL, fds[1]) == 0, "sink opens");
+	close(fds[1]);
+	pid = fork();
+	if (pid == 0) {
+		auto_free char *path = in_dir("slow.jsonl");
+		int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		size_t len;
+		char c;
+
+		close(log.user_fd);
+		close(go[1]);
+		if (read(go[0], &c, 1) < 0)
+			_exit(1);
+		text = read_fd(fds[0], 16 * 1024 * 1024, &len);
+		_exit(!text || write_all(out, text, len) != 0);
+	}
+	close(fds[0]);
+	close(go[0]);
+	before = now_ms(CLOCK_MONOTONIC);
+	for (int i = 0; i < 200; i++)
+		event_emit(&log, "stdout", one_field("data", pad, sizeof(pad)));
+	ok(now_ms(CLOCK_MONOTONIC) - before < 3000, "emitting never waits");
+	ok(log.dropped > 0 && log.n_backlog <= EVENT_BACKLOG_MAX + 20200,
+	   "the backlog is bounded: %zu kept, %llu lines dropped",
+	   log.n_backlog, (unsigned long long)log.dropped);
+	close(go[1]);
+	event_close(&log);
+	waitpid(pid, &status, 0);
+
+	{
+		auto_free char *path = in_dir("slow.jsonl");
+
+		text = slurp(path, NULL);
+	}
+	ok(status == 0 && is_whole(text, &lines, &dropped),
+	   "all lines that came are whole");
+	ok(dropped > 0 && lines + dropped == 201,
+	   "%llu lines and %llu dropped make 200 and the report",
+	   (unsigned long long)lines, (unsigned long long)dropped);
+}
+
+static void test_gone_reader(void)
+{
+	auto_free char *audit = in_dir("gone.jsonl");
+	struct event_log log;
+	int fds[2];
+
+	make_pair(false, fds);
+	ok(event_open(&log, "r", NULL, audit, NULL, fds[1]) == 0, "opens");
+	close(fds[0]);
+	close(fds[1]);
+	event_emit(&log, "start", NULL);
+	event_emit(&log, "exit", NULL);
+	ok(log.user_failed && !log.audit_failed, "a reader that left is left");
+	event_close(&log);
+	ok(count_lines(audit) == 2, "the audit log has both");
+}
+
+/*** Refusals ***/
+
+static bool refused(const char *audit, const char *user, int fd,
+		    const char *word)
+{
+	struct event_log log;
+	bool is_refused = event_open(&log, "r", NULL, audit, user, fd) != 0 &&
+			  err_get() && strstr(err_get()->message, word);
+
+	event_close(&log);
+	err_reset();
+	return is_refused;
+}
+
+static void test_refusals(void)
+{
+	auto_free char *target = in_dir("target");
+	auto_free char *link = in_dir("link.jsonl");
+	auto_free char *fifo = in_dir("fifo");
+	auto_free char *missing = in_dir("no/such/events.jsonl");
+	auto_fd int read_only = open(dir, O_RDONLY | O_CLOEXEC);
+
+	ok(symlink(target, link) == 0 && mkfifo(fifo, 0600) == 0, "set up");
+	ok(refused(link, NULL, -1, "audit log"), "a link as the audit log");
+	ok(refused(dir, NULL, -1, "audit log"), "a folder as the audit log");
+	ok(refused(fifo, NULL, -1, "audit log"), "a fifo as the audit log");
+	ok(access(target, F_OK) != 0, "nothing was made through the link");
+	ok(refused(NULL, missing, -1, "events file"), "a missing folder");
+	ok(refused(NULL, fifo, -1, "events file"), "a fifo nobody reads");
+	ok(refused(NULL, NULL, read_only, "descriptor"), "a read-only fd");
+	ok(refused(NULL, NULL, 987, "descriptor"), "a closed descriptor");
+}
+
+static void test_disk_full(void)
+{
+	struct event_log log;
+
+	ok(event_open(&log, "r", NULL, NULL, "/dev/full", -1) == 0,
+	   "/dev/full opens");
+	event_emit(&log, "start", NULL);
+	ok(log.user_failed, "a full disk is seen");
+	event_close(&log);
+}
+
+/*** Network events ***/
+
+static void test_net(void)
+{
+	auto_free char *user = in_dir("net.jsonl");
+	auto_free char *text = NULL;
+	struct net_event hostile;
+	struct event_log log;
+	static const struct net_event events[] = {
+		{ .kind = NET_EVENT_DNS,
+		  .name = "api.test",
+		  .detail = "A",
+		  .addr = "198.18.0.2",
+		  .rule = "api.test:443" },
+		{ .kind = NET_EVENT_DNS,
+		  .name = "evil.test",
+		  .detail = "TXT",
+		  .reason = "no rule names it" },
+		{ .kind = NET_EVENT_CONNECT,
+		  .connection = 1,
+		  .name = "api.test",
+		  .addr = "192.0.2.1",
+		  .port = 443,
+		  .protocol = "tcp",
+		  .error = ECONNREFUSED },
+		{ .kind = NET_EVENT_DENIED,
+		  .addr = "192.0.2.9",
+		  .port = 22,
+		  .protocol = "tcp",
+		  .reason = "no rule names it",
+		  .remedy = "--allow 192.0.2.9:22" },
+		{ .kind = NET_EVENT_CLOSE,
+		  .connection = 1,
+		  .name = "api.test",
+		  .port = 443,
+		  .bytes_out = 9007199254740993,
+		  .bytes_in = 2 },
+		{ .kind = NET_EVENT_LIMIT, .reason = "too many connections" },
+	};
+	static const char *const want[] = {
+		"\"event\":\"dns\",\"name\":\"api.test\",\"type\":\"A\",",
+		"\"verdict\":\"denied\",\"reason\":\"no rule names it\"}",
+		"\"verdict\":\"allowed\",\"error\":\"Connection refused\"}",
+		"\"event\":\"denied\",\"addr\":\"192.0.2.9\",\"port\":22,",
+		"\"bytes_out\":9007199254740993,\"bytes_in\":2,",
+		"\"event\":\"limit\",\"what\":\"network\",",
+	};
+
+	ok(event_open(&log, "r", NULL, NULL, user, -1) == 0, "opens");
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		event_emit_net(&log, &events[i]);
+	memset(&hostile, 0xff, sizeof(hostile));
+	event_emit_net(&log, &hostile); /* of no kind: ignored */
+	hostile.kind = NET_EVENT_DENIED;
+	event_emit_net(&log, &hostile); /* texts without an end */
+	event_close(&log);
+
+	text = slurp(user, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+		ok(strstr(text, want[i]) != NULL, "has %s", want[i]);
+	ok(count_lines(user) == 7, "seven whole lines, hostile one included");
+}
+
+int main(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	auto_free char *remove = NULL;
+
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(dir, sizeof(dir), "%s/m9m-event.XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(dir))
+		return 1;
+
+	test_utf8();
+	test_visible();
+	test_json_text();
+	test_time();
+	test_lines();
+	test_torn_line();
+	test_long_line();
+	test_concurrent();
+	test_stuck_lock();
+	test_slow_reader(false);
+	test_slow_reader(true);
+	test_gone_reader();
+	test_refusals();
+	test_disk_full();
+	test_net();
+
+	remove = xasprintf("rm -rf '%s'", dir);
+	ok(system(remove) == 0, "nothing is left");
+	return done();
+}
