@@ -138,14 +138,10 @@ static int open_user(const char *path, int fd)
 	return opened;
 }
 
-int event_open(struct event_log *log, const char *run_id, const char *id,
-	       const char *audit_path, const char *events_path, int events_fd)
+static int open_sinks(struct event_log *log, const char *audit_path,
+		      const char *events_path, int events_fd)
 {
 	struct stat st;
-
-	*log = EVENT_LOG_NONE;
-	log->run_id = xstrdup(run_id);
-	log->id = id ? xstrdup(id) : NULL;
 
 	if (audit_path) {
 		log->audit_fd = open_audit(audit_path);
@@ -160,6 +156,18 @@ int event_open(struct event_log *log, const char *run_id, const char *id,
 	log->user_is_file = fstat(log->user_fd, &st) == 0 &&
 			    (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 	return 0;
+}
+
+int event_open(struct event_log *log, const char *run_id, const char *id,
+	       const char *audit_path, const char *events_path, int events_fd)
+{
+	*log = EVENT_LOG_NONE;
+	log->run_id = xstrdup(run_id);
+	log->id = id ? xstrdup(id) : NULL;
+	if (open_sinks(log, audit_path, events_path, events_fd) == 0)
+		return 0;
+	event_close(log);
+	return -1;
 }
 
 int event_attach_run(struct event_log *log, int run_dir_fd)

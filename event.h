@@ -41,7 +41,7 @@ struct event_log {
 /*
  * Opens the sinks.  audit_path's folder is made (0700; root: 0750) if missing;
  * NULL: no audit log.  events_path may be NULL or "-" (stdout); events_fd -1.
- * At most one of the two.  By fail().
+ * At most one of the two.  By fail(); then none is open.
  * The caller ignores SIGPIPE: a reader that goes away must not end the run.
  */
 int event_open(struct event_log *log, const char *run_id, const char *id,

@@ -416,9 +416,9 @@ static bool refused(const char *audit, const char *user, int fd,
 {
 	struct event_log log;
 	bool is_refused = event_open(&log, "r", NULL, audit, user, fd) != 0 &&
-			  err_get() && strstr(err_get()->message, word);
+			  err_get() && strstr(err_get()->message, word) &&
+			  log.audit_fd < 0 && log.user_fd < 0;
 
-	event_close(&log);
 	err_reset();
 	return is_refused;
 }
