@@ -17,7 +17,9 @@
 #include "relay.h"
 #include "util.h"
 
-#define OUTCOME_GROUPS_MAX 64
+#define OUTCOME_GROUPS_MAX    64
+/* The layer without which nobody could see what was connected to. */
+#define OUTCOME_LAYER_NETWORK "network-namespace"
 
 enum outcome_status {
 	OUTCOME_OK,      /* exit status 0 */
@@ -92,7 +94,7 @@ struct outcome {
 	char *kept_workdir; /* why it was kept is in error or warnings */
 	struct strv warnings;
 	struct strv degraded;
-	struct strv layers; /* names in force: "userns", "landlock:7" ... */
+	struct strv layers; /* names in force: "user-namespace", "landlock:7" */
 };
 
 #define OUTCOME_NONE ((struct outcome){ .payload_code = -1 })

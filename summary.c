@@ -331,7 +331,7 @@ static void put_connections(struct page *page, const struct outcome *o)
 	/* Without a network of its own nobody could have seen. */
 	if (rows == 0)
 		row(page, "%s",
-		    strv_has(&o->layers, "netns")
+		    strv_has(&o->layers, OUTCOME_LAYER_NETWORK)
 			? "to nothing"
 			: "not recorded: it used the host's network");
 }

@@ -79,8 +79,8 @@ static struct outcome sample(void)
 	memset(o.artifact.sha256, 'a', SHA256_HEX - 1);
 	o.artifact.bytes = 49254;
 	o.artifact.files = 12;
-	strv_push(&o.layers, xstrdup("userns"));
-	strv_push(&o.layers, xstrdup("netns"));
+	strv_push(&o.layers, xstrdup("user-namespace"));
+	strv_push(&o.layers, xstrdup(OUTCOME_LAYER_NETWORK));
 	return o;
 }
 
