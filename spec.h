@@ -15,6 +15,10 @@
 #include "netrule.h"
 #include "util.h"
 
+#ifndef M9M_VERSION
+#define M9M_VERSION "0.1.0"
+#endif
+
 enum spec_action {
 	SPEC_RUN,
 	SPEC_HELP,

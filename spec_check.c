@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "option.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MODE(m) (1U << SPEC_NETWORK_##m)
+
+/* What says something only in certain network modes. */
+static const struct {
+	const char *key;
+	unsigned int modes;
+} network_lists[] = {
+	{ "network.hosts", MODE(ALLOW) },
+	{ "network.ports", MODE(ALLOW) },
+	{ "network.host_ports", MODE(ALLOW) },
+	{ "network.resolve", MODE(ALLOW) | MODE(RESTRICTED) },
+};
+
+static void imply_allow(struct parse *p)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(network_lists); i++)
+		if (spec_asked(p->spec, network_lists[i].key))
+			p->spec->network = SPEC_NETWORK_ALLOW;
+}
+
+static void check_network(struct parse *p)
+{
+	const struct option *mode = option_given(p, "network.mode");
+	enum option_from by = mode ? p->from[option_index(mode)] : FROM_NOBODY;
+
+	if (!mode)
+		imply_allow(p);
+	for (size_t i = 0; i < ARRAY_SIZE(network_lists); i++) {
+		const struct option *list = option_given(p,
+							 network_lists[i].key);
+
+		if (!list || network_lists[i].modes & (1U << p->spec->network))
+			continue;
+		/* A stricter flag is there to close what the file opens. */
+		if (by == FROM_FLAG && p->from[option_index(list)] == FROM_FILE)
+			option_forget(p, list);
+		else
+			complain_at(p, list,
+				    "conflicts with network mode %s (it needs "
+				    "mode allow)",
+				    mode->choices[p->spec->network]);
+	}
+	if (p->spec->n_ports == 0) {
+		p->spec->ports = xcalloc(1, sizeof(*p->spec->ports));
+		p->spec->ports[p->spec->n_ports++] = 443;
+	}
+}
+
+/* Is there something to run? */
+static void check_command(struct parse *p)
+{
+	const struct spec *spec = p->spec;
+	const struct option *prompt = option_given(p, "prompt");
+	const struct option *agent = option_given(p, "agent");
+
+	/* What was given and refused has its own line already. */
+	if (option_given(p, "command")) {
+		if (spec->command.n && spec->command.v[0][0] == '\0')
+			complain_at(p, option_given(p, "command"),
+				    "the program's name is empty");
+		return;
+	}
+	if (spec->agent && strcmp(spec->agent, "none") == 0)
+		agent = NULL;
+	if (prompt && !agent)
+		complain_at(p, prompt,
+			    "nobody to give it to (add --agent NAME, or a "
+			    "command)");
+	else if (agent && !prompt)
+		complain_at(p, agent, "needs a prompt or a command");
+	else if (!prompt && p->problems == 0)
+		complain_in(p, "nothing to run",
+			    "give a command (m9m-sandbox claude -p \"...\"), "
+			    "--agent NAME with --prompt TEXT, or --spec FILE");
+}
+
+static void check_mounts(struct parse *p)
+{
+	const struct spec *spec = p->spec;
+
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (strcmp(spec->mounts[i].destination, spec->workdir) == 0)
+			complain_at(p, option_given(p, "mounts"),
+				    "%s is the workdir (--workdir moves it)",
+				    spec->workdir);
+}
+
+/* The folder that holds the spec file's name, links resolved; owned. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *auto_free folder = xstrndup(
+	    path, slash == path ? 1 : (size_t)(slash - path));
+
+	return realpath(folder, NULL);
+}
+
+/*
+ * The payload of one run must not write the rules of the next: neither the file
+ * itself nor a link to it may lie in what the run can write.
+ */
+static void check_spec_place(struct parse *p)
+{
+	char *auto_free file = p->path ? realpath(p->path, NULL) : NULL;
+	char *auto_free folder = p->path ? folder_of(p->path) : NULL;
+
+	for (size_t i = 0; file && folder && i < p->spec->n_mounts; i++) {
+		const struct spec_mount *mount = &p->spec->mounts[i];
+		char *auto_free tree = mount->source && mount->read_write
+					   ? realpath(mount->source, NULL)
+					   : NULL;
+
+		if (tree &&
+		    (path_under(file, tree) || path_under(folder, tree)))
+			complain_in(p, p->file,
+				    "lies in %s, which the sandbox may write: "
+				    "a run could change the rules of the next",
+				    mount->source);
+	}
+}
+
+/* Files of ours on the host: one would overwrite the other. */
+static void check_records(struct parse *p)
+{
+	const struct {
+		const char *key, *path;
+	} records[] = {
+		{ "artifact.path", p->spec->artifact },
+		{ "events", p->spec->events },
+		{ "result", p->spec->result },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		for (size_t k = 0; k < i; k++)
+			if (records[i].path && records[k].path &&
+			    strcmp(records[i].path, records[k].path) == 0)
+				complain_at(p, option_given(p, records[i].key),
+					    "%s is also the place of %s",
+					    records[i].path, records[k].key);
+}
+
+void spec_check(struct parse *p)
+{
+	check_network(p);
+	check_command(p);
+	check_mounts(p);
+	check_spec_place(p);
+	check_records(p);
+}
