@@ -15,18 +15,17 @@
 #define NET_NAME_MAX 254 /* 253 octets and the NUL */
 
 enum net_rule_kind {
-	NET_RULE_NAME,     /* example.com */
+	NET_RULE_NAME,	   /* example.com */
 	NET_RULE_WILDCARD, /* *.example.com: any name below, not the apex */
-	NET_RULE_CIDR,     /* an address is a CIDR of full length */
+	NET_RULE_CIDR,	   /* an address is a CIDR of full length */
 };
 
 struct net_rule {
 	enum net_rule_kind kind;
-	char name
-	    [NET_NAME_MAX];   /* canonical; of a wildcard, what follows "*." */
-	struct in6_addr addr; /* IPv4 as ::ffff:a.b.c.d */
-	uint8_t prefix;       /* of 128 */
-	uint16_t port_lo;     /* 0: the policy's default ports */
+	char name[NET_NAME_MAX]; /* canonical; of a wildcard, what follows "*." */
+	struct in6_addr addr;	 /* IPv4 as ::ffff:a.b.c.d */
+	uint8_t prefix;		 /* of 128 */
+	uint16_t port_lo;	 /* 0: the policy's default ports */
 	uint16_t port_hi;
 	char *text; /* as the user wrote it (owned) */
 };
@@ -34,9 +33,13 @@ struct net_rule {
 /*
  * Canonical form of a host name: lower case, no trailing dot, IDNA A-labels,
  * length limits.  -1 if `name` (len bytes, may hold anything) is no host name.
+ * For what the user wrote only: other than ASCII takes a library.
  */
 int net_name_canonical(const char *name, size_t len,
 		       char out[static NET_NAME_MAX]);
+
+/* The same for names off the wire: anything but ASCII is no host name. */
+int net_name_ascii(const char *name, size_t len, char out[static NET_NAME_MAX]);
 
 /*
  * Parses HOST, *.HOST, ADDRESS, CIDR, each with an optional :PORT or
@@ -46,6 +49,9 @@ int net_name_canonical(const char *name, size_t len,
 int net_rule_parse(const char *text, struct net_rule *rule, char *why,
 		   size_t why_size);
 void net_rule_free(struct net_rule *rule);
+
+/* An IPv4 (dotted quad, nothing shorter) or IPv6 address; 0 or -1. */
+int net_addr_parse(const char *text, struct in6_addr *addr);
 
 /* Does the rule speak of this canonical name / this address (port aside)? */
 bool net_rule_matches_name(const struct net_rule *rule, const char *name);
