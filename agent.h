@@ -12,16 +12,16 @@
 #include "util.h"
 
 struct agent {
-	char *name;	      /* "claude" */
-	char *install;	      /* the command that installs it, for messages */
+	char *name;           /* "claude" */
+	char *install;        /* the command that installs it, for messages */
 	struct strv types;    /* node types that mean it: "cli.claude-code" */
 	struct strv binaries; /* base names of the command: "claude" */
 	struct strv native;   /* globs, relative to the package's root, of the
 				 program that its launcher script starts */
 	struct strv argv;     /* for a prompt (on stdin) without a command */
 	struct strv env_pass;
-	struct strv env;      /* "NAME=VALUE" */
-	struct strv hosts;    /* network "restricted": "api.anthropic.com:443" */
+	struct strv env;   /* "NAME=VALUE" */
+	struct strv hosts; /* network "restricted": "api.anthropic.com:443" */
 	struct strv plumbing; /* programs its tool calls go through */
 	int stop_signal;      /* the polite one on timeout */
 };
