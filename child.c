@@ -351,6 +351,8 @@ int child_main(struct child_context *c)
 	int signal_fd;
 	pid_t payload;
 
+	/* /proc/1/cmdline is open to the payload; ours may hold secrets. */
+	title_set("m9m-sandbox");
 	if (run_steps(setup_steps, ARRAY_SIZE(setup_steps), c) < 0) {
 		err_send(c->err_fd);
 		return 125;
@@ -360,7 +362,9 @@ int child_main(struct child_context *c)
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	signal_fd = signalfd(-1, &chld, SFD_CLOEXEC);
-	payload = signal_fd < 0 ? -1 : fork();
+	/* vfork: until its execve the payload's process borrows our memory, a
+	 * copy of which would cost more than all of its steps. */
+	payload = signal_fd < 0 ? -1 : vfork();
 	if (payload == 0)
 		_exit(payload_main(c));
 	if (payload < 0) {

@@ -23,13 +23,6 @@
 /* What is left of a string in a line that is too long, in ever harder tries. */
 static const size_t cuts[] = { 16384, 4096, 1024, 256, 64 };
 
-/*
- * Only these are synced to the disk, before the payload starts and when it has
- * ended: what ran and how it ended outlives a power cut.  The ones between would
- * cost a disk write each and make the payload's speed that of the disk.
- */
-static const char *const durable[] = { "start", "exit" };
-
 /*** Values ***/
 
 cJSON *event_string(const char *bytes, size_t len)
@@ -417,15 +410,10 @@ static char *print_bounded(cJSON *event)
 	return json;
 }
 
-static void write_sinks(struct event_log *log, const char *name,
-			const char *json)
+static void write_sinks(struct event_log *log, const char *json)
 {
 	auto_free char *line = xasprintf("\n%s\n", json);
 	size_t len = strlen(line) - 1;
-	bool sync = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(durable); i++)
-		sync = sync || strcmp(name, durable[i]) == 0;
 
 	if (log->audit_fd >= 0)
 		write_audit(log, line + 1, len);
@@ -433,7 +421,11 @@ static void write_sinks(struct event_log *log, const char *name,
 		write_run(log, line + 1, len);
 	if (log->user_fd >= 0 && !log->user_failed)
 		write_user(log, line + 1, len);
-	if (sync && log->audit_fd >= 0 && fdatasync(log->audit_fd) != 0)
+}
+
+void event_sync(struct event_log *log)
+{
+	if (log->audit_fd >= 0 && fdatasync(log->audit_fd) < 0)
 		lose_sink(&log->audit_failed, "the audit log");
 }
 
@@ -458,7 +450,7 @@ static void emit(struct event_log *log, const char *name, cJSON *fields)
 		cJSON_Delete(event);
 	}
 	if (json)
-		write_sinks(log, name, json);
+		write_sinks(log, json);
 }
 
 static void report_drops(struct event_log *log)

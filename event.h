@@ -64,6 +64,13 @@ void event_emit(struct event_log *log, const char *name, cJSON *fields);
 /* The event "dns", "connect", "denied", "close" or "limit" of the relay's. */
 void event_emit_net(struct event_log *log, const struct net_event *event);
 
+/*
+ * Puts the audit log on the disk.  Without it a line has reached the kernel:
+ * it outlives any process, ours included, but not a power cut.  A sync for each
+ * event would make the payload's speed that of the disk.
+ */
+void event_sync(struct event_log *log);
+
 /* Tries the backlog again, without waiting. */
 void event_flush(struct event_log *log);
 

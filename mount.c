@@ -31,15 +31,25 @@
 /* Our own file systems: the only ones where a mount point may be created. */
 #define OWN_MAX 32
 
+/* An empty file and an empty directory of our own, to lay over things. */
+enum { MASK_FILE, MASK_DIR, MASKS };
+struct mask {
+	int source_fd;
+	int tree_fd; /* a clone that waits to be attached, or -1 */
+};
+
 struct build {
 	const struct plan *plan;
 	const struct mount_sources *sources;
 	int root_fd;
 	int work_fd;
-	int mask_file_fd;
-	int mask_dir_fd;
+	int user_fd; /* /proc/sys/user, writable */
+	struct mask masks[MASKS];
 	dev_t own[OWN_MAX];
 	size_t n_own;
+	char *parent; /* the folder that was needed last */
+	int parent_fd;
+	bool parent_own;
 };
 
 #define RESOLVE_INSIDE (RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
@@ -84,11 +94,10 @@ static int clone_tree(int fd, unsigned int flags)
 /* Opens and clones a bind's source; -1 with errno. */
 static int open_source(const struct plan_mount *m)
 {
-	/* Follows the links of the user's own path, but no /proc magic. */
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
-				.resolve = RESOLVE_NO_MAGICLINKS };
-	auto_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, m->source, &how,
-				      sizeof(how));
+	/* The plan resolved the user's links: one that is there now was put
+	 * there since. */
+	auto_fd int fd = open_resolved(AT_FDCWD, m->source,
+				       RESOLVE_NO_SYMLINKS);
 
 	return fd < 0 ? -1 : clone_tree(fd, m->flags);
 }
@@ -161,33 +170,34 @@ static bool is_own(const struct build *b, int fd)
 	return false;
 }
 
-/* Opens the folder that `path` is in, making what is missing of it. */
-static int open_parent(struct build *b, const char *path)
+/* Opens the folder `path`, making what is missing of it. */
+static int open_folder(struct build *b, char *path)
 {
-	auto_free char *prefix = xstrdup(path);
 	auto_fd int dir = fcntl(b->root_fd, F_DUPFD_CLOEXEC, 3);
-	char *slash = prefix;
+	char *slash = path, saved;
 
 	if (dir < 0)
 		return fail(errno, "cannot open the new root");
-	while ((slash = strchr(slash + 1, '/')) != NULL) {
+	while (slash[0] == '/' && slash[1] != '\0') {
+		const char *name = slash + 1;
 		int next;
 
+		slash = strchrnul(name, '/');
+		saved = *slash;
 		*slash = '\0';
-		next = open_resolved(b->root_fd, prefix, RESOLVE_INSIDE);
+		next = open_resolved(b->root_fd, path, RESOLVE_INSIDE);
 		if (next < 0 && errno == ENOENT && is_own(b, dir) &&
-		    mkdirat(dir, strrchr(prefix, '/') + 1, 0755) == 0)
-			next = open_resolved(b->root_fd, prefix,
-					     RESOLVE_INSIDE);
+		    mkdirat(dir, name, 0755) == 0)
+			next = open_resolved(b->root_fd, path, RESOLVE_INSIDE);
 		if (next < 0) {
-			fail(errno, "cannot make %s for %s", prefix, path);
-			return fail_remedy("a mount point in a tree that is "
-					   "shown from the host must exist "
-					   "there, without links on the way");
+			fail(errno, "cannot make the mount point %s", path);
+			return fail_remedy("in a tree that is shown from the "
+					   "host it must exist there, without "
+					   "links on the way");
 		}
 		close(dir);
 		dir = next;
-		*slash = '/';
+		*slash = saved;
 	}
 	return take_fd(&dir);
 }
@@ -197,46 +207,65 @@ static const char *last_name(const char *path)
 	return strrchr(path, '/') + 1;
 }
 
-/* Opens a mount point; makes it, if it may, as the source is (dir or file). */
-static int open_destination(struct build *b, const char *path, bool directory)
+/*
+ * The folder that `path` is in.  The last one is kept: mounts come sorted by
+ * place, and looking each up from the root costs most of the set-up's time.
+ */
+static int hold_parent(struct build *b, const char *path)
 {
-	int fd = open_resolved(b->root_fd, path, RESOLVE_INSIDE);
-	auto_fd int parent = -1;
-	const char *name = last_name(path);
-	int made;
+	size_t len = (size_t)(last_name(path) - path) - 1;
 
-	if (fd >= 0 || errno != ENOENT)
-		return fd >= 0 ? fd : fail(errno, "cannot open %s", path);
-	parent = open_parent(b, path);
-	if (parent < 0)
+	if (b->parent_fd >= 0 && strlen(b->parent) == len &&
+	    strncmp(b->parent, path, len) == 0)
+		return 0;
+	cleanup_fd(&b->parent_fd);
+	free(b->parent);
+	b->parent = xstrndup(path, len);
+	b->parent_fd = open_folder(b, b->parent);
+	if (b->parent_fd < 0)
 		return -1;
-	if (!is_own(b, parent)) {
-		fail(ENOENT, "cannot mount on %s", path);
-		return fail_remedy("it would have to be created in the host's "
-				   "tree; create it there, or choose another "
-				   "destination");
-	}
-	made = directory ? mkdirat(parent, name, 0755)
-			 : mknodat(parent, name, S_IFREG | 0644, 0);
-	if (made < 0)
-		return fail(errno, "cannot make %s", path);
-	fd = open_resolved(parent, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	return fd >= 0 ? fd : fail(errno, "cannot open %s", path);
+	b->parent_own = is_own(b, b->parent_fd);
+	return 0;
 }
 
+/* Something was mounted on `path`: what was held there is now below it. */
+static void drop_parent(struct build *b, const char *path)
+{
+	if (b->parent_fd >= 0 && path_under(b->parent, path)) {
+		cleanup_fd(&b->parent_fd);
+		b->parent_fd = -1;
+	}
+}
+
+/*
+ * Mounts `tree` on `path`, making the mount point if the folder is ours.  The
+ * name is one component below a held folder, and move_mount follows no link.
+ */
 static int attach(struct build *b, int tree, const char *path)
 {
+	const char *name = last_name(path);
 	struct stat st;
-	auto_fd int at = -1;
 
-	if (fstat(tree, &st) < 0)
-		return fail(errno, "cannot look at the source of %s", path);
-	at = open_destination(b, path, S_ISDIR(st.st_mode));
-	if (at < 0)
+	if (hold_parent(b, path) < 0)
 		return -1;
-	if (move_mount(tree, "", at, "",
-		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return fail(errno, "cannot mount on %s", path);
+	if (b->parent_own) {
+		if (fstat(tree, &st) < 0)
+			return fail(errno, "cannot look at what goes on %s",
+				    path);
+		if (S_ISDIR(st.st_mode)
+			? mkdirat(b->parent_fd, name, 0755)
+			: mknodat(b->parent_fd, name, S_IFREG | 0644, 0))
+			if (errno != EEXIST)
+				return fail(errno, "cannot make %s", path);
+	}
+	if (move_mount(tree, "", b->parent_fd, name, MOVE_MOUNT_F_EMPTY_PATH) <
+	    0) {
+		fail(errno, "cannot mount on %s", path);
+		return fail_remedy("in a tree that is shown from the host it "
+				   "must exist there, as the same kind (file "
+				   "or folder), and be no link");
+	}
+	drop_parent(b, path);
 	return 0;
 }
 
@@ -276,21 +305,23 @@ static int new_tmpfs(uint64_t bytes, mode_t mode)
 
 static int make_dir(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int fd = open_destination(b, m->destination, true);
-
 	(void)source;
-	return fd < 0 ? -1 : 0;
+	if (hold_parent(b, m->destination) < 0)
+		return -1;
+	if (mkdirat(b->parent_fd, last_name(m->destination), 0755) < 0 &&
+	    errno != EEXIST)
+		return fail(errno, "cannot make %s", m->destination);
+	return 0;
 }
 
 static int make_file(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int parent = open_parent(b, m->destination);
 	auto_fd int fd = -1;
 
 	(void)source;
-	if (parent < 0)
+	if (hold_parent(b, m->destination) < 0)
 		return -1;
-	fd = openat(parent, last_name(m->destination),
+	fd = openat(b->parent_fd, last_name(m->destination),
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
 	if (fd < 0 || write_all(fd, m->text, strlen(m->text)) < 0)
 		return fail(errno, "cannot write %s", m->destination);
@@ -299,12 +330,10 @@ static int make_file(struct build *b, const struct plan_mount *m, int source)
 
 static int make_symlink(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int parent = open_parent(b, m->destination);
-
 	(void)source;
-	if (parent < 0)
+	if (hold_parent(b, m->destination) < 0)
 		return -1;
-	if (symlinkat(m->source, parent, last_name(m->destination)) < 0 &&
+	if (symlinkat(m->source, b->parent_fd, last_name(m->destination)) < 0 &&
 	    errno != EEXIST)
 		return fail(errno, "cannot make the link %s", m->destination);
 	return 0;
@@ -356,6 +385,32 @@ static int make_tmpfs(struct build *b, const struct plan_mount *m, int source)
 	return attach(b, fd, m->destination);
 }
 
+/*
+ * No namespace can be made in the sandbox, by whatever call: counted by the
+ * kernel within our own user namespace, whose owner we still are.  It stands
+ * beside seccomp, which forbids the calls.
+ */
+static const char *const forbidden_namespaces[] = {
+	"max_user_namespaces",   "max_mnt_namespaces",  "max_pid_namespaces",
+	"max_net_namespaces",    "max_uts_namespaces",  "max_ipc_namespaces",
+	"max_cgroup_namespaces", "max_time_namespaces",
+};
+
+static int forbid_namespaces(const struct build *b)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(forbidden_namespaces); i++) {
+		const char *name = forbidden_namespaces[i];
+		auto_fd int fd = openat(b->user_fd, name, O_WRONLY | O_CLOEXEC);
+
+		/* Linux 5.6+: time namespaces. */
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0 || write_all(fd, "0", 1) < 0)
+			return fail(errno, "cannot set %s to 0", name);
+	}
+	return 0;
+}
+
 static int make_proc(struct build *b, const struct plan_mount *m, int source)
 {
 	auto_fd int fd = new_fs("proc", NULL, 0);
@@ -371,6 +426,10 @@ static int make_proc(struct build *b, const struct plan_mount *m, int source)
 	}
 	if (set_attributes(fd, PLAN_RW | PLAN_NOEXEC, 0) < 0)
 		return fail(errno, "cannot restrict /proc");
+	/* Held from before /proc/sys becomes read-only: see enter_root. */
+	b->user_fd = openat(fd, "sys/user", O_PATH | O_CLOEXEC);
+	if (b->user_fd < 0)
+		return fail(errno, "cannot open /proc/sys/user");
 	return attach(b, fd, m->destination);
 }
 
@@ -419,26 +478,28 @@ static int make_read_only(struct build *b, const struct plan_mount *m,
 	return attach(b, tree, m->destination);
 }
 
+/*
+ * A mask is cloned before it is known whether there is something to mask, since
+ * asking costs as much; it then waits for the next one.
+ */
 static int make_mask(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int at = open_resolved(b->root_fd, m->destination,
-				       RESOLVE_INSIDE);
-	auto_fd int tree = -1;
-	struct stat st;
+	struct mask *mask = &b->masks[S_ISDIR(m->mode) ? MASK_DIR : MASK_FILE];
 
 	(void)source;
-	if (at < 0 && errno == ENOENT)
-		return 0;
-	if (at < 0 || fstat(at, &st) < 0)
-		return fail(errno, "cannot open %s", m->destination);
-	tree = clone_tree(S_ISDIR(st.st_mode) ? b->mask_dir_fd
-					      : b->mask_file_fd,
-			  PLAN_NOEXEC);
-	if (tree < 0)
+	if (mask->tree_fd < 0)
+		mask->tree_fd = clone_tree(mask->source_fd, PLAN_NOEXEC);
+	if (mask->tree_fd < 0)
 		return fail(errno, "cannot make a mask");
-	if (move_mount(tree, "", at, "",
-		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return fail(errno, "cannot mask %s", m->destination);
+	if (hold_parent(b, m->destination) < 0)
+		return -1;
+	if (move_mount(mask->tree_fd, "", b->parent_fd,
+		       last_name(m->destination), MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return errno == ENOENT
+			   ? 0
+			   : fail(errno, "cannot mask %s", m->destination);
+	cleanup_fd(&mask->tree_fd);
+	mask->tree_fd = -1;
 	return 0;
 }
 
@@ -457,19 +518,18 @@ static int (*const makers[])(struct build *, const struct plan_mount *,
 };
 _Static_assert(ARRAY_SIZE(makers) == PLAN_MASK + 1, "a kind has no maker");
 
-/*
- * What masks show: an empty file and an empty directory, ours, named only until
- * the tree is complete.
- */
+/* Their names are gone again when the tree is complete. */
 static int make_masks(struct build *b)
 {
 	if (mkdirat(b->root_fd, ".mask-dir", 0555) < 0 ||
 	    mknodat(b->root_fd, ".mask-file", S_IFREG | 0444, 0) < 0)
 		return fail(errno, "cannot make the masks");
-	b->mask_dir_fd = open_resolved(b->root_fd, ".mask-dir", RESOLVE_INSIDE);
-	b->mask_file_fd = open_resolved(b->root_fd, ".mask-file",
-					RESOLVE_INSIDE);
-	if (b->mask_dir_fd < 0 || b->mask_file_fd < 0)
+	b->masks[MASK_DIR].source_fd = open_resolved(b->root_fd, ".mask-dir",
+						     RESOLVE_INSIDE);
+	b->masks[MASK_FILE].source_fd = open_resolved(b->root_fd, ".mask-file",
+						      RESOLVE_INSIDE);
+	if (b->masks[MASK_DIR].source_fd < 0 ||
+	    b->masks[MASK_FILE].source_fd < 0)
 		return fail(errno, "cannot open the masks");
 	return 0;
 }
@@ -505,7 +565,8 @@ static int enter_root(struct build *b)
 		return fail(errno, "cannot make the root read-only");
 	if (chdir("/") < 0)
 		return fail(errno, "cannot enter the new root");
-	return 0;
+	/* Last: a mount that is not in the tree yet counts as a namespace. */
+	return forbid_namespaces(b);
 }
 
 static int build_tree(struct build *b)
@@ -528,12 +589,18 @@ int mount_build(const struct plan *plan, const struct mount_sources *sources,
 			   .sources = sources,
 			   .root_fd = -1,
 			   .work_fd = work_fd,
-			   .mask_file_fd = -1,
-			   .mask_dir_fd = -1 };
+			   .parent_fd = -1,
+			   .user_fd = -1,
+			   .masks = { { -1, -1 }, { -1, -1 } } };
 	int rc = build_tree(&b);
 
-	cleanup_fd(&b.mask_file_fd);
-	cleanup_fd(&b.mask_dir_fd);
+	free(b.parent);
+	cleanup_fd(&b.parent_fd);
+	cleanup_fd(&b.user_fd);
+	for (size_t i = 0; i < MASKS; i++) {
+		cleanup_fd(&b.masks[i].source_fd);
+		cleanup_fd(&b.masks[i].tree_fd);
+	}
 	cleanup_fd(&b.root_fd);
 	return rc;
 }

@@ -227,6 +227,8 @@ static void archive(struct run *run)
 		return;
 	}
 	emit_artifact(run);
+	/* The archive was synced: its entry in the audit log is too. */
+	event_sync(&run->log);
 }
 
 static void remove_workdir(struct run *run)
@@ -429,6 +431,7 @@ int main(int argc, char **argv)
 	struct spec spec;
 	int status = EXIT_SANDBOX;
 
+	title_init(argc, argv);
 	if (spec_parse(&spec, argc, argv, stderr) == 0)
 		status = actions[spec.action](&spec);
 	spec_free(&spec);

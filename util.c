@@ -294,6 +294,28 @@ uint64_t now_ms(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+static char *title;
+static size_t title_size;
+
+void title_init(int argc, char **argv)
+{
+	char *end = argv[0];
+
+	/* The kernel lays the arguments out one behind the other. */
+	for (int i = 0; i < argc && argv[i] == end; i++)
+		end += strlen(argv[i]) + 1;
+	title = argv[0];
+	title_size = (size_t)(end - argv[0]);
+}
+
+void title_set(const char *text)
+{
+	if (title_size == 0)
+		return;
+	memset(title, 0, title_size);
+	snprintf(title, title_size, "%s", text);
+}
+
 char *path_join(const char *a, const char *b)
 {
 	size_t n = strlen(a);

@@ -55,6 +55,13 @@ int parse_duration(const char *s, uint64_t *ms);
 
 uint64_t now_ms(clockid_t clock);
 
+/*
+ * The command line that others see of this process: title_init remembers where
+ * it is, title_set replaces it (a copy made by fork has its own).
+ */
+void title_init(int argc, char **argv);
+void title_set(const char *title);
+
 /* Joins with exactly one slash; `b` may start with one. */
 char *path_join(const char *a, const char *b);
 /* Collapses "//", "/./" and "/../" of an absolute path, in words only. */
