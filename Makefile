@@ -87,7 +87,7 @@ $(B)/seccomp_gen: seccomp_gen.c | $(B)/.libraries
 $(B)/seccomp_filter.inc: $(B)/seccomp_gen
 	$(call say,GEN,$@)
 	$(Q)$(B)/seccomp_gen >$@.tmp && mv $@.tmp $@
-$(B)/seccomp.o: $(B)/seccomp_filter.inc
+$(B)/seccomp.o $(B)/unit-seccomp $(B)/filtered: $(B)/seccomp_filter.inc
 
 $(B)/profiles.inc: profiles/embed.sh $(wildcard profiles/*.json) | $(B)/.libraries
 	$(call say,GEN,$@)

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT */
+#include "seccomp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/tap.h"
+#include "util.h"
+
+#include "seccomp_filter.inc"
+
+#define BAD  1UL                 /* no address; as a number, harmless */
+#define NONE ((unsigned long)-1) /* no descriptor, no process */
+#define HIGH (1UL << 32)         /* what the kernel drops from an int */
+
+/* Refused without the filter too, unless the caller is root. */
+#define ROOT true
+
+struct attempt {
+	const char *name;
+	long nr;
+	unsigned long args[6];
+	int error; /* with the filter; without, anything but this */
+	bool root;
+};
+
+#define CALL(name) #name, SYS_##name
+
+/*
+ * Arguments that the kernel refuses for their own sake (EFAULT, EBADF, EINVAL)
+ * or that harm nobody, so that each call can be shown to get through without
+ * the filter, as root, on a machine that is in use.
+ */
+static const struct attempt attempts[] = {
+	/* namespaces; CLONE_THREAD alone is EINVAL */
+	{ "clone NEWUSER", SYS_clone, { CLONE_NEWUSER | CLONE_THREAD }, EPERM },
+	{ "clone NEWNS", SYS_clone, { CLONE_NEWNS | CLONE_THREAD }, EPERM },
+	{ "clone NEWPID", SYS_clone, { CLONE_NEWPID | CLONE_THREAD }, EPERM },
+	{ "clone NEWNET", SYS_clone, { CLONE_NEWNET | CLONE_THREAD }, EPERM },
+	{ "clone NEWUSER high",
+	  SYS_clone,
+	  { HIGH | CLONE_NEWUSER | CLONE_THREAD },
+	  EPERM },
+	{ CALL(clone3), { BAD, 64 }, ENOSYS },
+	{ "unshare NEWUSER", SYS_unshare, { CLONE_NEWUSER | 1 }, EPERM },
+	{ "unshare NEWNS", SYS_unshare, { CLONE_NEWNS | 1 }, EPERM },
+	{ "unshare NEWTIME", SYS_unshare, { 0x80 | 1 }, EPERM },
+	{ "unshare NEWUSER high",
+	  SYS_unshare,
+	  { HIGH | CLONE_NEWUSER },
+	  EPERM },
+	{ CALL(setns), { NONE, 0 }, EPERM },
+	/* mounts */
+	{ CALL(mount), { BAD, BAD, BAD, 0, 0 }, EPERM },
+	{ CALL(umount2), { BAD, 0 }, EPERM, ROOT },
+	{ CALL(pivot_root), { BAD, BAD }, EPERM, ROOT },
+	{ CALL(chroot), { BAD }, EPERM },
+	{ "fsopen", 430, { BAD, 0 }, EPERM, ROOT },
+	{ "fsconfig", 431, { NONE, 0, 0, 0, 0 }, EPERM },
+	{ "fsmount", 432, { NONE, 0, 0 }, EPERM, ROOT },
+	{ "fspick", 433, { NONE, BAD, 0 }, EPERM, ROOT },
+	{ "open_tree", 428, { NONE, BAD, 0 }, EPERM },
+	{ "move_mount", 429, { NONE, BAD, NONE, BAD, 0 }, EPERM, ROOT },
+	{ "mount_setattr", 442, { NONE, BAD, 0, BAD, 0 }, EPERM },
+	{ "statmount", 457, { BAD, BAD, 0, 0 }, EPERM },
+	{ "listmount", 458, { BAD, BAD, 0, 0 }, EPERM },
+	/* sockets; type -1 is EINVAL in every family */
+	{ "socket VSOCK", SYS_socket, { AF_VSOCK, NONE, 0 }, EPERM },
+	{ "socket ALG", SYS_socket, { AF_ALG, NONE, 0 }, EPERM },
+	{ "socket PACKET", SYS_socket, { AF_PACKET, NONE, 0 }, EPERM },
+	{ "socket BLUETOOTH", SYS_socket, { AF_BLUETOOTH, NONE, 0 }, EPERM },
+	{ "socket KEY", SYS_socket, { AF_KEY, NONE, 0 }, EPERM },
+	{ "socket netlink audit",
+	  SYS_socket,
+	  { AF_NETLINK, NONE, NETLINK_AUDIT },
+	  EPERM },
+	{ "socket netlink uevent",
+	  SYS_socket,
+	  { AF_NETLINK, NONE, NETLINK_KOBJECT_UEVENT },
+	  EPERM },
+	{ "socket VSOCK high",
+	  SYS_socket,
+	  { HIGH | AF_VSOCK, NONE, 0 },
+	  EPERM },
+	{ "socket ALG high", SYS_socket, { HIGH | AF_ALG, NONE, 0 }, EPERM },
+	{ "socket PACKET high",
+	  SYS_socket,
+	  { HIGH | AF_PACKET, NONE, 0 },
+	  EPERM },
+	{ "socket netlink audit high",
+	  SYS_socket,
+	  { HIGH | AF_NETLINK, NONE, HIGH | NETLINK_AUDIT },
+	  EPERM },
+	{ "socketpair TIPC", SYS_socketpair, { AF_TIPC, NONE, 0, BAD }, EPERM },
+	{ "socketpair TIPC high",
+	  SYS_socketpair,
+	  { HIGH | AF_TIPC, NONE, 0, BAD },
+	  EPERM },
+	/* terminals */
+	{ "ioctl TIOCSTI", SYS_ioctl, { NONE, 0x5412, BAD }, EPERM },
+	{ "ioctl TIOCLINUX", SYS_ioctl, { NONE, 0x541c, BAD }, EPERM },
+	{ "ioctl TIOCSTI high",
+	  SYS_ioctl,
+	  { NONE, HIGH | 0x5412, BAD },
+	  EPERM },
+	{ "ioctl TIOCLINUX high",
+	  SYS_ioctl,
+	  { NONE, HIGH | 0x541c, BAD },
+	  EPERM },
+	{ "ioctl TIOCSETD", SYS_ioctl, { NONE, 0x5423, BAD }, EPERM },
+	{ "ioctl TIOCCONS", SYS_ioctl, { NONE, 0x541d, BAD }, EPERM },
+	{ "ioctl KDSETLED", SYS_ioctl, { NONE, 0x4b32, BAD }, EPERM },
+	{ "ioctl VT_ACTIVATE", SYS_ioctl, { NONE, 0x5606, BAD }, EPERM },
+	{ "ioctl VT_ACTIVATE high",
+	  SYS_ioctl,
+	  { NONE, HIGH | 0x5606, BAD },
+	  EPERM },
+	{ "ioctl ENABLE_VERITY", SYS_ioctl, { NONE, 0x40806685, BAD }, EPERM },
+	{ "ioctl SET_ENCRYPTION_POLICY",
+	  SYS_ioctl,
+	  { NONE, 0x800c6613, BAD },
+	  EPERM },
+	/* other processes, keys, and what exploits are made of */
+	{ CALL(bpf), { 0, BAD, 8 }, EPERM, ROOT },
+	{ CALL(perf_event_open), { BAD, 0, 0, 0, 0 }, EPERM },
+	{ CALL(userfaultfd), { 1 | 0x40000000 }, EPERM },
+	{ "io_uring_setup", 425, { 1, BAD }, ENOSYS },
+	{ "io_uring_enter", 426, { NONE, 0, 0, 0, 0, 0 }, ENOSYS },
+	{ "io_uring_register", 427, { NONE, 0, 0, 0 }, ENOSYS },
+	{ CALL(keyctl), { NONE, 0, 0, 0, 0 }, EPERM },
+	{ CALL(add_key), { BAD, BAD, 0, 0, 0 }, EPERM },
+	{ CALL(request_key), { BAD, BAD, 0, 0 }, EPERM },
+	{ CALL(ptrace), { 4095, NONE, 0, 0 }, EPERM },
+	{ CALL(process_vm_readv), { NONE, 0, 0, 0, 0, 1 }, EPERM },
+	{ CALL(process_vm_writev), { NONE, 0, 0, 0, 0, 1 }, EPERM },
+	{ "process_madvise", 440, { NONE, 0, 0, 0, 1 }, EPERM },
+	{ "pidfd_getfd", 438, { NONE, 0, 0 }, EPERM },
+	{ CALL(kcmp), { NONE, NONE, 0, 0, 0 }, EPERM },
+	{ CALL(name_to_handle_at), { NONE, BAD, BAD, BAD, NONE }, EPERM },
+	{ CALL(open_by_handle_at), { NONE, BAD, 0 }, EPERM, ROOT },
+	{ CALL(fanotify_init), { NONE, 0 }, EPERM, ROOT },
+	{ CALL(fanotify_mark), { NONE, 0, 0, NONE, BAD }, EPERM },
+	{ CALL(vmsplice), { NONE, BAD, 1, 0 }, EPERM },
+	{ "memfd_secret", 447, { NONE }, ENOSYS },
+	{ "seccomp listener",
+	  SYS_seccomp,
+	  { SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, BAD },
+	  EPERM },
+	{ "seccomp listener high",
+	  SYS_seccomp,
+	  { HIGH | SECCOMP_SET_MODE_FILTER,
+	    HIGH | SECCOMP_FILTER_FLAG_NEW_LISTENER, BAD },
+	  EPERM },
+	{ "personality READ_IMPLIES_EXEC",
+	  SYS_personality,
+	  { READ_IMPLIES_EXEC },
+	  EPERM },
+	{ "personality READ_IMPLIES_EXEC high",
+	  SYS_personality,
+	  { HIGH | READ_IMPLIES_EXEC },
+	  EPERM },
+	{ "personality NO_RANDOMIZE",
+	  SYS_personality,
+	  { ADDR_NO_RANDOMIZE },
+	  EPERM },
+	{ "mknodat device", SYS_mknodat, { NONE, BAD, S_IFCHR, 0 }, EPERM },
+	{ "mknodat device high",
+	  SYS_mknodat,
+	  { NONE, BAD, HIGH | S_IFBLK, 0 },
+	  EPERM },
+	{ "mknodat socket", SYS_mknodat, { NONE, BAD, S_IFSOCK, 0 }, EPERM },
+	{ CALL(mbind), { 0, 0, 4095, 0, 0, 0 }, EPERM },
+	{ CALL(migrate_pages), { NONE, 0, 0, 0 }, EPERM },
+	{ CALL(move_pages), { NONE, 0, 0, 0, 0, 0 }, EPERM },
+	{ CALL(set_mempolicy), { 4095, 0, 0 }, EPERM },
+	{ CALL(get_mempolicy), { 0, 0, 0, 0, NONE }, EPERM },
+	/* the machine */
+	{ CALL(acct), { BAD }, EPERM, ROOT },
+	{ CALL(adjtimex), { BAD }, EPERM },
+	{ CALL(clock_adjtime), { 0, BAD }, EPERM },
+	{ CALL(clock_settime), { 0, BAD }, EPERM },
+	{ CALL(settimeofday), { BAD, 0 }, EPERM },
+	{ CALL(delete_module), { BAD, 0 }, EPERM, ROOT },
+	{ CALL(init_module), { BAD, 1, BAD }, EPERM, ROOT },
+	{ CALL(finit_module), { NONE, BAD, 0 }, EPERM, ROOT },
+	{ CALL(kexec_load), { 0, 1, BAD, NONE }, EPERM, ROOT },
+	{ CALL(quotactl), { NONE, BAD, 0, 0 }, EPERM },
+	{ CALL(reboot), { BAD, BAD, BAD, BAD }, EPERM, ROOT },
+	{ CALL(sethostname), { BAD, 4 }, EPERM, ROOT },
+	{ CALL(setdomainname), { BAD, 4 }, EPERM, ROOT },
+	{ CALL(swapon), { BAD, 0 }, EPERM, ROOT },
+	{ CALL(swapoff), { BAD }, EPERM, ROOT },
+	{ CALL(syslog), { 4095, 0, 0 }, EPERM, ROOT },
+#ifdef __x86_64__
+	{ "mknod device", SYS_mknod, { BAD, S_IFCHR, 0 }, EPERM },
+	{ CALL(modify_ldt), { 0, BAD, 0 }, EPERM },
+	{ CALL(iopl), { 4 }, EPERM },
+	{ CALL(ioperm), { 0, 0, 0 }, EPERM },
+#endif
+};
+
+/* Runs `body` in a child, filtered or not: its wait status. */
+static int in_child(bool filtered, int (*body)(const void *), const void *arg)
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		setsid();
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		_exit(filtered && seccomp_load() < 0 ? 255 : body(arg));
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+static int make_attempt(const void *arg)
+{
+	const struct attempt *a = arg;
+
+	errno = 0;
+	return syscall(a->nr, a->args[0], a->args[1], a->args[2], a->args[3],
+		       a->args[4], a->args[5]) < 0
+		   ? errno
+		   : 0;
+}
+
+static void try_attempts(void)
+{
+	unsigned not_here = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {
+		const struct attempt *a = &attempts[i];
+		int open = in_child(false, make_attempt, a);
+		int shut = in_child(true, make_attempt, a);
+
+		ok(WIFEXITED(shut) && WEXITSTATUS(shut) == a->error,
+		   "%s: %s with the filter (status %#x)", a->name,
+		   strerrorname_np(a->error), (unsigned)shut);
+		/* A kernel without the call, or a caller without the right. */
+		if (WEXITSTATUS(open) == ENOSYS ||
+		    (a->root && geteuid() != 0)) {
+			not_here++;
+			continue;
+		}
+		ok(WIFEXITED(open) && WEXITSTATUS(open) != a->error,
+		   "%s: gets through without it (errno %d)", a->name,
+		   WEXITSTATUS(open));
+	}
+	printf("# %u attempts could not be shown without the filter here\n",
+	       not_here);
+	ok(not_here < ARRAY_SIZE(attempts) / 3, "most of them could");
+}
+
+/* --- what must go on working --------------------------------------------- */
+
+static void *thread_body(void *arg)
+{
+	return arg;
+}
+
+static int use_threads(const void *arg)
+{
+	pthread_t thread;
+	void *result = NULL;
+
+	if (pthread_create(&thread, NULL, thread_body, (void *)arg) != 0)
+		return 1;
+	pthread_join(thread, &result);
+	return result != arg;
+}
+
+static int use_fork_exec(const void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", arg, (char *)NULL);
+		_exit(99);
+	}
+	return waitpid(pid, &status, 0) != pid || status;
+}
+
+static int use_memory(const void *arg)
+{
+	int rwx = PROT_READ | PROT_WRITE | PROT_EXEC;
+	void *p = mmap(NULL, 4096, rwx, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int id = shmget(IPC_PRIVATE, 4096, 0600);
+	int memfd = memfd_create("x", MFD_CLOEXEC);
+
+	(void)arg;
+	shmctl(id, IPC_RMID, NULL);
+	return p == MAP_FAILED || id < 0 || memfd < 0 ||
+	       mprotect(p, 4096, PROT_READ | PROT_EXEC) < 0;
+}
+
+static int use_sockets(const void *arg)
+{
+	static const int families[] = { AF_UNIX, AF_INET, AF_INET6 };
+	struct ifaddrs *addrs;
+	int pair[2];
+
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		if (socket(families[i], SOCK_STREAM | SOCK_CLOEXEC, 0) < 0 &&
+		    errno != EAFNOSUPPORT)
+			return 1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0)
+		return 2;
+	if (socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) < 0)
+		return 3;
+	if (getifaddrs(&addrs) < 0)
+		return 4;
+	freeifaddrs(addrs);
+	return 0;
+}
+
+static int use_events(const void *arg)
+{
+	sigset_t set;
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = { .events = EPOLLIN };
+
+	(void)arg;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, eventfd(1, 0), &event) < 0 ||
+	       epoll_wait(epoll, &event, 1, 1000) != 1 ||
+	       timerfd_create(CLOCK_MONOTONIC, 0) < 0 ||
+	       signalfd(-1, &set, 0) < 0 || inotify_init1(0) < 0 ||
+	       syscall(SYS_pidfd_open, getpid(), 0) < 0;
+}
+
+static int use_files(const void *arg)
+{
+	char dir[] = "/tmp/unit-seccomp.XXXXXX";
+	char fifo[64];
+	int rc;
+
+	(void)arg;
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	rc = mkfifo(fifo, 0600) < 0 || mknod(fifo, S_IFREG, 0) == 0 ||
+	     personality(0xffffffff) < 0;
+	unlink(fifo);
+	rmdir(dir);
+	return rc;
+}
+
+/* A payload may stack its own filter. */
+static int use_own_filter(const void *arg)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = { 1, &allow };
+
+	(void)arg;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0;
+}
+
+static int use_unknown(const void *arg)
+{
+	(void)arg;
+	return syscall(9999) != -1 || errno != ENOSYS || syscall(-1) != -1 ||
+	       errno != ENOSYS;
+}
+
+static const struct {
+	const char *name;
+	int (*body)(const void *);
+	const void *arg;
+} uses[] = {
+	{ "threads", use_threads, "value" },
+	{ "fork, exec, pipes", use_fork_exec, "echo a | tr a b | grep -q b" },
+	{ "memory, memfd, shm, JIT", use_memory, NULL },
+	{ "sockets, getifaddrs", use_sockets, NULL },
+	{ "epoll, eventfd, timerfd, signalfd, inotify, pidfd", use_events,
+	  NULL },
+	{ "fifo, personality query", use_files, NULL },
+	{ "a filter of its own", use_own_filter, NULL },
+	{ "numbers that do not exist", use_unknown, NULL },
+};
+
+static void try_uses(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
+		int open = in_child(false, uses[i].body, uses[i].arg);
+		int shut = in_child(true, uses[i].body, uses[i].arg);
+
+		ok(open == 0, "%s: work at all (status %#x)", uses[i].name,
+		   (unsigned)open);
+		ok(shut == 0, "%s: work with the filter (status %#x)",
+		   uses[i].name, (unsigned)shut);
+	}
+}
+
+/* --- other ABIs ---------------------------------------------------------- */
+
+#ifdef __x86_64__
+static int call_int80(const void *arg)
+{
+	long rc;
+
+	(void)arg;
+	/* i386's getpid */
+	__asm__ volatile("int $0x80" : "=a"(rc) : "a"(20L) : "memory");
+	return rc != getpid();
+}
+
+static int call_x32(const void *arg)
+{
+	(void)arg;
+	syscall(0x40000000 | SYS_getpid);
+	return 0;
+}
+
+static void try_abis(void)
+{
+	int open = in_child(false, call_int80, NULL);
+	int shut = in_child(true, call_int80, NULL);
+
+	if (open == 0)
+		ok(WIFSIGNALED(shut) && WTERMSIG(shut) == SIGSYS,
+		   "int 0x80 works without the filter and is killed with it");
+	else
+		printf("# no i386 calls on this kernel\n");
+	open = in_child(false, call_x32, NULL);
+	shut = in_child(true, call_x32, NULL);
+	ok(open == 0 && WIFSIGNALED(shut) && WTERMSIG(shut) == SIGSYS,
+	   "x32 numbers are killed");
+}
+#else
+static void try_abis(void)
+{
+}
+#endif
+
+/* --- the program of the other architecture, by interpreting it ------------ */
+
+static uint32_t load_word(const struct seccomp_data *data, uint32_t offset)
+{
+	uint32_t word = 0;
+
+	if (offset <= sizeof(*data) - sizeof(word))
+		memcpy(&word, (const char *)data + offset, sizeof(word));
+	return word;
+}
+
+/* The verdict, or 0xdeadbeef for what the kernel would not even load. */
+static uint32_t interpret(const struct sock_filter *code, size_t n,
+			  const struct seccomp_data *data)
+{
+	uint32_t a = 0;
+
+	for (size_t pc = 0; pc < n; pc++) {
+		const struct sock_filter *i = &code[pc];
+		bool yes = false;
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			a = load_word(data, i->k);
+			continue;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= i->k;
+			continue;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			continue;
+		case BPF_RET | BPF_K:
+			return i->k;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			yes = a == i->k;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			yes = a >= i->k;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			yes = a & i->k;
+			break;
+		default:
+			return 0xdeadbeef;
+		}
+		pc += yes ? i->jt : i->jf;
+	}
+	return 0xdeadbeef;
+}
+
+#define ALLOWED  SECCOMP_RET_ALLOW
+#define ERROR(e) (SECCOMP_RET_ERRNO | (e))
+
+static const struct {
+	const char *what;
+	uint32_t arch;
+	int nr;
+	uint64_t args[3];
+	uint32_t want;
+} arm_rows[] = {
+	{ "read", AUDIT_ARCH_AARCH64, 63, { 0 }, ALLOWED },
+	{ "openat", AUDIT_ARCH_AARCH64, 56, { 0 }, ALLOWED },
+	{ "execve", AUDIT_ARCH_AARCH64, 221, { 0 }, ALLOWED },
+	{ "io_setup, number 0", AUDIT_ARCH_AARCH64, 0, { 0 }, ALLOWED },
+	{ "mount", AUDIT_ARCH_AARCH64, 40, { 0 }, ERROR(EPERM) },
+	{ "ptrace", AUDIT_ARCH_AARCH64, 117, { 0 }, ERROR(EPERM) },
+	{ "bpf", AUDIT_ARCH_AARCH64, 280, { 0 }, ERROR(EPERM) },
+	{ "clone for a thread",
+	  AUDIT_ARCH_AARCH64,
+	  220,
+	  { 0x3d0f00 },
+	  ALLOWED },
+	{ "clone NEWUSER",
+	  AUDIT_ARCH_AARCH64,
+	  220,
+	  { HIGH | CLONE_NEWUSER | SIGCHLD },
+	  ERROR(EPERM) },
+	{ "clone3", AUDIT_ARCH_AARCH64, 435, { 0 }, ERROR(ENOSYS) },
+	{ "socket inet", AUDIT_ARCH_AARCH64, 198, { AF_INET, 1, 0 }, ALLOWED },
+	{ "socket vsock",
+	  AUDIT_ARCH_AARCH64,
+	  198,
+	  { HIGH | AF_VSOCK, 1, 0 },
+	  ERROR(EPERM) },
+	{ "socket route",
+	  AUDIT_ARCH_AARCH64,
+	  198,
+	  { AF_NETLINK, 3, 0 },
+	  ALLOWED },
+	{ "socket audit",
+	  AUDIT_ARCH_AARCH64,
+	  198,
+	  { AF_NETLINK, 3, 9 },
+	  ERROR(EPERM) },
+	{ "ioctl TCGETS", AUDIT_ARCH_AARCH64, 29, { 0, 0x5401 }, ALLOWED },
+	{ "ioctl TIOCSTI",
+	  AUDIT_ARCH_AARCH64,
+	  29,
+	  { 0, HIGH | 0x5412 },
+	  ERROR(EPERM) },
+	{ "a number of the future",
+	  AUDIT_ARCH_AARCH64,
+	  2000,
+	  { 0 },
+	  ERROR(ENOSYS) },
+	{ "32-bit arm", AUDIT_ARCH_ARM, 3, { 0 }, SECCOMP_RET_KILL_PROCESS },
+	{ "x86-64", AUDIT_ARCH_X86_64, 0, { 0 }, SECCOMP_RET_KILL_PROCESS },
+};
+
+static void interpret_rows(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(arm_rows); i++) {
+		struct seccomp_data data = { .nr = arm_rows[i].nr,
+					     .arch = arm_rows[i].arch };
+		uint32_t got;
+
+		memcpy(data.args, arm_rows[i].args, sizeof(arm_rows[i].args));
+		got = interpret(filter_aarch64, ARRAY_SIZE(filter_aarch64),
+				&data);
+		ok(got == arm_rows[i].want, "aarch64: %s: %#x",
+		   arm_rows[i].what, got);
+	}
+}
+
+int main(void)
+{
+	ok(strcmp(seccomp_arch(), FILTER_ARCH) == 0, "it is for %s",
+	   seccomp_arch());
+	try_attempts();
+	try_uses();
+	try_abis();
+	interpret_rows();
+	return done();
+}
