@@ -17,6 +17,9 @@
 #define PROMPT_MAX     (1024 * 1024)
 /* More than anybody reads; a hostile file could hold a hundred thousand. */
 #define PROBLEMS_SHOWN 100
+/* Items of one list; more are no wish of a person's, and adding one to some
+ * lists takes a look at all of them. */
+#define LIST_MAX       4096
 
 struct option;
 
@@ -29,6 +32,7 @@ struct parse {
 	size_t problems;
 	enum option_from source; /* of what is being read now */
 	enum option_from *from;  /* of each row's value */
+	bool *refused;           /* rows given with a wrong value */
 	char **spelled;          /* JSON path that set a row ("$.type") */
 	const char *file;        /* the spec's name in messages, or NULL */
 	char *path;              /* the spec's own path; NULL: none, or stdin */
@@ -118,6 +122,9 @@ void spec_check(struct parse *p);
  * complaint, if it may not be: pending, said twice, or against another row.
  */
 bool option_claim(struct parse *p, const struct option *o);
+/* Claims the row and reads its value: a flag's words, or JSON. */
+void option_read(struct parse *p, const struct option *o, char *const *arg,
+		 const cJSON *value);
 /* The row by which this key or flag was given, or NULL. */
 const struct option *option_given(const struct parse *p, const char *name);
 /* As if the row had not been given. */
@@ -126,6 +133,7 @@ void option_forget(struct parse *p, const struct option *o);
 /* JSON to `set` (option_load.c). */
 void option_load(struct parse *p, const struct option *o, const cJSON *value);
 void load_list(struct parse *p, const struct option *o, const cJSON *value);
+bool too_many(struct parse *p, const cJSON *list);
 void wrong_type(struct parse *p, const char *expects, const cJSON *value);
 /* A string member of an object, or NULL (and a complaint if it is no string
  * or missing though needed). */

@@ -270,6 +270,8 @@ static void each_string(struct parse *p, const cJSON *object,
 		wrong_type(p, "an object of strings", object);
 		return;
 	}
+	if (too_many(p, object))
+		return;
 	cJSON_ArrayForEach(member, object)
 	{
 		size_t back = where_key(p, member->string);

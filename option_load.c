@@ -139,6 +139,15 @@ static void load_scalar(struct parse *p, const struct option *o,
 	o->type->set(p, o, (char *[]){ (char *)scalar_text(value, number) });
 }
 
+bool too_many(struct parse *p, const cJSON *list)
+{
+	bool is = cJSON_GetArraySize(list) > LIST_MAX;
+
+	if (is)
+		complain(p, "has more than %d items", LIST_MAX);
+	return is;
+}
+
 void load_list(struct parse *p, const struct option *o, const cJSON *value)
 {
 	const cJSON *item;
@@ -148,6 +157,8 @@ void load_list(struct parse *p, const struct option *o, const cJSON *value)
 		wrong_type(p, o->type->expects, value);
 		return;
 	}
+	if (too_many(p, value))
+		return;
 	cJSON_ArrayForEach(item, value)
 	{
 		size_t back = where_index(p, index++);

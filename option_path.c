@@ -336,6 +336,8 @@ static void load_items(struct parse *p, const struct option *o,
 		wrong_type(p, "an array", value);
 		return;
 	}
+	if (too_many(p, value))
+		return;
 	cJSON_ArrayForEach(item, value)
 	{
 		size_t back = where_index(p, index++);

@@ -257,7 +257,7 @@ const struct option_type type_hostname = {
 static void set_agent(struct parse *p, const struct option *o, char *const *arg)
 {
 	struct agent *agent;
-	const char *near;
+	char *auto_free near = NULL;
 
 	if (strcmp(arg[0], "none") == 0) {
 		replace(p, o, xstrdup("none"));

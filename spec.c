@@ -121,7 +121,7 @@ bool option_claim(struct parse *p, const struct option *o)
 		return false;
 	}
 	if (p->source == FROM_FILE && p->from[i] == FROM_FILE) {
-		complain(p, "says the same as %s", p->spelled[i]);
+		complain(p, "is given as %s already", p->spelled[i]);
 		return false;
 	}
 	for (size_t k = 0; k < ARRAY_SIZE(exclusive); k++)
@@ -136,6 +136,20 @@ bool option_claim(struct parse *p, const struct option *o)
 		p->spelled[i] = xstrdup(p->where);
 	}
 	return true;
+}
+
+void option_read(struct parse *p, const struct option *o, char *const *arg,
+		 const cJSON *value)
+{
+	size_t before = p->problems;
+
+	if (!option_claim(p, o))
+		return;
+	if (value)
+		option_load(p, o, value);
+	else
+		o->type->set(p, o, arg);
+	p->refused[option_index(o)] = p->problems > before;
 }
 
 /* The word at argv[i] and its arguments; returns how many words it takes. */
@@ -162,7 +176,7 @@ static size_t read_use(char **argv, size_t left, struct use *use)
 		return 1;
 	}
 	if (equals) {
-		use->problem = arity ? "takes words of their own:"
+		use->problem = arity ? "takes separate words:"
 				     : "takes no argument";
 		/* The rest is still looked at, from the next option on. */
 		return left < arity || arity == 0 ? 1 : arity;
@@ -220,8 +234,8 @@ static void apply_use(struct parse *p, const struct use *use)
 	else if (use->problem)
 		complain(p, "%s%s%s", use->problem, o->args ? " " : "",
 			 o->args ? o->args : "");
-	else if (option_claim(p, o))
-		o->type->set(p, o, use->args);
+	else
+		option_read(p, o, use->args, NULL);
 }
 
 static const struct use *find_use(const struct command_line *line,
@@ -281,8 +295,9 @@ static void read_spec_file(struct parse *p, const char *name)
 	}
 	p->file = from_stdin ? "stdin" : name;
 	if (!text || (!from_stdin && !folder)) {
-		complain_in(p, p->file, "%s",
-			    errno == EFBIG ? "is over 1 MiB" : strerror(errno));
+		complain_in(p, p->file, "cannot read it: %s",
+			    errno == EFBIG ? "it is over 1 MiB"
+					   : strerror(errno));
 		return;
 	}
 	p->path = take_ptr(&path);
@@ -347,6 +362,7 @@ void parse_begin(struct parse *p, struct spec *spec, FILE *errors)
 		.errors = errors,
 		.source = FROM_FLAG,
 		.from = xcalloc(option_count, sizeof(*p->from)),
+		.refused = xcalloc(option_count, sizeof(*p->refused)),
 		.spelled = xcalloc(option_count, sizeof(*p->spelled)),
 		.cwd = getcwd(NULL, 0),
 	};
@@ -361,6 +377,7 @@ void parse_end(struct parse *p)
 	for (size_t i = 0; i < option_count; i++)
 		free(p->spelled[i]);
 	free(p->spelled);
+	free(p->refused);
 	free(p->from);
 	free(p->cwd);
 	free(p->path);
@@ -368,7 +385,7 @@ void parse_end(struct parse *p)
 
 int spec_parse(struct spec *spec, int argc, char **argv, FILE *errors)
 {
-	struct command_line line;
+	struct command_line line = { 0 };
 	struct parse p;
 	int rc;
 

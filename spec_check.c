@@ -29,6 +29,8 @@ static void check_network(struct parse *p)
 	const struct option *mode = option_given(p, "network.mode");
 	enum option_from by = mode ? p->from[option_index(mode)] : FROM_NOBODY;
 
+	if (mode && p->refused[option_index(mode)])
+		return;
 	if (!mode)
 		imply_allow(p);
 	for (size_t i = 0; i < ARRAY_SIZE(network_lists); i++) {
@@ -46,10 +48,14 @@ static void check_network(struct parse *p)
 				    "mode allow)",
 				    mode->choices[p->spec->network]);
 	}
-	if (p->spec->n_ports == 0) {
-		p->spec->ports = xcalloc(1, sizeof(*p->spec->ports));
-		p->spec->ports[p->spec->n_ports++] = 443;
-	}
+}
+
+static void default_ports(struct spec *spec)
+{
+	if (spec->n_ports)
+		return;
+	spec->ports = xcalloc(1, sizeof(*spec->ports));
+	spec->ports[spec->n_ports++] = 443;
 }
 
 /* Is there something to run? */
@@ -148,6 +154,7 @@ static void check_records(struct parse *p)
 void spec_check(struct parse *p)
 {
 	check_network(p);
+	default_ports(p->spec);
 	check_command(p);
 	check_mounts(p);
 	check_spec_place(p);

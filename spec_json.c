@@ -71,10 +71,7 @@ static void refuse_duplicates(struct parse *p, cJSON *value)
 
 static void load_row(struct parse *p, const char *key, const cJSON *value)
 {
-	const struct option *o = option_by_key(key);
-
-	if (option_claim(p, o))
-		option_load(p, o, value);
+	option_read(p, option_by_key(key), NULL, value);
 }
 
 static void short_network(struct parse *p, const cJSON *value)
