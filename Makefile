@@ -59,7 +59,7 @@ TOOLS := $(patsubst tests/%.c,$(B)/%,\
 TESTS := $(sort $(wildcard tests/[0-9]*.sh)) $(wildcard tests/docs.sh)
 SHELL_FILES := $(filter-out %.py,$(wildcard tests/run tests/*.sh \
            tests/standin/*.sh scripts/*.sh profiles/*.sh demo/*.sh \
-           bench/*.sh bench/run .ci/run))
+           bench/*.sh bench/run .ci/run .ci/install))
 
 all: $(B)/m9m-sandbox
 
@@ -130,9 +130,9 @@ fuzz: $(FUZZ)
 
 # --- care ------------------------------------------------------------------
 
+lint: export COMPILE := $(COMPILE)
 lint: $(B)/profiles.inc $(B)/seccomp_filter.inc
-	$(Q)COMPILE='$(COMPILE)' scripts/lint.sh $(SRC) seccomp_gen.c -- \
-	    $(SHELL_FILES)
+	$(Q)scripts/lint.sh $(SRC) seccomp_gen.c -- $(SHELL_FILES)
 
 format:
 	$(Q)clang-format -i $(wildcard *.c *.h tests/*.c tests/*.h bench/*.c)
