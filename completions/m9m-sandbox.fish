@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+#
+# fish completion, read from --help.
+
+function __m9m_sandbox_values
+    switch $argv[1]
+        case MODE
+            string split ' ' 'deny restricted host allow'
+        case WHEN
+            string split ' ' 'auto always never'
+        case LAYER
+            string split ' ' 'cgroup landlock seccomp'
+    end
+end
+
+for line in (m9m-sandbox --help 2>/dev/null | string match -r '^  --.*')
+    set -l parts (string split -n -m 1 -- '   ' (string sub -s 3 -- $line))
+    set -l words (string split ' ' -- (string replace -r ', -.' '' -- $parts[1]))
+    set -l flag (string sub -s 3 -- $words[1])
+    set -l text (string trim -- $parts[2])
+    if not set -q words[2]
+        complete -c m9m-sandbox -l $flag -d $text
+    else if contains -- $words[2] MODE WHEN LAYER
+        complete -c m9m-sandbox -l $flag -d $text -x -a "(__m9m_sandbox_values $words[2])"
+    else
+        complete -c m9m-sandbox -l $flag -d $text -r
+    end
+end
+complete -c m9m-sandbox -n 'test (count (commandline -opc)) -eq 1' -a '(__fish_complete_command)'
