@@ -345,6 +345,19 @@ static int watch_payload(pid_t payload)
 	return control_send(CONTROL, CONTROL_EXITED, status, -1) < 0 ? 125 : 0;
 }
 
+/*
+ * vfork: until its execve the payload's process borrows our memory, a copy of
+ * which would cost more than all of its steps.
+ */
+static pid_t start_payload(struct child_context *c)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		_exit(payload_main(c));
+	return pid;
+}
+
 int child_main(struct child_context *c)
 {
 	sigset_t chld;
@@ -362,11 +375,7 @@ int child_main(struct child_context *c)
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	signal_fd = signalfd(-1, &chld, SFD_CLOEXEC);
-	/* vfork: until its execve the payload's process borrows our memory, a
-	 * copy of which would cost more than all of its steps. */
-	payload = signal_fd < 0 ? -1 : vfork();
-	if (payload == 0)
-		_exit(payload_main(c));
+	payload = signal_fd < 0 ? -1 : start_payload(c);
 	if (payload < 0) {
 		fail(errno, "cannot start the payload's process");
 		err_send(c->err_fd);

@@ -50,8 +50,17 @@ static const char *const base_shown[] = {
 #define KIB 1024ULL
 #define MIB (1024 * KIB)
 
+struct row {
+	enum plan_mount_kind kind;
+	const char *destination;
+	const char *source;
+	unsigned int flags;
+	uint64_t size;
+	mode_t mode;
+};
+
 /* Every size is stated: a tmpfs without one may take half of the memory. */
-static const struct plan_mount skeleton[] = {
+static const struct row skeleton[] = {
 	{ PLAN_PROC, "/proc", .flags = PLAN_RW },
 	{ PLAN_TMPFS, "/dev", .flags = PLAN_NOEXEC, .size = 64 * KIB,
 	  .mode = 0755 },
@@ -93,7 +102,7 @@ static const struct plan_mount skeleton[] = {
  * what tells about the host or its memory.  Read-only: what would change it,
  * although the file modes forbid that already to a uid that is not 0.
  */
-static const struct plan_mount proc_masks[] = {
+static const struct row proc_masks[] = {
 	{ PLAN_READ_ONLY, "/proc/bus" },
 	{ PLAN_READ_ONLY, "/proc/fs" },
 	{ PLAN_READ_ONLY, "/proc/irq" },
@@ -143,8 +152,7 @@ static struct plan_mount *add(struct plan *plan, enum plan_mount_kind kind,
 	return m;
 }
 
-static void add_table(struct plan *plan, const struct plan_mount *rows,
-		      size_t n)
+static void add_table(struct plan *plan, const struct row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct plan_mount *m = add(

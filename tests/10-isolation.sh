@@ -1,0 +1,99 @@
+#!/bin/bash
+# What a payload is and sees: namespaces, ids, rights, environment, descriptors.
+. "$(dirname "$0")/lib.sh"
+need python3 jq
+
+m9m() { "$M9M" -q --no-artifact "$@"; }
+
+# --- namespaces: each one is another than ours ---
+for kind in user pid mnt net uts ipc cgroup; do
+	inside=$(m9m readlink /proc/self/ns/$kind)
+	check "$kind namespace is its own" \
+		test -n "$inside" -a "$inside" != "$(readlink /proc/self/ns/$kind)"
+done
+
+# --- ids and rights ---
+run m9m cat /proc/self/status
+matches "$T/out" '^CapEff:.0000000000000000$'
+matches "$T/out" '^CapPrm:.0000000000000000$'
+matches "$T/out" '^CapBnd:.0000000000000000$'
+matches "$T/out" '^CapInh:.0000000000000000$'
+matches "$T/out" '^CapAmb:.0000000000000000$'
+matches "$T/out" '^NoNewPrivs:.1$'
+matches "$T/out" '^Seccomp:.2$'
+uid=$(m9m id -u)
+check "uid inside is not 0" test "$uid" != 0
+read -r _ outside count < <(m9m cat /proc/self/uid_map)
+is "one id is mapped" "$count" 1
+check "the host's uid 0 is not mapped" test "$outside" != 0
+is "--uid and --gid" "$(m9m --uid 4321 --gid 1234 sh -c 'id -u; id -g' | xargs)" \
+	"4321 1234"
+if is_root; then
+	is "no supplementary group" "$(m9m id -G)" "$(m9m id -g)"
+fi
+
+# --- nothing can be nested ---
+for kind in user mount pid net uts ipc cgroup; do
+	run m9m unshare --$kind true
+	check "unshare --$kind fails inside" test "$rc" != 0
+done
+is "namespace limits are 0" \
+	"$(m9m sh -c 'cat /proc/sys/user/max_*_namespaces' | sort -u)" 0
+
+# --- PID 1 is ours and closed ---
+is "the payload's parent is PID 1" "$(m9m sh -c 'echo $PPID')" 1
+run m9m sh -c 'cat /proc/1/environ /proc/1/mem; ls /proc/1/fd; readlink /proc/1/exe'
+is "nothing of PID 1 can be read" "$(cat "$T/out")" ""
+run m9m --setenv PLANTED s3cret-value sh -c 'tr "\0" " " </proc/1/cmdline'
+lacks "$T/out" s3cret
+is "its other processes only" "$(m9m sh -c 'ls -d /proc/[0-9]* | wc -l')" 4
+
+# --- environment ---
+PLANTED_SECRET=42 LD_PRELOAD='' SSH_AUTH_SOCK=/x run m9m env
+lacks "$T/out" PLANTED_SECRET
+lacks "$T/out" SSH_AUTH_SOCK
+matches "$T/out" '^HOME=/home/agent$'
+matches "$T/out" '^TMPDIR=/tmp$'
+is "only these variables" "$(sed 's/=.*//' "$T/out" | grep -v '^_$' | sort | xargs)" \
+	"HOME LANG LOGNAME PATH SHELL TERM TMPDIR USER"
+PASSED=here run m9m --pass-env PASSED --setenv SET 'a b' --unsetenv LANG env
+matches "$T/out" '^PASSED=here$'
+matches "$T/out" '^SET=a b$'
+lacks "$T/out" LANG=
+is "--clearenv" "$(m9m --clearenv --setenv A b /usr/bin/env)" A=b
+
+# --- descriptors ---
+exec 77</ 78<"$SELF"
+is "no inherited descriptor" \
+	"$(m9m python3 -c 'import os; print(*sorted(int(f) for f in os.listdir("/proc/self/fd")[:-1]))')" \
+	"0 1 2"
+exec 77<&- 78<&-
+echo original >"$T/input"
+m9m sh -c 'echo changed >/proc/self/fd/0' <"$T/input" 2>"$T/err"
+is "the caller's stdin cannot be reopened for writing" "$(cat "$T/input")" original
+echo kept >"$T/log"
+m9m sh -c 'echo more; : >/proc/self/fd/1' >>"$T/log" 2>"$T/err"
+is "the caller's stdout cannot be truncated" "$(xargs <"$T/log")" "kept more"
+
+# --- limits ---
+is "--files" "$(m9m --files 77 sh -c 'ulimit -n')" 77
+is "core dumps" "$(m9m sh -c 'ulimit -c')" 0
+run m9m --pids 20 python3 -c '
+import os, sys
+n = 0
+try:
+    while True:
+        if os.fork() == 0:
+            os.read(os.pipe()[0], 1)
+        n += 1
+except BlockingIOError:
+    print(n)
+'
+is "--pids 20 stops the 20th process" "$(cat "$T/out")" 19
+
+# --- session keyring ---
+if is_root && command -v keyctl >/dev/null; then
+	ok "keyctl is there"
+fi
+is "no session of the caller's" "$(m9m sh -c 'echo $$ $(ps -o sid= -p $$)' | xargs -n1 | sort -u | wc -l)" 1
+is "--hostname" "$(m9m --hostname box hostname)" box

@@ -1,0 +1,54 @@
+#!/bin/bash
+# stdin, stdout, stderr: passed on as they come, whole, and kept.
+. "$(dirname "$0")/lib.sh"
+need python3 zstd
+
+m9m() { "$M9M" -q --no-artifact "$@"; }
+
+is "stdin from a pipe" "$(echo hello | m9m cat)" hello
+is "stdin from a file" "$(m9m cat <"$SELF" | md5sum)" "$(md5sum <"$SELF")"
+is "stdin from /dev/null" "$(m9m cat </dev/null)" ""
+is "closed stdin" "$(m9m sh -c 'cat; echo end' <&- 2>/dev/null)" end
+is "--prompt is stdin" "$(echo not this | m9m --prompt 'do it' cat)" "do it"
+head -c 200000 /dev/zero | tr '\0' p >"$T/prompt"
+is "--prompt-file of 200 kB" "$(m9m --prompt-file "$T/prompt" cat | wc -c)" 200000
+
+# Both streams stay apart, and each keeps its order.
+m9m sh -c 'for i in 1 2 3; do echo o$i; echo e$i >&2; done' >"$T/o" 2>"$T/e"
+is "stdout" "$(xargs <"$T/o")" "o1 o2 o3"
+is "stderr" "$(xargs <"$T/e")" "e1 e2 e3"
+
+# 64 MiB through both directions, against a reader that starts late.
+mkfifo "$T/fifo"
+head -c 67108864 /dev/urandom >"$T/big"
+m9m cat <"$T/big" >"$T/fifo" &
+is "64 MiB arrive whole" "$(md5sum <"$T/fifo")" "$(md5sum <"$T/big")"
+wait
+
+# As they come: the first line is there while the payload still runs.
+mkfifo "$T/go"
+m9m sh -c 'echo first; read line; echo $line' <"$T/go" >"$T/stream" &
+pid=$!
+exec 9>"$T/go"
+check "a line arrives at once" await_line "$T/stream" '^first$'
+echo second >&9
+exec 9>&-
+wait $pid
+is "and the next" "$(xargs <"$T/stream")" "first second"
+
+# A reader that goes away ends the writer, as in a pipeline.
+m9m sh -c 'yes; echo $? >/work/x' 2>/dev/null | head -n 1 >"$T/head"
+is "closed stdout ends the payload" "$(cat "$T/head")" y
+
+# Kept in the artifact, up to --output.
+expect_exit 0 "$M9M" -q --artifact "$T/a.tar.zst" sh -c 'echo kept; echo err >&2'
+tar -C "$T" --zstd -xf "$T/a.tar.zst"
+is "stdout.log" "$(cat "$T/stdout.log")" kept
+is "stderr.log" "$(cat "$T/stderr.log")" err
+rm -f "$T"/*.log
+"$M9M" -q --artifact "$T/b.tar" --output 1000 --result "$T/r.json" \
+	sh -c 'head -c 5000 /dev/zero | tr "\0" x' >"$T/all"
+is "all is passed on" "$(wc -c <"$T/all")" 5000
+tar -C "$T" -xf "$T/b.tar"
+is "1000 bytes are kept" "$(wc -c <"$T/stdout.log")" 1000
+json_is "$T/r.json" .output_truncated true

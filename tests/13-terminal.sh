@@ -1,0 +1,48 @@
+#!/bin/bash
+# At a terminal the payload has one of its own, never the caller's.
+. "$(dirname "$0")/lib.sh"
+need python3
+
+tty_run() { python3 "$(dirname "$SELF")/13-terminal.py" "$@"; }
+
+expect_exit 5 tty_run "$M9M" -q --no-artifact sh -c \
+	'tty; stty size; echo ready; read x; echo got=$x; exit 5' -- ready 'line\r'
+contains "$T/out" /dev/pts/0
+contains "$T/out" "33 99"
+contains "$T/out" "got=line"
+
+# Ctrl-C goes to the payload, not to us.
+expect_exit 7 tty_run "$M9M" -q --no-artifact bash -c \
+	'trap "echo caught; exit 7" INT; echo ready; read x' -- ready '\x03'
+contains "$T/out" caught
+
+# The window's size follows.
+expect_exit 0 tty_run "$M9M" -q --no-artifact bash -c \
+	'trap "stty size; exit 0" WINCH; echo ready; while :; do read -t 1 x; done' \
+	-- ready '<resize>'
+contains "$T/out" "44 111"
+
+# Input cannot be pushed into the caller's terminal.
+cat >"$T/push.py" <<'P'
+import fcntl, sys, termios
+for request in (termios.TIOCSTI, termios.TIOCSTI | 1 << 32):
+    try:
+        fcntl.ioctl(0, request & 0xffffffff, b'x')
+        print('pushed')
+    except OSError as e:
+        print('refused', e.errno)
+P
+expect_exit 0 tty_run "$M9M" -q --no-artifact --ro-bind "$T/push.py" /push.py \
+	python3 /push.py -- refused ''
+lacks "$T/out" pushed
+
+# The caller's terminal is as before, whatever the payload did.
+expect_exit 0 tty_run bash -c "stty -a >'$T/before'; '$M9M' -q --no-artifact true;
+	stty -a >'$T/after'"  -- '' ''
+check "the terminal is restored" cmp "$T/before" "$T/after"
+expect_exit 0 tty_run bash -c "'$M9M' -q --no-artifact --timeout 300ms sleep 60;
+	stty -a >'$T/after'"  -- '' ''
+check "after a timeout too" cmp "$T/before" "$T/after"
+
+# Without a terminal there is none inside.
+expect_exit 1 "$M9M" -q --no-artifact tty
