@@ -123,9 +123,16 @@ static int drop_capabilities(struct child_context *c)
 	int rc = none ? 0 : -1;
 
 	(void)c;
-	/* The bounding set first: dropping from it takes CAP_SETPCAP. */
-	for (cap_value_t cap = 0; rc == 0 && CAP_IS_SUPPORTED(cap); cap++)
+	/* The bounding set first: dropping from it takes CAP_SETPCAP.  The
+	 * kernel's own capabilities may go beyond those known here; EINVAL
+	 * says where they end, and only there. */
+	for (cap_value_t cap = 0; rc == 0; cap++) {
 		rc = cap_drop_bound(cap);
+		if (rc < 0 && errno == EINVAL && cap > CAP_CHECKPOINT_RESTORE) {
+			rc = 0;
+			break;
+		}
+	}
 	if (rc == 0)
 		rc = cap_reset_ambient();
 	if (rc == 0)
@@ -240,7 +247,7 @@ static int enter_cwd(struct child_context *c)
 static int filter_calls(struct child_context *c)
 {
 	(void)c;
-	return seccomp_load();
+	return seccomp_apply();
 }
 
 /*

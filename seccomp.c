@@ -25,7 +25,7 @@ static const struct {
 	{ EACCES, "no_new_privs is not in force" },
 };
 
-int seccomp_load(void)
+int seccomp_apply(void)
 {
 	struct sock_fprog program = {
 		.len = ARRAY_SIZE(FILTER),

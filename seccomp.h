@@ -10,7 +10,7 @@
  * Loads the filter into the calling thread, for good, and for all it forks and
  * executes.  The caller has set no_new_privs.  By fail().
  */
-int seccomp_load(void);
+int seccomp_apply(void);
 
 /* The architecture that the filter is for ("x86_64"); all others are killed. */
 const char *seccomp_arch(void);

@@ -234,7 +234,7 @@ static int in_child(bool filtered, int (*body)(const void *), const void *arg)
 	if (pid == 0) {
 		setsid();
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		_exit(filtered && seccomp_load() < 0 ? 255 : body(arg));
+		_exit(filtered && seccomp_apply() < 0 ? 255 : body(arg));
 	}
 	waitpid(pid, &status, 0);
 	return status;
