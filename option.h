@@ -144,6 +144,8 @@ void complain_unknown(struct parse *p, const char *near);
 void only_members(struct parse *p, const cJSON *object,
 		  const char *const *names);
 
+/* The folder that holds the name, links resolved; owned, or NULL and errno. */
+char *folder_of(const char *absolute);
 /* Names and paths, judged; NULL after a complaint, else owned. */
 char *host_path(struct parse *p, const char *text);
 char *inside_path(struct parse *p, const char *text);

@@ -81,6 +81,15 @@ char *host_path(struct parse *p, const char *text)
 	return path;
 }
 
+char *folder_of(const char *absolute)
+{
+	const char *slash = strrchr(absolute, '/');
+	size_t len = slash == absolute ? 1 : (size_t)(slash - absolute);
+	char *auto_free folder = xstrndup(absolute, len);
+
+	return realpath(folder, NULL);
+}
+
 char *inside_path(struct parse *p, const char *text)
 {
 	if (!fits(p, text))

@@ -244,7 +244,7 @@ static const struct use *find_use(const struct command_line *line,
 	for (size_t i = 0; i < line->n_uses; i++) {
 		const struct option *o = line->uses[i].option;
 
-		if (o && o->type == type && !line->uses[i].problem)
+		if (o && o->type == type && line->uses[i].args[0])
 			return &line->uses[i];
 	}
 	return NULL;
@@ -267,41 +267,35 @@ static bool only_informs(struct spec *spec, const struct command_line *line)
 	return false;
 }
 
-/* Folder of the spec: relative paths in it mean the same from anywhere. */
-static char *spec_folder(const char *path)
+/* Bytes of the spec, or NULL after a complaint. */
+static char *read_spec_text(struct parse *p, size_t *len)
 {
-	const char *slash = strrchr(path, '/');
-	char *auto_free folder = slash ? xstrndup(path, (size_t)(slash - path))
-				       : xstrdup(".");
+	char *text = p->path ? read_file(AT_FDCWD, p->path, SPEC_FILE_MAX, len)
+			     : read_fd(STDIN_FILENO, SPEC_FILE_MAX, len);
 
-	return realpath(slash == path ? "/" : folder, NULL);
+	if (!text)
+		complain_in(p, p->file, "cannot read it: %s",
+			    errno == EFBIG ? "it is over 1 MiB"
+					   : strerror(errno));
+	return text;
 }
 
 static void read_spec_file(struct parse *p, const char *name)
 {
 	bool from_stdin = strcmp(name, "-") == 0;
-	char *auto_free path = NULL;
 	char *auto_free folder = NULL;
 	char *auto_free text = NULL;
 	size_t len;
 
-	if (!from_stdin) {
-		path = host_path(p, name);
-		folder = path ? spec_folder(path) : NULL;
-		text = path ? read_file(AT_FDCWD, path, SPEC_FILE_MAX, &len)
-			    : NULL;
-	} else {
-		text = read_fd(STDIN_FILENO, SPEC_FILE_MAX, &len);
-	}
 	p->file = from_stdin ? "stdin" : name;
-	if (!text || (!from_stdin && !folder)) {
-		complain_in(p, p->file, "cannot read it: %s",
-			    errno == EFBIG ? "it is over 1 MiB"
-					   : strerror(errno));
+	p->path = from_stdin ? NULL : host_path(p, name);
+	if (!from_stdin && !p->path)
 		return;
-	}
-	p->path = take_ptr(&path);
-	p->base = from_stdin ? p->cwd : folder;
+	text = read_spec_text(p, &len);
+	if (!text)
+		return;
+	folder = from_stdin ? xstrdup(p->cwd) : folder_of(p->path);
+	p->base = folder ? folder : p->cwd;
 	p->source = FROM_FILE;
 	spec_read_json(p, text, len);
 	p->base = p->cwd;

@@ -27,6 +27,7 @@ static void imply_allow(struct parse *p)
 static void check_network(struct parse *p)
 {
 	const struct option *mode = option_given(p, "network.mode");
+	const char *const *names = option_by_key("network.mode")->choices;
 	enum option_from by = mode ? p->from[option_index(mode)] : FROM_NOBODY;
 
 	if (mode && p->refused[option_index(mode)])
@@ -46,7 +47,7 @@ static void check_network(struct parse *p)
 			complain_at(p, list,
 				    "conflicts with network mode %s (it needs "
 				    "mode allow)",
-				    mode->choices[p->spec->network]);
+				    names[p->spec->network]);
 	}
 }
 
@@ -95,16 +96,6 @@ static void check_mounts(struct parse *p)
 			complain_at(p, option_given(p, "mounts"),
 				    "%s is the workdir (--workdir moves it)",
 				    spec->workdir);
-}
-
-/* The folder that holds the spec file's name, links resolved; owned. */
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *auto_free folder = xstrndup(
-	    path, slash == path ? 1 : (size_t)(slash - path));
-
-	return realpath(folder, NULL);
 }
 
 /*
