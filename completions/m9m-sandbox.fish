@@ -13,6 +13,7 @@ function __m9m_sandbox_values
     end
 end
 
+set -g __m9m_sandbox_with_values
 for line in (m9m-sandbox --help 2>/dev/null | string match -r '^  --.*')
     set -l parts (string split -n -m 1 -- '   ' (string sub -s 3 -- $line))
     set -l words (string split ' ' -- (string replace -r ', -.' '' -- $parts[1]))
@@ -25,5 +26,6 @@ for line in (m9m-sandbox --help 2>/dev/null | string match -r '^  --.*')
     else
         complete -c m9m-sandbox -l $flag -d $text -r
     end
+    set -q words[2]; and set -a __m9m_sandbox_with_values --$flag
 end
-complete -c m9m-sandbox -n 'test (count (commandline -opc)) -eq 1' -a '(__fish_complete_command)'
+complete -c m9m-sandbox -x -a '(__fish_complete_subcommand -- $__m9m_sandbox_with_values)'
