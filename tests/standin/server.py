@@ -17,8 +17,8 @@ The first line on stdout is "ready PORT".  The script is a JSON object:
     hang       start each answer and never end it (for time-outs)
 
 The log gets one JSON object a line for each request: api, path, host, sni,
-key, model, stream, tools, results (what the agent's tools returned so far),
-reply.
+key, model, stream, prompt, tools, results (what the agent's tools returned so
+far), reply.
 """
 
 import argparse
@@ -56,6 +56,17 @@ class Messages:
             for part in message["content"]
             if part.get("type") == "tool_result"
         ]
+
+    def prompt(self):
+        """What the user said, without what tools returned."""
+        parts = []
+        for message in self.request.get("messages", []):
+            content = message["content"]
+            if isinstance(content, str):
+                content = [{"type": "text", "text": content}]
+            if message["role"] == "user":
+                parts += [p["text"] for p in content if p["type"] == "text"]
+        return "\n".join(parts)
 
     def can_run(self):
         return "Bash" in self.tools
@@ -152,6 +163,17 @@ class Responses:
                 yield from self.tool_names(tool)
             else:
                 yield tool.get("name") or tool.get("type")
+
+    def prompt(self):
+        given = self.request.get("input", [])
+        if isinstance(given, str):
+            return given
+        return "\n".join(
+            part.get("text", "")
+            for item in given
+            if item.get("role") == "user"
+            for part in item.get("content", [])
+        )
 
     def can_run(self):
         return any(name in self.tools for name in [*self.CALLS, "exec"])
@@ -323,6 +345,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             api=call.name,
             model=call.request.get("model"),
             stream=bool(call.request.get("stream")),
+            prompt=call.prompt(),
             tools=call.tools,
             results=call.results,
             reply=reply,
