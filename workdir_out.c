@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include "workdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "copy.h"
+#include "err.h"
+#include "rmtree.h"
+#include "walk.h"
+
+/*
+ * What comes out.  The payload is dead, but it shaped the tree: the way to a
+ * source allows no link, no mount and no "..".  What is made on the host is
+ * complete and on the disk before it has its name.
+ */
+
+struct output {
+	const struct workdir *wd;
+	const char *from;
+	const char *to;
+	const char *name; /* last part of `to` */
+	char *temp;
+	int dir_fd; /* the folder of `to` */
+	struct stat st;
+};
+
+static int open_beneath(int work_fd, const char *path, uint64_t flags)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC | O_NOFOLLOW,
+				.resolve = RESOLVE_BENEATH |
+					   RESOLVE_NO_SYMLINKS |
+					   RESOLVE_NO_MAGICLINKS |
+					   RESOLVE_NO_XDEV };
+
+	return (int)syscall(SYS_openat2, work_fd, path, &how, sizeof(how));
+}
+
+static int refuse_source(const char *from, int err)
+{
+	if (err == ELOOP)
+		return fail(0,
+			    "cannot copy out %s: a symbolic link is on the "
+			    "way",
+			    from);
+	fail(err, "cannot copy out %s", from);
+	return err == ENOENT ? fail_remedy("the run left nothing of that name "
+					   "in its workdir")
+			     : -1;
+}
+
+/* Looked at before it is opened: it may be a fifo, or a device's node. */
+static int open_source(struct output *out)
+{
+	struct stat *st = &out->st;
+	auto_fd int held = open_beneath(out->wd->work_fd, out->from, O_PATH);
+	int fd;
+
+	if (held < 0 || fstat(held, st) < 0)
+		return refuse_source(out->from, errno);
+	if (S_ISLNK(st->st_mode))
+		return refuse_source(out->from, ELOOP);
+	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+		return fail(0,
+			    "cannot copy out %s: neither a file nor a "
+			    "directory",
+			    out->from);
+	fd = open_beneath(out->wd->work_fd, out->from,
+			  O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? refuse_source(out->from, errno) : fd;
+}
+
+/* A tree takes the place of another as a whole, so not of one we live in. */
+static int check_target(const struct output *out)
+{
+	auto_free char *cwd = getcwd(NULL, 0);
+
+	if (!S_ISDIR(out->st.st_mode))
+		return 0;
+	if (path_under(out->wd->path, out->to) ||
+	    (cwd && path_under(cwd, out->to)))
+		return fail(0,
+			    "cannot replace %s by the output %s: it holds "
+			    "the runs or the current folder",
+			    out->to, out->from);
+	return 0;
+}
+
+static int open_folder(struct output *out)
+{
+	const char *slash = strrchr(out->to, '/');
+	auto_free char *folder = NULL;
+
+	if (slash == NULL || slash[1] == '\0')
+		return fail(0,
+			    "cannot copy %s to \"%s\": not the absolute "
+			    "path of a file",
+			    out->from, out->to);
+	out->name = slash + 1;
+	folder = slash == out->to
+		     ? xstrdup("/")
+		     : xstrndup(out->to, (size_t)(slash - out->to));
+	/* The part of a long name that leaves room for the rest. */
+	out->temp = xasprintf(".%.*s.%s.tmp", NAME_MAX / 2, out->name,
+			      out->wd->run_id);
+	out->dir_fd = walk_make_dirs(folder, 0777);
+	return out->dir_fd < 0 ? -1 : 0;
+}
+
+static int copy_to_temp(struct output *out, int from_fd)
+{
+	auto_fd int from = from_fd;
+	mode_t mask = umask(077);
+	struct copy_rules rules = { .what = out->from,
+				    .unlock = true,
+				    .mask = 0777 & ~mask };
+	int to;
+
+	umask(mask);
+	if (!S_ISDIR(out->st.st_mode))
+		return copy_file(from, &out->st, out->dir_fd, out->temp,
+				 &rules);
+	if (mkdirat(out->dir_fd, out->temp, 0700) < 0)
+		return fail(errno, "cannot make a folder beside %s", out->to);
+	to = openat(out->dir_fd, out->temp,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0)
+		return fail(errno, "cannot open a folder beside %s", out->to);
+	if (copy_tree(take_fd(&from), &out->st, to, &rules) < 0)
+		return -1;
+	if (rules.links_out)
+		warn("the output %s holds symbolic links that lead out of it",
+		     out->from);
+	return 0;
+}
+
+/* One syncfs is cheaper than thousands of fsyncs. */
+static int sync_temp(const struct output *out)
+{
+	auto_fd int fd = openat(out->dir_fd, out->temp,
+				O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || (S_ISDIR(out->st.st_mode) ? syncfs(fd) : fsync(fd)) < 0)
+		return fail(errno, "cannot write %s to the disk", out->to);
+	return 0;
+}
+
+static int set_aside(const struct output *out)
+{
+	auto_free char *old = xasprintf("%s.old", out->temp);
+
+	/* NFS and some others cannot exchange: there is a moment with none. */
+	if (renameat(out->dir_fd, out->name, out->dir_fd, old) < 0)
+		return -1;
+	if (renameat(out->dir_fd, out->temp, out->dir_fd, out->name) < 0) {
+		int err = errno;
+
+		(void)renameat(out->dir_fd, old, out->dir_fd, out->name);
+		errno = err;
+		return -1;
+	}
+	return rmtree_at(out->dir_fd, old, out->to);
+}
+
+/* The new one gets the name; what had it before ends as `temp`, or is gone. */
+static int install(const struct output *out)
+{
+	struct stat st;
+
+	if (S_ISDIR(out->st.st_mode) &&
+	    fstatat(out->dir_fd, out->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (!S_ISDIR(st.st_mode))
+			return fail(ENOTDIR, "cannot replace %s", out->to);
+		if (renameat2(out->dir_fd, out->temp, out->dir_fd, out->name,
+			      RENAME_EXCHANGE) == 0)
+			return rmtree_at(out->dir_fd, out->temp, out->to);
+		if (errno == EINVAL && set_aside(out) == 0)
+			return 0;
+		return fail(errno, "cannot replace %s", out->to);
+	}
+	if (renameat(out->dir_fd, out->temp, out->dir_fd, out->name) < 0)
+		return fail(errno, "cannot replace %s", out->to);
+	return 0;
+}
+
+static int write_output(struct output *out, int from_fd)
+{
+	if (copy_to_temp(out, from_fd) < 0 || sync_temp(out) < 0 ||
+	    install(out) < 0) {
+		(void)rmtree_at(out->dir_fd, out->temp, out->to);
+		return -1;
+	}
+	/* The copy is there; some file systems cannot sync a folder. */
+	(void)fsync(out->dir_fd);
+	return 0;
+}
+
+static int copy_one_out(const struct workdir *wd, const struct spec_copy *copy)
+{
+	struct output out = {
+		.wd = wd, .from = copy->from, .to = copy->to, .dir_fd = -1
+	};
+	auto_fd int from = open_source(&out);
+	int rc;
+
+	if (from < 0 || check_target(&out) < 0)
+		return -1;
+	rc = open_folder(&out);
+	if (rc == 0)
+		rc = write_output(&out, take_fd(&from));
+	cleanup_fd(&out.dir_fd);
+	free(out.temp);
+	return rc;
+}
+
+int workdir_copy_out(struct workdir *wd, const struct spec_copy *outputs,
+		     size_t n)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (copy_one_out(wd, &outputs[i]) < 0)
+			rc = -1;
+	return rc;
+}
