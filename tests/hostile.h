@@ -234,22 +234,26 @@ __attribute__((unused)) static void make_hostile(void)
 		die("chmod");
 }
 
-/* A mount namespace of our own, under our own uid; false: not to be had. */
+__attribute__((unused)) static bool put_proc(const char *path, const char *text)
+{
+	auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write_all(fd, text, strlen(text)) == 0;
+}
+
+/* A mount namespace of our own, under our own ids; false: not to be had. */
 __attribute__((unused)) static bool own_mounts(void)
 {
-	char map[32];
-	int fd;
+	auto_free char *uid = xasprintf("%u %u 1", geteuid(), geteuid());
+	auto_free char *gid = xasprintf("%u %u 1", getegid(), getegid());
+	bool user = geteuid() != 0;
 
-	snprintf(map, sizeof(map), "%u %u 1", geteuid(), geteuid());
-	if (geteuid() == 0)
-		return unshare(CLONE_NEWNS) == 0 &&
-		       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-	if (unshare(CLONE_NEWNS | CLONE_NEWUSER) < 0)
+	if (unshare(CLONE_NEWNS | (user ? CLONE_NEWUSER : 0)) < 0)
 		return false;
-	fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write_all(fd, map, strlen(map)) < 0)
+	if (user && (!put_proc("/proc/self/uid_map", uid) ||
+		     !put_proc("/proc/self/setgroups", "deny") ||
+		     !put_proc("/proc/self/gid_map", gid)))
 		return false;
-	close(fd);
 	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
