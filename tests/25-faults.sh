@@ -1,0 +1,105 @@
+#!/bin/bash
+# Each system call of the set-up fails in turn: the payload never starts, the
+# message says what could not be done, and nothing is left.
+# timeout: 900
+. "$(dirname "$0")/lib.sh"
+need strace
+
+strace -o /dev/null -f true 2>/dev/null || skip "strace may not trace here"
+
+M9M_RUN=("$M9M" -q --no-artifact --network allow --allow one.test
+	--resolve one.test=127.0.0.1 sh -c 'echo STARTED >&2')
+
+# What set-up consists of.  Left out: what only reads or only gives back
+# (close, read, fstat, munmap), and memory, whose failure aborts.
+CALLS="clone3 vfork clone pipe2 socketpair socket bind listen sendto sendmsg
+setsockopt signalfd4 openat2 open_tree mount_setattr move_mount fsopen fsconfig
+fsmount mount umount2 pivot_root fchdir chdir mkdirat mknodat symlinkat unlinkat
+sethostname setresuid setresgid setgroups capset keyctl setsid dup2 dup3
+close_range prlimit64 seccomp execve prctl flock fchown"
+
+# How often the busiest process makes each call, up to the payload.
+strace -f -o "$T/trace" "${M9M_RUN[@]}" >/dev/null 2>"$T/err"
+check "it works without a fault" grep -q STARTED "$T/err"
+sed -i '/execve("[^"]*\/sh"/q' "$T/trace"
+
+count_calls() {
+	awk -v call="$1" '
+		$2 ~ "^" call "\\(" { n[$1]++ }
+		END { for (p in n) if (n[p] > most) most = n[p]; print most + 0 }
+	' "$T/trace"
+}
+
+# Faults that the program may outlive, because something else does the same
+# work or it is a courtesy.  Each has its reason.
+outlived() {
+	case $1 in
+	prctl) # asking which capabilities exist; a thread's name
+		grep -qE '\(INJECTED\)' "$T/fault" &&
+			! grep '(INJECTED)' "$T/fault" |
+			grep -vqE 'PR_CAPBSET_READ|PR_GET|PR_SET_NAME|PR_SET_VMA' ;;
+	setgroups) ! is_root ;;     # the maps deny it to an ordinary user
+	openat2) # a file of the host's that need not exist
+		grep '(INJECTED)' "$T/fault" | grep -q /sys/devices ;;
+	*) false ;;
+	esac
+}
+
+# Was the fault after the payload's execve?  Then it proves nothing here.
+injected_late() {
+	strace_exec=$(grep -n 'execve(.*/sh"' "$T/fault" | tail -n 1 | cut -d: -f1)
+	fault=$(grep -n '(INJECTED)' "$T/fault" | head -n 1 | cut -d: -f1)
+	[ -n "$strace_exec" ] && [ "$fault" -gt "$strace_exec" ]
+}
+
+left_behind() {
+	find "$XDG_STATE_HOME/m9m-sandbox/runs" -mindepth 1 2>/dev/null | head -n 1
+}
+
+total=0 started=0 silent=0 left=0 unfit=0
+for call in $CALLS; do
+	n=$(count_calls "$call")
+	# Many like calls: the first ones and the last are enough to be sure
+	# that none is unchecked, the rest go by the same line of code.
+	for k in $(seq 1 "$n" | awk -v n="$n" 'NR <= 12 || NR > n - 4 || NR % 7 == 0'); do
+		rc=0
+		timeout -k 1 30 strace -f -o "$T/fault" -e trace="$call",execve \
+			-e inject="$call":error=EIO:when="$k" \
+			"${M9M_RUN[@]}" >"$T/out" 2>"$T/err" </dev/null || rc=$?
+		grep -q '(INJECTED)' "$T/fault" || continue
+		total=$((total + 1))
+		if [ -n "$(left_behind)" ]; then
+			left=$((left + 1))
+			echo "# $call:$k left $(left_behind)"
+			rm -rf "$XDG_STATE_HOME/m9m-sandbox/runs"
+		fi
+		# Past the set-up: strace counts the payload's own calls too.
+		if [ "$rc" = 0 ] && grep -q STARTED "$T/err"; then
+			outlived "$call" && continue
+			injected_late && continue
+			started=$((started + 1))
+			echo "# $call:$k did not stop it: $(grep '(INJECTED)' "$T/fault" | head -n 1)"
+			continue
+		fi
+		if grep -q STARTED "$T/err"; then
+			injected_late && continue
+			started=$((started + 1))
+			echo "# $call:$k started all the same: exit $rc"
+			continue
+		fi
+		case $rc in 125 | 126 | 127) ;; *)
+			unfit=$((unfit + 1))
+			echo "# $call:$k exit $rc: $(tail -n 1 "$T/err")" ;;
+		esac
+		if ! grep -qE '^m9m-sandbox: [a-z_-]+: (cannot|the) ' "$T/err"; then
+			silent=$((silent + 1))
+			echo "# $call:$k says: $(head -n 2 "$T/err")"
+		fi
+	done
+done
+echo "# $total faults injected"
+check "faults were injected at all" test "$total" -gt 100
+is "the payload started in spite of a fault" "$started" 0
+is "other exit codes than 125, 126, 127" "$unfit" 0
+is "messages that do not say what failed" "$silent" 0
+is "something was left behind" "$left" 0
