@@ -23,7 +23,9 @@ static void add_text(cJSON *fields, const char *key, const char *bytes,
 
 static void add_decision(cJSON *fields, const struct net_event *event)
 {
-	bool denied = event->reason[0] && !event->error;
+	/* A connection can fail for a reason and yet have been allowed. */
+	bool denied = event->kind == NET_EVENT_DENIED ||
+		      (event->kind == NET_EVENT_DNS && event->reason[0]);
 
 	cJSON_AddStringToObject(fields, "verdict",
 				denied ? "denied" : "allowed");
@@ -76,6 +78,8 @@ static void add_close(cJSON *fields, const struct net_event *event)
 static void add_limit(cJSON *fields, const struct net_event *event)
 {
 	cJSON_AddStringToObject(fields, "what", "network");
+	ADD_TEXT(fields, "name", event->name);
+	ADD_TEXT(fields, "protocol", event->protocol);
 	ADD_TEXT(fields, "reason", event->reason);
 }
 

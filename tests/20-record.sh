@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Whatever way a run ends: its events and its result are there, agree with each
+# other and with the schemas, and nothing from inside breaks a line of them.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need python3 jq
+host_netns
+
+# recorded WHAT STATUS EXIT OPTION... -- COMMAND...: runs it, checks all records.
+recorded() {
+	local what=$1 status=$2 code=$3
+	shift 3
+	rm -f "$T/events.jsonl" "$T/result.json"
+	run "$M9M" --events "$T/events.jsonl" --result "$T/result.json" "$@"
+	is "$what: exit $code" "$rc" "$code"
+	[ "$rc" = "$code" ] || show_output
+	if [ ! -s "$T/events.jsonl" ] || [ ! -s "$T/result.json" ]; then
+		not_ok "$what: there are records"
+		return
+	fi
+	valid result "$T/result.json"
+	valid event "$T/events.jsonl"
+	json_is "$T/result.json" .status "$status"
+	json_is "$T/result.json" .exit_code "$code"
+	is "the last event agrees" \
+		"$(tail -n 1 "$T/events.jsonl" | jq -r '.event + " " + .status')" \
+		"exit $status"
+	is "events are counted from 1 without a gap" \
+		"$(jq -s 'map(.seq) == [range(1; length + 1)]' "$T/events.jsonl")" \
+		true
+	is "the audit log ends with the same lines" \
+		"$(tail -n "$(wc -l <"$T/events.jsonl")" "$AUDIT")" \
+		"$(cat "$T/events.jsonl")"
+}
+
+valid() {
+	if python3 "$TOP/tests/schema.py" "$TOP/schema/$1.schema.json" "$2" \
+		>"$T/problems" 2>&1; then
+		ok "the $1 schema holds"
+	else
+		not_ok "the $1 schema does not hold"
+		head -n 5 "$T/problems" | sed 's/^/# /'
+	fi
+}
+
+recorded success ok 0 --id "label 1" -- sh -c 'echo out; echo err >&2'
+json_is "$T/result.json" .id "label 1"
+json_is "$T/result.json" .output.stdout_bytes 4
+json_is "$T/result.json" '.artifact.sha256 | length' 64
+is "the archive's hash is right" \
+	"$(sha256sum "$(json "$T/result.json" .artifact.path)" | cut -d' ' -f1)" \
+	"$(json "$T/result.json" .artifact.sha256)"
+is "start names what runs" "$(events start '.argv[0] == "sh"' | wc -l)" 1
+
+recorded failure failed 3 --no-artifact -- sh -c 'exit 3'
+json_is "$T/result.json" .payload_exit_code 3
+json_is "$T/result.json" .artifact null
+
+recorded signal failed 139 --no-artifact -- sh -c 'kill -SEGV $$'
+json_is "$T/result.json" .signal 11
+
+recorded time timeout 124 --no-artifact --timeout 300ms --grace 200ms \
+	-- sleep 1000
+is "one timeout event" "$(events timeout '.after_ms == 300' | wc -l)" 1
+
+recorded error error 125 --no-artifact --input "$T/nothing" -- true
+json_is "$T/result.json" .started false
+is "a message and a stage" \
+	"$(jq '.message != null and .stage != null' "$T/result.json")" true
+
+# What fails before anything is made has a result, but did not happen.
+rm -f "$T/result.json"
+expect_exit 127 "$M9M" --events "$T/none.jsonl" --result "$T/result.json" \
+	-- no-such-program-here
+valid result "$T/result.json"
+json_is "$T/result.json" '.status + " " + .stage' "error plan"
+check "and no events" test ! -e "$T/none.jsonl"
+
+# Output, names and arguments of the payload's choosing.
+recorded hostile ok 0 --no-artifact --verbose -- sh -c \
+	'printf "\033]0;x\007\n{\"event\":\"exit\"}\n\377\302\233\342\200\256\0"' \
+	$'a\nb\e[2J' $'\xff'
+is "no control character in a record" \
+	"$(cat "$T/events.jsonl" "$T/result.json" |
+		LC_ALL=C tr -d '\n -~' | wc -c)" \
+	"$(grep -o $'\xef\xbf\xbd' "$T/events.jsonl" | tr -d '\n' | wc -c)"
+is "the output is in one stdout event or more" \
+	"$(jq -rj 'select(.event == "stdout") | .text' "$T/events.jsonl" |
+		head -c 9 | od -An -tx1 | tr -d ' \n')" 1b5d303b78070a7b22
+
+# The network: each attempt is an event, grouped in the result.
+recorded network ok 0 --no-artifact --allow good.test:7 \
+	--resolve good.test=127.0.0.1 -- bash -c '
+	getent hosts bad.test
+	getent ahostsv4 good.test
+	(exec 3<>/dev/tcp/good.test/7)
+	(exec 3<>/dev/tcp/192.0.2.1/7)
+	true'
+is "a denied name is an event" \
+	"$(events dns '.name == "bad.test" and .verdict == "denied"' | wc -l |
+		sed 's/^[1-9].*/some/')" some
+is "an allowed one, too" \
+	"$(events dns '.name == "good.test" and .verdict == "allowed"' | wc -l |
+		sed 's/^[1-9].*/some/')" some
+is "a refused address is denied" \
+	"$(events denied '.addr == "192.0.2.1" and .port == 7' | wc -l)" 1
+is "the result says how to allow it" \
+	"$(jq -r '.denials[] | select(.what == "192.0.2.1:7").remedy' \
+		"$T/result.json")" "--allow 192.0.2.1:7"
+is "counts agree with the events" \
+	"$(jq .network.dns_denied "$T/result.json")" \
+	"$(events dns '.verdict == "denied"' | wc -l)"
+
+# The summary is for a person: only when asked for, and never in colour then.
+run "$M9M" --no-artifact --summary always -- true
+contains "$T/err" "m9m-sandbox: true finished: ok, exit 0"
+check "no colour where there is no terminal" test -z "$(tr -dc '\033' <"$T/err")"
+run "$M9M" --no-artifact -- true
+is "nothing is said without a terminal" "$(grep -c finished "$T/err")" 0
+run "$M9M" --no-artifact -q -- sh -c 'exit 4'
+is "--quiet is quiet" "$(grep -c finished "$T/err")" 0
+
+# A descriptor; a reader that never reads holds nothing up.
+mkfifo "$T/pipe"
+exec 5<>"$T/pipe"
+# shellcheck disable=SC2016
+run timeout 20 "$M9M" --no-artifact --verbose --events-fd 5 --timeout 10s -- \
+	sh -c 'i=0; while [ $i -lt 3000 ]; do echo 0123456789; i=$((i+1)); done'
+is "a reader that sleeps does not stop the run" "$rc" 0
+IFS= read -r -t 10 line <&5
+exec 5>&-
+is "and what it gets begins with the start" \
+	"$(printf '%s' "$line" | jq -r .event)" start
+
+# No value of a passed variable appears anywhere.
+# shellcheck disable=SC2016  # the variables are the payload's
+SECRET_KEY=planted-7c1f run "$M9M" --pass-env SECRET_KEY --setenv OTHER planted-9d2e \
+	--events "$T/secret.jsonl" --result "$T/secret.json" --summary always -- \
+	sh -c 'test "${SECRET_KEY#plan}" = ted-7c1f && test "${OTHER#plan}" = ted-9d2e'
+is "the variables are passed" "$rc" 0
+for file in secret.jsonl secret.json out err; do
+	lacks "$T/$file" planted-
+done
+lacks "$AUDIT" planted-
