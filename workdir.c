@@ -246,7 +246,7 @@ static int open_input(const char *from, struct stat *st)
 static int copy_one_in(const struct workdir *wd, const struct spec_copy *input)
 {
 	struct copy_rules rules = rules_in(wd, input->from);
-	struct stat st;
+	struct stat st = { 0 };
 	auto_fd int from = open_input(input->from, &st);
 	auto_free char *name = NULL;
 	auto_fd int parent = -1;
@@ -254,7 +254,7 @@ static int copy_one_in(const struct workdir *wd, const struct spec_copy *input)
 	if (from < 0)
 		return -1;
 	parent = open_target(wd, input->to, &rules, &name);
-	if (parent < 0)
+	if (parent < 0 || name == NULL)
 		return -1;
 	if (S_ISDIR(st.st_mode))
 		return copy_dir_in(wd, take_fd(&from), &st, parent, name,

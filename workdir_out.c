@@ -214,7 +214,7 @@ static int copy_one_out(const struct workdir *wd, const struct spec_copy *copy)
 	if (from < 0 || check_target(&out) < 0)
 		return -1;
 	rc = open_folder(&out);
-	if (rc == 0)
+	if (rc == 0 && out.temp)
 		rc = write_output(&out, take_fd(&from));
 	cleanup_fd(&out.dir_fd);
 	free(out.temp);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A tree as a stream of tar members: pax by libarchive's writer, the walk our
+ * own.  The same tree gives the same bytes: sorted, owner 0, whole seconds, no
+ * names of users, no attributes.  Memory is bounded whatever the tree.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "pack.h"
+
+struct tarball;
+
+/* Borrows `pack`, which is open.  NULL by fail(); all else by fail() too. */
+struct tarball *tarball_open(struct pack *pack);
+
+/* A member that is no file of the tree. */
+int tarball_add_text(struct tarball *t, const char *name, const char *text,
+		     size_t len, time_t mtime);
+/* An open regular file, at its length of now. */
+int tarball_add_file(struct tarball *t, const char *name, int fd);
+
+/*
+ * The open directory as `name`, and all below it.  What is no file, directory
+ * or link is left out and named in the member skipped.txt.  What cannot be read
+ * although its owner asks, is too deep or too long to store is a failure: an
+ * archive that lacks a file silently is worse than none.  Permissions that
+ * reading needs are given, and taken back.
+ */
+int tarball_add_tree(struct tarball *t, const char *name, int dir_fd);
+
+/* Writes skipped.txt, if there is need, and the end. */
+int tarball_finish(struct tarball *t, uint64_t *files, uint64_t *skipped);
+void tarball_free(struct tarball *t);
