@@ -186,7 +186,7 @@ static char *shorten(const struct page *page, const char *text, size_t max)
 		while ((*++rest & 0xc0) == 0x80)
 			;
 	memmove(from + 3, rest, strlen(rest) + 1);
-	memcpy(from, "...", 3);
+	from[0] = from[1] = from[2] = '.';
 	return visible;
 }
 
