@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#include "http1.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "netrule.h"
+#include "util.h"
+
+/* A piece of the client's bytes. */
+struct span {
+	const char *p;
+	size_t len;
+};
+
+/* What a head said. */
+struct head {
+	size_t size;
+	bool has_host, chunked, has_length, upgrade, websocket, version_1_1;
+	int64_t length;
+	const char *host; /* that it must be for */
+};
+
+static bool is_token_char(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool is_token(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!is_token_char((unsigned char)s.p[i]))
+			return false;
+	return s.len > 0;
+}
+
+static bool is(struct span s, const char *word)
+{
+	return s.len == strlen(word) && strncasecmp(s.p, word, s.len) == 0;
+}
+
+static struct span trim(struct span s)
+{
+	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
+		s.p++;
+		s.len--;
+	}
+	while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+/* Cuts `s` at the first `c`; false if there is none. */
+static bool cut(struct span s, char c, struct span *before, struct span *after)
+{
+	const char *at = memchr(s.p, c, s.len);
+
+	if (!at)
+		return false;
+	*before = (struct span){ s.p, (size_t)(at - s.p) };
+	*after = (struct span){ at + 1, s.len - before->len - 1 };
+	return true;
+}
+
+/*** Is it for the host? ***/
+
+/* "name" or "name:port"; an IPv6 literal cannot equal a name anyway. */
+static bool names_host(struct span authority, const char *host)
+{
+	char name[NET_NAME_MAX];
+	struct span port;
+
+	if (cut(authority, ':', &authority, &port))
+		for (size_t i = 0; i < port.len; i++)
+			if (port.p[i] < '0' || port.p[i] > '9')
+				return false;
+	return net_name_ascii(authority.p, authority.len, name) == 0 &&
+	       strcmp(name, host) == 0;
+}
+
+static const char *check_target(struct span target, const char *host)
+{
+	static const char scheme[] = "http://";
+	size_t n = sizeof(scheme) - 1;
+	struct span authority;
+
+	for (size_t i = 0; i < target.len; i++)
+		if ((unsigned char)target.p[i] <= ' ' || target.p[i] == 0x7f)
+			return "its request line is malformed";
+	if (target.len > 0 && target.p[0] == '/')
+		return NULL;
+	if (is(target, "*"))
+		return NULL;
+	if (target.len <= n || strncasecmp(target.p, scheme, n) != 0)
+		return "its target is neither a path nor an http:// address";
+	authority = (struct span){ target.p + n, target.len - n };
+	for (size_t i = 0; i < authority.len; i++)
+		if (strchr("/?#", authority.p[i])) {
+			authority.len = i;
+			break;
+		}
+	return names_host(authority, host) ? NULL
+					   : "its target is another host";
+}
+
+static const char *read_request_line(struct span line, struct head *head)
+{
+	struct span method, target, version;
+
+	if (!cut(line, ' ', &method, &target) ||
+	    !cut(target, ' ', &target, &version) || !is_token(method))
+		return "its request line is malformed";
+	if (is(version, "HTTP/2.0"))
+		return "HTTP/2 without TLS cannot be checked";
+	if (version.len != 8 || memcmp(version.p, "HTTP/1.", 7) != 0 ||
+	    (version.p[7] != '0' && version.p[7] != '1'))
+		return "its request line is malformed";
+	head->version_1_1 = version.p[7] == '1';
+	if (is(method, "CONNECT"))
+		return "CONNECT would lead to another host";
+	return check_target(target, head->host);
+}
+
+/*** Header fields ***/
+
+static const char *read_host(struct span value, struct head *head)
+{
+	if (head->has_host)
+		return "it has two Host fields";
+	head->has_host = true;
+	return names_host(value, head->host) ? NULL
+					     : "its Host is another host";
+}
+
+static const char *read_length(struct span value, struct head *head)
+{
+	if (head->has_length || value.len == 0 || value.len > 18)
+		return "its Content-Length is malformed";
+	head->has_length = true;
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.p[i] < '0' || value.p[i] > '9')
+			return "its Content-Length is malformed";
+		head->length = head->length * 10 + (value.p[i] - '0');
+	}
+	return NULL;
+}
+
+static const char *read_encoding(struct span value, struct head *head)
+{
+	if (head->chunked || !is(value, "chunked"))
+		return "its Transfer-Encoding is not just chunked";
+	head->chunked = true;
+	return NULL;
+}
+
+static const char *read_upgrade(struct span value, struct head *head)
+{
+	head->upgrade = true;
+	head->websocket = is(value, "websocket");
+	return NULL;
+}
+
+static const struct {
+	const char *name;
+	const char *(*read)(struct span value, struct head *head);
+} fields[] = {
+	{ "Host", read_host },
+	{ "Content-Length", read_length },
+	{ "Transfer-Encoding", read_encoding },
+	{ "Upgrade", read_upgrade },
+};
+
+static const char *read_field(struct span line, struct head *head)
+{
+	struct span name, value;
+
+	/* A space before the colon, or a line folded into the next, is read
+	 * in two ways by two servers. */
+	if (!cut(line, ':', &name, &value) || !is_token(name))
+		return "a header field is malformed";
+	value = trim(value);
+	for (size_t i = 0; i < value.len; i++)
+		if ((unsigned char)value.p[i] < ' ' && value.p[i] != '\t')
+			return "a header field is malformed";
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (is(name, fields[i].name))
+			return fields[i].read(value, head);
+	return NULL;
+}
+
+/*** The stream ***/
+
+/* The line at `at`, without its CRLF; *next is what follows.  1, 0: not all of
+ * it is there, -1: it does not end as lines do. */
+static int read_line(const uint8_t *data, size_t len, size_t at,
+		     struct span *line, size_t *next)
+{
+	const uint8_t *end = memchr(data + at, '\n', len - at);
+	size_t n;
+
+	if (!end)
+		return 0;
+	n = (size_t)(end - (data + at));
+	if (n == 0 || end[-1] != '\r')
+		return -1;
+	*line = (struct span){ (const char *)data + at, n - 1 };
+	*next = at + n + 1;
+	return memchr(line->p, '\r', line->len) ? -1 : 1;
+}
+
+/* 1 whole, 0 more is needed, -1 refused. */
+static int read_head(const uint8_t *data, size_t len, struct head *head,
+		     const char **why)
+{
+	bool first = true;
+	size_t at = 0;
+
+	for (;;) {
+		struct span line;
+		int rc = at < len ? read_line(data, len, at, &line, &at) : 0;
+
+		if (rc < 0 || (rc == 0 && len >= HTTP1_HEAD_MAX)) {
+			*why = rc < 0 ? "a line of its head ends badly"
+				      : "its head is too long";
+			return -1;
+		}
+		if (rc == 0)
+			return 0;
+		if (!first && line.len == 0)
+			break;
+		*why = first ? read_request_line(line, head)
+			     : read_field(line, head);
+		if (*why)
+			return -1;
+		first = false;
+	}
+	head->size = at;
+	return 1;
+}
+
+static int64_t next_head(struct http1 *http, const uint8_t *data, size_t len,
+			 const char *host, const char **why)
+{
+	struct head head = { .host = host };
+	int rc = read_head(data, len, &head, why);
+
+	if (rc <= 0)
+		return rc;
+	if (!head.has_host)
+		*why = "it has no Host field";
+	else if (head.chunked && (head.has_length || !head.version_1_1))
+		*why = "its body has two lengths";
+	if (*why)
+		return -1;
+	http->trailers = 0;
+	if (head.chunked)
+		http->state = HTTP1_CHUNK;
+	else if (head.upgrade)
+		http->state = HTTP1_UPGRADE;
+	http->websocket = head.websocket;
+	return (int64_t)head.size + head.length;
+}
+
+static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
+			  const char **why)
+{
+	int64_t size = 0;
+	size_t digits = 0;
+
+	for (; digits < line.len; digits++) {
+		static const char hex[] = "0123456789abcdef";
+		const char *at = strchr(hex, line.p[digits] | 0x20);
+
+		/* strchr() finds the NUL too, and 0x20 moves digits nowhere. */
+		if (!at || !*at || line.p[digits] < '0')
+			break;
+		size = size * 16 + (at - hex);
+	}
+	if (digits == 0 || digits > 15 ||
+	    (digits < line.len && !strchr("; \t", line.p[digits]))) {
+		*why = "a chunk's size is malformed";
+		return -1;
+	}
+	http->state = size ? HTTP1_CHUNK_END : HTTP1_TRAILER;
+	return (int64_t)end + size;
+}
+
+static int64_t next_trailer(struct http1 *http, struct span line, size_t end,
+			    const char **why)
+{
+	if (line.len == 0) {
+		http->state = HTTP1_HEAD;
+		return (int64_t)end;
+	}
+	if (++http->trailers > 64) {
+		*why = "it has too many trailers";
+		return -1;
+	}
+	return (int64_t)end;
+}
+
+int64_t http1_next(struct http1 *http, const uint8_t *data, size_t len,
+		   const char *host, const char **why)
+{
+	struct span line;
+	size_t end;
+	int rc;
+
+	*why = NULL;
+	if (http->state == HTTP1_UPGRADE || len == 0)
+		return 0;
+	if (http->state == HTTP1_HEAD)
+		return next_head(http, data, len, host, why);
+	rc = read_line(data, len, 0, &line, &end);
+	if (rc < 0 || (rc == 0 && len >= HTTP1_LINE_MAX)) {
+		*why = "a line of its body's framing is malformed";
+		return -1;
+	}
+	if (rc == 0)
+		return 0;
+	if (http->state == HTTP1_CHUNK)
+		return next_chunk(http, line, end, why);
+	if (http->state == HTTP1_TRAILER)
+		return next_trailer(http, line, end, why);
+	if (line.len != 0) {
+		*why = "a chunk does not end where it said";
+		return -1;
+	}
+	http->state = HTTP1_CHUNK;
+	return (int64_t)end;
+}
+
+int http1_begins(const uint8_t *data, size_t len)
+{
+	static const size_t method_max = 16;
+	size_t at = 0, method;
+	struct span line;
+	size_t next;
+
+	/* Servers skip empty lines before a request. */
+	while (at < len && (data[at] == '\r' || data[at] == '\n'))
+		at++;
+	/* What servers know is in capitals: other protocols' words are not to
+	 * be held back for a line end that they never send. */
+	for (method = at; method < len; method++)
+		if (data[method] < 'A' || data[method] > 'Z')
+			break;
+	if (method == len)
+		return method - at > method_max ? 0 : -1;
+	if (data[method] != ' ' || method == at)
+		return 0;
+	switch (read_line(data, len, method, &line, &next)) {
+	case 0:
+		return len >= HTTP1_HEAD_MAX ? 0 : -1;
+	case 1:
+		return memmem(line.p, line.len, " HTTP/", 6) != NULL;
+	default: {
+		const uint8_t *end = memchr(data + method, '\n', len - method);
+		size_t n = (size_t)(end - (data + method));
+
+		/* Ended as no line should: servers take it all the same. */
+		return memmem(data + method, n, " HTTP/", 6) != NULL;
+	}
+	}
+}
+
+int http1_upgraded(const uint8_t *answer, size_t len)
+{
+	static const char status[] = "HTTP/1.1 101";
+	size_t n = len < sizeof(status) - 1 ? len : sizeof(status) - 1;
+
+	if (memcmp(answer, status, n) != 0)
+		return 0;
+	return n == sizeof(status) - 1 ? 1 : -1;
+}

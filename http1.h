@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * HTTP/1 requests on their way out: every head must be for the host that the
+ * connection is for.  Strict, since what a lenient server would read otherwise
+ * is a way to speak to somebody else.  Pure: takes buffers.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP1_HEAD_MAX 32768
+#define HTTP1_LINE_MAX 1024 /* of a chunk's size, of a trailer */
+
+enum http1_state {
+	HTTP1_HEAD,
+	HTTP1_CHUNK,     /* a chunk's size line */
+	HTTP1_CHUNK_END, /* the line end after a chunk's data */
+	HTTP1_TRAILER,
+	HTTP1_UPGRADE, /* an upgrade was asked for: the server decides */
+};
+
+struct http1 {
+	enum http1_state state;
+	unsigned int trailers;
+	bool websocket; /* that is what the upgrade is to */
+};
+
+/*
+ * Could these bytes be the start of an HTTP/1 request?  1 yes, 0 no, -1: more
+ * is needed to tell.
+ */
+int http1_begins(const uint8_t *data, size_t len);
+
+/*
+ * Judges what the client sends next.  Above 0: so many octets (of `data` and of
+ * what follows it) may pass.  0: more is needed.  -1: refused, *why is a
+ * literal that says why.
+ */
+int64_t http1_next(struct http1 *http, const uint8_t *data, size_t len,
+		   const char *host, const char **why);
+
+/*
+ * In HTTP1_UPGRADE the client's bytes wait for the server's answer: tells from
+ * its first octets whether the connection is HTTP no more.  1 yes, 0 no, -1:
+ * more is needed.
+ */
+int http1_upgraded(const uint8_t *answer, size_t len);

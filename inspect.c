@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "inspect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tls.h"
+#include "util.h"
+
+static const struct {
+	uint16_t port;
+	bool plain_http;
+} client_first[] = {
+	{ 80, true }, { 443, false }, { 8080, true }, { 8443, false }
+};
+
+bool inspect_client_first(uint16_t port)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(client_first); i++)
+		if (client_first[i].port == port)
+			return true;
+	return false;
+}
+
+void inspect_begin(struct inspect *inspect, uint16_t port)
+{
+	*inspect = (struct inspect){ .kind = INSPECT_UNKNOWN };
+	for (size_t i = 0; i < ARRAY_SIZE(client_first); i++)
+		if (client_first[i].port == port)
+			inspect->plain_http = client_first[i].plain_http;
+}
+
+static int64_t let_pass(struct inspect *inspect)
+{
+	inspect->kind = INSPECT_OPAQUE;
+	return INSPECT_ALL;
+}
+
+/*** TLS ***/
+
+static int refuse_hello(struct inspect_verdict *verdict, const char *why)
+{
+	snprintf(verdict->reason, sizeof(verdict->reason),
+		 "TLS: the client's hello cannot be trusted: %s", why);
+	return -1;
+}
+
+static int check_name(const struct tls_hello *hello, const char *host,
+		      struct inspect_verdict *verdict)
+{
+	if (hello->has_name && strcmp(hello->name, host) == 0)
+		return 0;
+	if (!hello->has_name) {
+		snprintf(verdict->reason, sizeof(verdict->reason),
+			 "TLS without a server name (SNI)");
+		return -1;
+	}
+	memcpy(verdict->name, hello->name, sizeof(verdict->name));
+	snprintf(verdict->reason, sizeof(verdict->reason),
+		 "TLS is for another host (SNI): %.64s",
+		 hello->name[0] ? hello->name : "not a host name");
+	return -1;
+}
+
+static int64_t next_hello(struct inspect *inspect, const uint8_t *data,
+			  size_t len, const char *host,
+			  struct inspect_verdict *verdict)
+{
+	struct tls_hello hello;
+	const char *why;
+	long size = tls_client_hello(data, len, &hello, &why);
+
+	if (size < 0)
+		return refuse_hello(verdict, why);
+	if (size == 0)
+		return 0;
+	if (check_name(&hello, host, verdict) < 0)
+		return -1;
+	/* The name in the clear is not the one that counts then. */
+	if (hello.ech) {
+		snprintf(verdict->reason, sizeof(verdict->reason),
+			 "TLS with an encrypted server name (ECH), which "
+			 "cannot be checked");
+		return -1;
+	}
+	inspect->kind = INSPECT_TLS;
+	inspect->tls_version = hello.version;
+	inspect->tls_early |= hello.early_data;
+	return size;
+}
+
+/*
+ * After the hello.  A server may ask for a second one (HelloRetryRequest), and
+ * it must not be for another host: it comes before any other handshake message
+ * of the client's, after its change_cipher_spec or its early data.
+ */
+static int64_t next_tls(struct inspect *inspect, const uint8_t *data,
+			size_t len, const char *host,
+			struct inspect_verdict *verdict)
+{
+	size_t size;
+
+	if (len < TLS_RECORD_HEADER + 1)
+		return 0;
+	size = TLS_RECORD_HEADER + ((size_t)data[3] << 8 | data[4]);
+	if (data[0] == TLS_HANDSHAKE && data[TLS_RECORD_HEADER] == 1)
+		return next_hello(inspect, data, len, host, verdict);
+	if (data[0] == TLS_CHANGE_CIPHER_SPEC ||
+	    (data[0] == TLS_APPLICATION_DATA && inspect->tls_early))
+		return (int64_t)size;
+	return let_pass(inspect);
+}
+
+/*** HTTP/1 ***/
+
+static int64_t next_http(struct inspect *inspect, const uint8_t *data,
+			 size_t len, const char *host,
+			 struct inspect_verdict *verdict)
+{
+	const char *why;
+	int64_t pass = http1_next(&inspect->http, data, len, host, &why);
+
+	if (pass < 0)
+		snprintf(verdict->reason, sizeof(verdict->reason),
+			 "HTTP request refused: %s", why);
+	return pass;
+}
+
+bool inspect_awaits_answer(const struct inspect *inspect)
+{
+	return inspect->kind == INSPECT_HTTP1 &&
+	       inspect->http.state == HTTP1_UPGRADE;
+}
+
+int inspect_answer(struct inspect *inspect, const uint8_t *data, size_t len,
+		   struct inspect_verdict *verdict)
+{
+	int upgraded = http1_upgraded(data, len);
+
+	if (upgraded < 0)
+		return 0;
+	if (upgraded == 0) {
+		inspect->http.state = HTTP1_HEAD;
+		return 1;
+	}
+	/* In HTTP/2 (h2c) each request could be for another host again. */
+	if (!inspect->http.websocket) {
+		snprintf(verdict->reason, sizeof(verdict->reason),
+			 "HTTP upgrade to something that cannot be checked");
+		return -1;
+	}
+	inspect->kind = INSPECT_OPAQUE;
+	return 1;
+}
+
+/*** Which one is it? ***/
+
+static bool is_binary(uint8_t c)
+{
+	return (c < ' ' && c != '\r' && c != '\n' && c != '\t') || c >= 0x7f;
+}
+
+static int64_t recognise(struct inspect *inspect, const uint8_t *data,
+			 size_t len, bool last, const char *host,
+			 struct inspect_verdict *verdict)
+{
+	int http;
+
+	if (tls_begins(data, len))
+		return len < 2 ? 0
+			       : next_hello(inspect, data, len, host, verdict);
+	/* No HTTP server takes a request that begins so. */
+	if (is_binary(data[0]))
+		return let_pass(inspect);
+	http = inspect->plain_http ? 1 : http1_begins(data, len);
+	if (http < 0 && !last)
+		return 0;
+	if (http <= 0)
+		return let_pass(inspect);
+	inspect->kind = INSPECT_HTTP1;
+	return next_http(inspect, data, len, host, verdict);
+}
+
+static int64_t next(struct inspect *inspect, const uint8_t *data, size_t len,
+		    bool last, const char *host,
+		    struct inspect_verdict *verdict)
+{
+	switch (inspect->kind) {
+	case INSPECT_UNKNOWN:
+		return recognise(inspect, data, len, last, host, verdict);
+	case INSPECT_TLS:
+		return next_tls(inspect, data, len, host, verdict);
+	case INSPECT_HTTP1:
+		return next_http(inspect, data, len, host, verdict);
+	case INSPECT_OPAQUE:
+		break;
+	}
+	return INSPECT_ALL;
+}
+
+int64_t inspect_next(struct inspect *inspect, const uint8_t *data, size_t len,
+		     bool last, const char *host,
+		     struct inspect_verdict *verdict)
+{
+	int64_t pass;
+
+	if (len == 0)
+		return 0;
+	pass = next(inspect, data, len, last, host, verdict);
+	if (pass != 0 || !last || inspect_awaits_answer(inspect))
+		return pass;
+	snprintf(verdict->reason, sizeof(verdict->reason),
+		 "the client ended in the middle of what must be read whole");
+	return -1;
+}
