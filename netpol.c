@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "netpol.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "netaddr.h"
+#include "util.h"
+
+/* Each takes a socket inside and a descriptor of the relay. */
+#define LISTEN_MAX 1024
+
+const char netpol_nameserver[] = "198.18.0.1";
+
+/*** Rules ***/
+
+static void add_rule(struct net_policy *policy, const struct net_rule *rule,
+		     uint16_t lo, uint16_t hi)
+{
+	struct net_rule *added;
+
+	policy->rules = xrealloc_array(policy->rules, policy->n_rules + 1,
+				       sizeof(*policy->rules));
+	added = &policy->rules[policy->n_rules++];
+	*added = *rule;
+	added->text = xstrdup(rule->text);
+	added->port_lo = lo;
+	added->port_hi = hi;
+}
+
+/* A rule without ports speaks of the policy's: one rule for each of these. */
+static void add_rule_ports(struct net_policy *policy,
+			   const struct net_rule *rule, const struct spec *spec)
+{
+	static const uint16_t https[] = { 443 };
+	const uint16_t *ports = spec->n_ports ? spec->ports : https;
+	size_t n_ports = spec->n_ports ? spec->n_ports : ARRAY_SIZE(https);
+
+	if (rule->port_lo != 0) {
+		add_rule(policy, rule, rule->port_lo, rule->port_hi);
+		return;
+	}
+	for (size_t i = 0; i < n_ports; i++)
+		add_rule(policy, rule, ports[i], ports[i]);
+}
+
+static int add_agent_hosts(struct net_policy *policy, const struct agent *agent,
+			   const struct spec *spec)
+{
+	if (!agent) {
+		fail(0, "network \"restricted\" needs an agent profile");
+		return fail_remedy("name one with --agent, or list the hosts "
+				   "with --allow HOST[:PORT]");
+	}
+	for (size_t i = 0; i < agent->hosts.n; i++) {
+		struct net_rule rule;
+		char why[160];
+
+		if (net_rule_parse(agent->hosts.v[i], &rule, why, sizeof(why)) <
+		    0)
+			return fail(0, "the profile of %s allows \"%s\": %s",
+				    agent->name, agent->hosts.v[i], why);
+		add_rule_ports(policy, &rule, spec);
+		net_rule_free(&rule);
+	}
+	return 0;
+}
+
+static void add_hosts(struct net_policy *policy, const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_allow; i++)
+		add_rule_ports(policy, &spec->allow[i], spec);
+}
+
+/*** Ports ***/
+
+static int by_port(const void *a, const void *b)
+{
+	return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+static void *copy(const void *from, size_t n, size_t size)
+{
+	void *to = n ? xcalloc(n, size) : NULL;
+
+	if (n)
+		memcpy(to, from, n * size);
+	return to;
+}
+
+/* The union of all ports that something is allowed on. */
+static int collect_ports(struct net_policy *policy)
+{
+	auto_free uint8_t *wanted = xcalloc(65536, 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < policy->n_rules; i++)
+		for (uint32_t port = policy->rules[i].port_lo;
+		     port <= policy->rules[i].port_hi; port++)
+			wanted[port] = 1;
+	for (size_t i = 0; i < policy->n_host_ports; i++)
+		wanted[policy->host_ports[i]] = 1;
+	if (wanted[53])
+		return fail(0, "port 53 cannot be allowed: inside, the "
+			       "sandbox's own name service answers there");
+	for (size_t port = 0; port < 65536; port++)
+		n += wanted[port];
+	if (n > LISTEN_MAX) {
+		fail(0, "the network rules cover %zu ports, more than %d", n,
+		     LISTEN_MAX);
+		return fail_remedy("narrow the port ranges");
+	}
+	policy->listen_ports = xcalloc(n, sizeof(uint16_t));
+	for (size_t port = 0; port < 65536; port++)
+		if (wanted[port])
+			policy->listen_ports[policy->n_listen_ports++] =
+			    (uint16_t)port;
+	return 0;
+}
+
+int netpol_plan(struct net_policy *policy, const struct spec *spec,
+		const struct agent *agent)
+{
+	*policy = (struct net_policy){ .mode = NET_DENY };
+	switch (spec->network) {
+	case SPEC_NETWORK_DENY:
+		return 0;
+	case SPEC_NETWORK_HOST:
+		policy->mode = NET_HOST;
+		return 0;
+	case SPEC_NETWORK_RESTRICTED:
+		if (add_agent_hosts(policy, agent, spec) < 0)
+			return -1;
+		break;
+	case SPEC_NETWORK_ALLOW:
+		add_hosts(policy, spec);
+		break;
+	}
+	policy->n_resolve = spec->n_resolve;
+	policy->resolve = copy(spec->resolve, spec->n_resolve,
+			       sizeof(*spec->resolve));
+	policy->n_host_ports = spec->n_host_ports;
+	policy->host_ports = copy(spec->host_ports, spec->n_host_ports,
+				  sizeof(uint16_t));
+	if (policy->n_host_ports > 0)
+		qsort(policy->host_ports, policy->n_host_ports,
+		      sizeof(uint16_t), by_port);
+	/* Nothing is allowed: then nobody need listen either. */
+	if (policy->n_rules + policy->n_host_ports > 0)
+		policy->mode = NET_RELAY;
+	return collect_ports(policy);
+}
+
+void netpol_free(struct net_policy *policy)
+{
+	for (size_t i = 0; i < policy->n_rules; i++)
+		net_rule_free(&policy->rules[i]);
+	free(policy->rules);
+	free(policy->resolve);
+	free(policy->host_ports);
+	free(policy->listen_ports);
+	*policy = (struct net_policy){ 0 };
+}
+
+/*** What it says ***/
+
+static void explain_rule(const struct net_rule *rule, FILE *out)
+{
+	char addr[INET6_ADDRSTRLEN];
+	unsigned int bits = rule->prefix;
+
+	switch (rule->kind) {
+	case NET_RULE_NAME:
+		fprintf(out, "allow %s", rule->name);
+		break;
+	case NET_RULE_WILDCARD:
+		fprintf(out, "allow *.%s", rule->name);
+		break;
+	case NET_RULE_CIDR:
+		netaddr_format(&rule->addr, addr);
+		if (netaddr_is_v4(&rule->addr))
+			bits -= 96;
+		fprintf(out, "allow %s", addr);
+		if (rule->prefix < 128)
+			fprintf(out, "/%u", bits);
+		break;
+	}
+	if (rule->port_lo == rule->port_hi)
+		fprintf(out, " port %u\n", rule->port_lo);
+	else
+		fprintf(out, " ports %u-%u\n", rule->port_lo, rule->port_hi);
+}
+
+static void explain_relay(const struct net_policy *policy, FILE *out)
+{
+	char addr[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < policy->n_rules; i++)
+		explain_rule(&policy->rules[i], out);
+	for (size_t i = 0; i < policy->n_host_ports; i++)
+		fprintf(out,
+			"allow host.m9m.internal port %u (the host's "
+			"loopback)\n",
+			policy->host_ports[i]);
+	for (size_t i = 0; i < policy->n_resolve; i++) {
+		netaddr_format(&policy->resolve[i].addr, addr);
+		fprintf(out, "resolve %s to %s\n", policy->resolve[i].name,
+			addr);
+	}
+	fputs("deny everything else\n", out);
+}
+
+void netpol_explain(const struct net_policy *policy, FILE *out)
+{
+	switch (policy->mode) {
+	case NET_DENY:
+		fputs("deny everything\n", out);
+		break;
+	case NET_RELAY:
+		explain_relay(policy, out);
+		break;
+	case NET_HOST:
+		fputs("the host's own network, all of it\n", out);
+		break;
+	}
+}

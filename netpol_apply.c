@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "netpol.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/route.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "handover.h"
+#include "util.h"
+
+/*
+ * Theory of operation
+ *
+ *	payload --connect(198.18.1.0:443)--> listener [::]:443 inside
+ *	                                          |  accept() by the relay
+ *	                                          v
+ *	relay (host's namespace) --connect()--> the real server
+ *
+ * The namespace has the loopback device only, and one route that makes every
+ * address local to it.  So a connection to any address at all is to the
+ * namespace itself: where a listener waits it is taken, with its original
+ * destination as the local name of the accepted socket, elsewhere it is
+ * refused at once.  A socket stays in the namespace it was made in whoever
+ * holds it: the listeners go to the relay, and inside nobody has a way out.
+ */
+
+/* The kernel caps it at net.core.somaxconn. */
+#define BACKLOG 4096
+
+static int raise_loopback(void)
+{
+	auto_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_name = "lo" };
+
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
+		return fail(errno, "cannot reach the loopback device");
+	ifr.ifr_flags |= IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &ifr) < 0)
+		return fail(errno, "cannot bring the loopback device up");
+	return 0;
+}
+
+/*** The route ***/
+
+static struct rtnl_route *make_route(int family, unsigned int lo)
+{
+	static const uint8_t zero[16];
+	struct rtnl_route *route = rtnl_route_alloc();
+	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+	struct nl_addr *any = nl_addr_build(family, zero,
+					    family == AF_INET ? 4 : 16);
+
+	if (!route || !hop || !any) {
+		rtnl_route_put(route);
+		rtnl_route_nh_free(hop);
+		nl_addr_put(any);
+		return NULL;
+	}
+	nl_addr_set_prefixlen(any, 0);
+	rtnl_route_set_dst(route, any); /* takes a reference of its own */
+	nl_addr_put(any);
+	rtnl_route_set_family(route, (uint8_t)family);
+	rtnl_route_set_type(route, RTN_LOCAL);
+	rtnl_route_set_table(route, RT_TABLE_LOCAL);
+	rtnl_route_set_scope(route, RT_SCOPE_HOST);
+	rtnl_route_nh_set_ifindex(hop, (int)lo);
+	rtnl_route_add_nexthop(route, hop); /* takes it over */
+	return route;
+}
+
+/* 0, or a negative libnl error. */
+static int add_route(struct nl_sock *sock, int family, unsigned int lo)
+{
+	struct rtnl_route *route = make_route(family, lo);
+	int rc = route ? rtnl_route_add(sock, route, NLM_F_CREATE) : -NLE_NOMEM;
+
+	rtnl_route_put(route);
+	return rc;
+}
+
+static int make_all_local(void)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	unsigned int lo = if_nametoindex("lo");
+	int rc = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
+
+	if (rc == 0)
+		rc = add_route(sock, AF_INET, lo);
+	/* Without IPv6 in the kernel its addresses stay unreachable: that
+	 * closes, and opens nothing. */
+	if (rc == 0)
+		add_route(sock, AF_INET6, lo);
+	nl_socket_free(sock);
+	if (rc < 0)
+		return fail(0, "cannot make every address local: %s",
+			    nl_geterror(rc));
+	return 0;
+}
+
+/*** Sockets ***/
+
+/* One for both families; IPv4 alone where the kernel has no IPv6. */
+static int bind_any(int type, uint16_t port)
+{
+	static const int off = 0;
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port) };
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_port = htons(port) };
+	int flags = type | SOCK_CLOEXEC | SOCK_NONBLOCK;
+	auto_fd int fd = socket(AF_INET6, flags, 0);
+	bool only_v4 = fd < 0;
+	int rc;
+
+	if (only_v4)
+		fd = socket(AF_INET, flags, 0);
+	else if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)))
+		return fail(errno, "cannot serve both families on port %u",
+			    port);
+	if (fd < 0)
+		return fail(errno, "cannot make a socket for port %u", port);
+	rc = only_v4 ? bind(fd, (struct sockaddr *)&v4, sizeof(v4))
+		     : bind(fd, (struct sockaddr *)&v6, sizeof(v6));
+	if (rc < 0)
+		return fail(errno, "cannot bind port %u inside", port);
+	return take_fd(&fd);
+}
+
+static int listen_any(uint16_t port)
+{
+	auto_fd int fd = bind_any(SOCK_STREAM, port);
+
+	if (fd < 0)
+		return -1;
+	if (listen(fd, BACKLOG) < 0)
+		return fail(errno, "cannot listen on port %u inside", port);
+	return take_fd(&fd);
+}
+
+/* Answers must come from the address that was asked, whichever that was. */
+static int dns_socket(void)
+{
+	static const int on = 1;
+	auto_fd int fd = bind_any(SOCK_DGRAM, 53);
+
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) &&
+	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)))
+		return fail(errno, "cannot learn which name server is asked");
+	return take_fd(&fd);
+}
+
+static int add(int socket, struct handover_batch *batch,
+	       enum handover_kind kind, uint16_t port, int fd)
+{
+	return fd < 0 ? -1 : handover_add(socket, batch, kind, port, fd);
+}
+
+static int hand_over(const struct net_policy *policy, int socket)
+{
+	struct handover_batch batch = { .n = 0 };
+	int rc = add(socket, &batch, HANDOVER_DNS_UDP, 53, dns_socket());
+
+	if (rc == 0)
+		rc = add(socket, &batch, HANDOVER_DNS_TCP, 53, listen_any(53));
+	for (size_t i = 0; rc == 0 && i < policy->n_listen_ports; i++) {
+		uint16_t port = policy->listen_ports[i];
+
+		rc = add(socket, &batch, HANDOVER_LISTENER, port,
+			 listen_any(port));
+	}
+	if (rc < 0) {
+		handover_forget(&batch);
+		return -1;
+	}
+	return handover_finish(socket, &batch);
+}
+
+int netpol_apply(const struct net_policy *policy, int sockets_fd)
+{
+	if (policy->mode == NET_HOST)
+		return 0;
+	if (raise_loopback() < 0)
+		return -1;
+	if (policy->mode == NET_DENY)
+		return 0;
+	if (make_all_local() < 0)
+		return -1;
+	return hand_over(policy, sockets_fd);
+}
