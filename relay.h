@@ -18,6 +18,9 @@ struct relay {
 	int pidfd;
 	int sockets_fd; /* the child sends the inside sockets here (SCM_RIGHTS) */
 	int event_fd;   /* SOCK_SEQPACKET: one struct net_event a datagram */
+	/* Events that relay_stop read while it waited. */
+	struct net_event *pending;
+	size_t n_pending, next_pending;
 };
 
 #define RELAY_NONE                                                             \
@@ -51,13 +54,26 @@ struct net_event {
 
 /*
  * Forks the relay, confined before it reads a byte.  Call before the sandbox's
- * child is made, which inherits sockets_fd.  Nothing is done (pid stays -1)
- * when the policy needs no relay.  By fail().
+ * child is made, which inherits sockets_fd; then relay_handed_over closes
+ * the one here.  Nothing is done (pid stays -1) when the policy needs no
+ * relay.  By fail().
  */
 int relay_start(struct relay *relay, const struct net_policy *policy);
 
-/* One event into *event: 1; 0 when none waits; -1 when the relay is gone. */
-int relay_read_event(const struct relay *relay, struct net_event *event);
+/* The child has its copy of sockets_fd: ours is closed.  Safe on RELAY_NONE. */
+void relay_handed_over(struct relay *relay);
 
-/* Lets it finish its queue, ends it, reaps it.  Safe on RELAY_NONE. */
-void relay_stop(struct relay *relay);
+/*
+ * One event into *event: 1; 0 when none waits; -1 when the relay is gone (and
+ * all it had to say was read).  Never waits: poll event_fd for POLLIN.
+ */
+int relay_read_event(struct relay *relay, struct net_event *event);
+
+/*
+ * Lets it close its connections and finish its queue, ends it, reaps it: at
+ * most two seconds and a half.  What it had to say is read afterwards, with
+ * relay_read_event until that says -1 (which gives back the last of its
+ * memory).  Safe on RELAY_NONE.  Returns the wait status: not 0 when the relay
+ * had died before or had to be killed.
+ */
+int relay_stop(struct relay *relay);

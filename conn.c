@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "netaddr.h"
+#include "util.h"
+
+#define CLIENT_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+/* A server that speaks first on a client's port gets its chance after this. */
+#define FIRST_WORDS_MS 300
+/* The whole way: names, every address.  Also for a hello that stays half. */
+#define CONNECTING_MS  30000
+#define IDLE_MS        (60 * 60 * 1000)
+#define PIPE_IDLE_MS   1000
+
+static void reset(int fd)
+{
+	static const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+/*** Events ***/
+
+static void describe(const struct conn *c, struct net_event *event)
+{
+	event->connection = c->id;
+	event->port = c->port;
+	if (c->name)
+		snprintf(event->name, sizeof(event->name), "%s", c->name->text);
+	if (!c->name || c->phase >= CONN_OPEN)
+		netaddr_format(&c->addr, event->addr);
+	memcpy(event->protocol, "tcp", 4);
+	snprintf(event->detail, sizeof(event->detail), "%s", c->detail);
+	snprintf(event->rule, sizeof(event->rule), "%s", c->rule);
+}
+
+void conn_announce(struct conn *c, int error, const char *reason)
+{
+	struct net_event event = { .kind = NET_EVENT_CONNECT, .error = error };
+
+	if (c->announced)
+		return;
+	c->announced = true;
+	describe(c, &event);
+	event.duration_ms = c->state->loop.now - c->opened;
+	snprintf(event.reason, sizeof(event.reason), "%s", reason);
+	relay_event_send(c->state, &event);
+}
+
+static void record_close(const struct conn *c)
+{
+	struct net_event event = { .kind = NET_EVENT_CLOSE };
+
+	if (c->phase != CONN_OPEN || !c->announced)
+		return;
+	describe(c, &event);
+	event.bytes_out = c->out.bytes;
+	event.bytes_in = c->in.bytes;
+	event.duration_ms = c->state->loop.now - c->opened;
+	relay_event_send(c->state, &event);
+}
+
+/*** The end ***/
+
+static void unlink_conn(struct conn *c)
+{
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		c->state->conns = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	c->state->n_conns--;
+}
+
+void conn_close(struct conn *c)
+{
+	struct relay_state *state = c->state;
+	bool whole = c->in.done && c->out.done;
+
+	if (c->phase == CONN_OPEN)
+		conn_announce(c, 0, "");
+	record_close(c);
+	dial_stop(c);
+	timer_stop(&c->timer);
+	timer_stop(&c->again);
+	timer_stop(&c->pipe_timer);
+	flow_free(state, &c->in);
+	flow_free(state, &c->out);
+	/* Anything but the end that both sides made is passed on as a reset: a
+	 * cut must not look like the end of a file. */
+	if (!whole) {
+		reset(c->client.watch.fd);
+		if (c->server.watch.fd >= 0)
+			reset(c->server.watch.fd);
+	}
+	loop_close(&state->loop, &c->client.watch);
+	loop_close(&state->loop, &c->server.watch);
+	unlink_conn(c);
+	free(c->inspect);
+	free(c);
+}
+
+void conn_deny(struct conn *c, const char *reason, const char *remedy)
+{
+	struct net_event event = { .kind = NET_EVENT_DENIED };
+
+	describe(c, &event);
+	snprintf(event.reason, sizeof(event.reason), "%s", reason);
+	snprintf(event.remedy, sizeof(event.remedy), "%s", remedy);
+	relay_event_send(c->state, &event);
+	/* It is told of: as refused, not as a connection. */
+	if (!c->announced)
+		c->phase = CONN_LISTENING;
+	conn_close(c);
+}
+
+void conn_failed(struct conn *c, int error, const char *reason)
+{
+	conn_announce(c, error, reason);
+	conn_close(c);
+}
+
+void conn_close_all(struct relay_state *state)
+{
+	while (state->conns)
+		conn_close(state->conns);
+}
+
+/*** Its life ***/
+
+static void update(struct end *end, uint32_t events)
+{
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		end->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		end->writable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		end->hup = true;
+}
+
+/* The client said something, or will not: off to the server. */
+static void proceed(struct conn *c)
+{
+	timer_start(&c->state->loop, &c->state->connecting, &c->timer);
+	dial_start(c);
+}
+
+static void listen_to(struct conn *c)
+{
+	/* Half a hello: there is more to come, but not for ever. */
+	if (flow_judge(c) > 0)
+		proceed(c);
+}
+
+/* An end whose socket failed when nobody reads from it any more. */
+static bool lost(const struct flow *from_it, uint32_t events)
+{
+	return (events & EPOLLERR) && from_it->done;
+}
+
+static void client_ready(struct watch *watch, uint32_t events)
+{
+	struct conn *c = container_of(watch, struct conn, client.watch);
+
+	update(&c->client, events);
+	if (c->phase == CONN_OPEN) {
+		if (lost(&c->out, events))
+			conn_close(c);
+		else
+			flow_run(c);
+		return;
+	}
+	if (events & EPOLLERR) {
+		conn_failed(c, ECONNABORTED, "the client went away");
+		return;
+	}
+	if (c->phase == CONN_LISTENING &&
+	    (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)))
+		listen_to(c);
+}
+
+static void server_ready(struct watch *watch, uint32_t events)
+{
+	struct conn *c = container_of(watch, struct conn, server.watch);
+
+	update(&c->server, events);
+	if (lost(&c->in, events))
+		conn_close(c);
+	else
+		flow_run(c);
+}
+
+void conn_established(struct conn *c, const struct in6_addr *addr)
+{
+	c->addr = *addr;
+	c->phase = CONN_OPEN;
+	c->server.writable = true;
+	c->server.watch.ready = server_ready;
+	timer_start(&c->state->loop, &c->state->idle, &c->timer);
+	/* Nothing to be judged, or judged already: else it is told of when the
+	 * client's first words pass. */
+	if (!c->inspect || c->out.allowed > 0)
+		conn_announce(c, 0, "");
+	flow_run(c);
+}
+
+/*** Timers ***/
+
+static void again_expired(struct timer *timer)
+{
+	flow_run(container_of(timer, struct conn, again));
+}
+
+static void first_words_expired(struct timer *timer)
+{
+	struct conn *c = container_of(timer, struct conn, timer);
+
+	if (c->phase != CONN_LISTENING)
+		return;
+	if (c->client.readable)
+		timer_start(&c->state->loop, &c->state->connecting, &c->timer);
+	else
+		proceed(c);
+}
+
+static void connecting_expired(struct timer *timer)
+{
+	struct conn *c = container_of(timer, struct conn, timer);
+
+	if (c->phase == CONN_LISTENING)
+		conn_deny(c, "the client did not finish its first words", "");
+	else
+		conn_failed(c, ETIMEDOUT, "no answer in time");
+}
+
+static void idle_expired(struct timer *timer)
+{
+	struct conn *c = container_of(timer, struct conn, timer);
+
+	if (c->state->loop.now - c->last_active < IDLE_MS)
+		timer_start(&c->state->loop, &c->state->idle, &c->timer);
+	else
+		conn_close(c);
+}
+
+void conn_init(struct relay_state *state)
+{
+	struct loop *loop = &state->loop;
+
+	timer_list_init(loop, &state->again, 0, again_expired);
+	timer_list_init(loop, &state->first_words, FIRST_WORDS_MS,
+			first_words_expired);
+	timer_list_init(loop, &state->connecting, CONNECTING_MS,
+			connecting_expired);
+	timer_list_init(loop, &state->idle, IDLE_MS, idle_expired);
+	timer_list_init(loop, &state->pipe_idle, PIPE_IDLE_MS,
+			flow_pipe_expired);
+}
+
+/*** The beginning ***/
+
+/* What was asked for, and by which rule it is let: or why not. */
+struct request {
+	struct in6_addr addr;
+	uint16_t port;
+	struct name *name;
+	const char *rule, *reason;
+	char remedy[160];
+};
+
+static void judge_gateway(const struct relay_state *state, struct request *r)
+{
+	if (relay_host_port(state->policy, r->port)) {
+		r->rule = "host_ports";
+		return;
+	}
+	r->reason = "this port of the host is not allowed";
+	snprintf(r->remedy, sizeof(r->remedy), "--host-port %u", r->port);
+}
+
+static void judge_name(const struct relay_state *state, struct request *r)
+{
+	const struct net_rule *rule;
+
+	if (r->name->gateway) {
+		judge_gateway(state, r);
+		return;
+	}
+	rule = relay_rule_for_name(state->policy, r->name->text, r->port);
+	if (rule) {
+		r->rule = rule->text;
+		return;
+	}
+	r->reason = "this port is not allowed for the name";
+	snprintf(r->remedy, sizeof(r->remedy), "--allow %.140s:%u",
+		 r->name->text, r->port);
+}
+
+static void judge_addr(const struct relay_state *state, struct request *r)
+{
+	const struct net_rule *rule = relay_rule_for_addr(state->policy,
+							  &r->addr, r->port);
+	char addr[INET6_ADDRSTRLEN];
+	bool v4 = netaddr_is_v4(&r->addr);
+
+	if (rule) {
+		r->rule = rule->text;
+		return;
+	}
+	netaddr_format(&r->addr, addr);
+	r->reason = "the address is not allowed";
+	snprintf(r->remedy, sizeof(r->remedy), "--allow %s%s%s:%u",
+		 v4 ? "" : "[", addr, v4 ? "" : "]", r->port);
+}
+
+static void judge(struct relay_state *state, struct request *r)
+{
+	bool v4 = netaddr_is_v4(&r->addr);
+
+	if (!v4 || !names_in_range(netaddr_v4(&r->addr))) {
+		judge_addr(state, r);
+		return;
+	}
+	r->name = names_by_address(&state->names, netaddr_v4(&r->addr));
+	if (r->name)
+		judge_name(state, r);
+	else
+		r->reason = "the address stands for no name";
+}
+
+static void refuse(struct relay_state *state, int fd, const struct request *r)
+{
+	struct net_event event = { .kind = NET_EVENT_DENIED, .port = r->port };
+
+	if (r->name)
+		snprintf(event.name, sizeof(event.name), "%s", r->name->text);
+	else
+		netaddr_format(&r->addr, event.addr);
+	memcpy(event.protocol, "tcp", 4);
+	snprintf(event.reason, sizeof(event.reason), "%s", r->reason);
+	memcpy(event.remedy, r->remedy, sizeof(event.remedy));
+	relay_event_send(state, &event);
+	reset(fd);
+	close(fd);
+}
+
+static struct conn *make(struct relay_state *state, int fd,
+			 const struct request *r)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+
+	c->state = state;
+	c->id = ++state->last_id;
+	c->opened = c->last_active = state->loop.now;
+	c->name = r->name;
+	c->addr = r->addr;
+	c->port = r->port;
+	c->rule = r->rule;
+	c->detail = "";
+	c->client.watch = (struct watch){ fd, client_ready };
+	c->server.watch = (struct watch){ -1, server_ready };
+	flow_init(&c->in);
+	flow_init(&c->out);
+	c->next = state->conns;
+	if (c->next)
+		c->next->prev = c;
+	state->conns = c;
+	state->n_conns++;
+	/* What the host's own ports are asked for is the host's business. */
+	if (c->name && !c->name->gateway) {
+		c->inspect = xcalloc(1, sizeof(*c->inspect));
+		inspect_begin(c->inspect, c->port);
+	}
+	return c;
+}
+
+void conn_accepted(struct relay_state *state, int fd)
+{
+	static const int on = 1;
+	struct request r = { .reason = NULL };
+	struct sockaddr_storage local;
+	socklen_t len = sizeof(local);
+	struct conn *c;
+
+	/* The route makes every address local: this is what was dialled. */
+	if (getsockname(fd, (struct sockaddr *)&local, &len) < 0 ||
+	    netaddr_from_socket(&local, &r.addr, &r.port) < 0) {
+		close(fd);
+		return;
+	}
+	judge(state, &r);
+	if (r.reason) {
+		refuse(state, fd, &r);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	c = make(state, fd, &r);
+	if (loop_add(&state->loop, &c->client.watch, CLIENT_EVENTS) < 0) {
+		conn_failed(c, errno, "the relay is out of resources");
+		return;
+	}
+	if (c->inspect && inspect_client_first(c->port))
+		timer_start(&state->loop, &state->first_words, &c->timer);
+	else
+		proceed(c);
+}

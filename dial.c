@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "netaddr.h"
+#include "util.h"
+
+/* RFC 8305: the next address has its chance after so long, or at a failure. */
+#define NEXT_ATTEMPT_MS 250
+/* For the connections that come together: not a cache that outlives its TTL. */
+#define FRESH_MS        2000
+
+/* A name's addresses, as the host's resolver gave them. */
+struct lookup {
+	struct resolver_job job;
+	bool busy;
+	uint64_t fresh_until;
+	struct conn *waiting;
+};
+
+struct attempt {
+	struct watch watch;
+	struct dial *dial;
+	struct in6_addr addr;
+};
+
+struct dial {
+	struct conn *conn;
+	struct timer timer;
+	size_t n, next; /* attempts in all; the next one to start */
+	size_t pending;
+	int error; /* of the first that failed */
+	struct attempt attempts[];
+};
+
+/*** Connecting ***/
+
+static void start_next(struct dial *d);
+
+static void attempt_failed(struct attempt *a, int error)
+{
+	struct dial *d = a->dial;
+
+	loop_close(&d->conn->state->loop, &a->watch);
+	d->pending--;
+	if (!d->error)
+		d->error = error;
+	if (d->next < d->n)
+		start_next(d);
+	else if (d->pending == 0)
+		conn_failed(d->conn, d->error, "no connection to the server");
+}
+
+static void attempt_ready(struct watch *watch, uint32_t events)
+{
+	struct attempt *a = container_of(watch, struct attempt, watch);
+	struct conn *c = a->dial->conn;
+	struct in6_addr addr = a->addr;
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	(void)events;
+	if (getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (error) {
+		attempt_failed(a, error);
+		return;
+	}
+	if (loop_move(&c->state->loop, watch, &c->server.watch,
+		      EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
+		conn_failed(c, errno, "the relay is out of resources");
+		return;
+	}
+	dial_stop(c);
+	conn_established(c, &addr);
+}
+
+/* A dead peer must not hold a connection for ever. */
+static void set_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 120 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 30 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		setsockopt(fd, options[i].level, options[i].name,
+			   &options[i].value, sizeof(int));
+}
+
+/* 0, or an errno. */
+static int start_attempt(struct attempt *a)
+{
+	struct conn *c = a->dial->conn;
+	struct sockaddr_storage sa;
+	socklen_t len = netaddr_to_socket(&a->addr, c->port, &sa);
+	int fd = socket(sa.ss_family,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	a->watch = (struct watch){ fd, attempt_ready };
+	if (fd < 0)
+		return errno;
+	set_options(fd);
+	if (connect(fd, (struct sockaddr *)&sa, len) < 0 &&
+	    errno != EINPROGRESS)
+		return errno;
+	return loop_add(&c->state->loop, &a->watch, EPOLLOUT | EPOLLET) < 0
+		   ? errno
+		   : 0;
+}
+
+static void start_next(struct dial *d)
+{
+	struct conn *c = d->conn;
+
+	while (d->next < d->n) {
+		struct attempt *a = &d->attempts[d->next++];
+		int error = start_attempt(a);
+
+		if (error == 0) {
+			d->pending++;
+			break;
+		}
+		loop_close(&c->state->loop, &a->watch);
+		if (!d->error)
+			d->error = error;
+	}
+	timer_stop(&d->timer);
+	if (d->next < d->n)
+		timer_start(&c->state->loop, &c->state->next_attempt,
+			    &d->timer);
+	else if (d->pending == 0)
+		conn_failed(c, d->error, "no connection to the server");
+}
+
+static void next_attempt_expired(struct timer *timer)
+{
+	start_next(container_of(timer, struct dial, timer));
+}
+
+static void connect_to(struct conn *c, const struct in6_addr *addrs, size_t n)
+{
+	struct dial *d = xcalloc(1, sizeof(*d) + n * sizeof(d->attempts[0]));
+
+	d->conn = c;
+	d->n = n;
+	for (size_t i = 0; i < n; i++) {
+		d->attempts[i].dial = d;
+		d->attempts[i].addr = addrs[i];
+		d->attempts[i].watch.fd = -1;
+	}
+	c->dial = d;
+	c->phase = CONN_DIALLING;
+	start_next(d);
+}
+
+/*** Answers ***/
+
+/* Why this address must not be dialled, or NULL. */
+static const char *refused(const struct conn *c, const struct in6_addr *addr)
+{
+	const char *special = netaddr_special(addr);
+
+	if (!special && netaddr_is_own(c->state->route_fd, addr))
+		special = "an address of this host";
+	/* Who names the address itself means it. */
+	if (special && relay_rule_for_addr(c->state->policy, addr, c->port))
+		special = NULL;
+	return special;
+}
+
+/* The order of RFC 8305: as the resolver has them, families taking turns. */
+static void interleave(struct in6_addr *addrs, size_t n)
+{
+	struct in6_addr sorted[RESOLVER_ADDRS];
+	bool used[RESOLVER_ADDRS] = { false };
+	bool v4 = n > 0 && netaddr_is_v4(&addrs[0]);
+
+	for (size_t k = 0; k < n; k++, v4 = !v4) {
+		size_t pick = n;
+
+		for (size_t i = n; i-- > 0;)
+			if (!used[i] &&
+			    (pick == n || netaddr_is_v4(&addrs[i]) == v4 ||
+			     netaddr_is_v4(&addrs[pick]) != v4))
+				pick = i;
+		used[pick] = true;
+		sorted[k] = addrs[pick];
+	}
+	memcpy(addrs, sorted, n * sizeof(*addrs));
+}
+
+static void deny_answer(struct conn *c, const struct in6_addr *addr,
+			const char *why)
+{
+	char text[INET6_ADDRSTRLEN], reason[128], remedy[160];
+	bool v4 = netaddr_is_v4(addr);
+
+	netaddr_format(addr, text);
+	snprintf(reason, sizeof(reason), "the name leads to %s, %s", text, why);
+	snprintf(remedy, sizeof(remedy), "--allow %s%s%s:%u", v4 ? "" : "[",
+		 text, v4 ? "" : "]", c->port);
+	conn_deny(c, reason, remedy);
+}
+
+static void use_answer(struct conn *c, const struct resolver_job *job)
+{
+	struct in6_addr good[RESOLVER_ADDRS];
+	const struct in6_addr *bad = NULL;
+	const char *why = NULL;
+	size_t n = 0;
+
+	if (job->error) {
+		conn_failed(
+		    c, job->error == EAI_SYSTEM ? job->system : EHOSTUNREACH,
+		    gai_strerror(job->error));
+		return;
+	}
+	for (size_t i = 0; i < job->n; i++) {
+		const char *no = refused(c, &job->addrs[i]);
+
+		if (!no) {
+			good[n++] = job->addrs[i];
+		} else if (!bad) {
+			bad = &job->addrs[i];
+			why = no;
+		}
+	}
+	if (n > 0) {
+		interleave(good, n);
+		connect_to(c, good, n);
+	} else if (bad) {
+		deny_answer(c, bad, why);
+	} else if (job->embedded) {
+		conn_deny(c, "the name leads to IPv4 in IPv6 form only", "");
+	} else {
+		conn_failed(c, EHOSTUNREACH, "the name has no address");
+	}
+}
+
+/*** Lookups ***/
+
+static void finish_lookup(struct relay_state *state, struct lookup *l)
+{
+	struct conn *c = l->waiting;
+
+	l->busy = false;
+	l->fresh_until = l->job.error ? 0 : state->loop.now + FRESH_MS;
+	l->waiting = NULL;
+	while (c) {
+		struct conn *next = c->next_waiting;
+
+		c->next_waiting = NULL;
+		use_answer(c, &l->job);
+		c = next;
+	}
+}
+
+static void resolved_ready(struct watch *watch, uint32_t events)
+{
+	struct relay_state *state = container_of(watch, struct relay_state,
+						 resolved);
+	struct resolver_job *job;
+
+	(void)events;
+	while ((job = resolver_take()) != NULL)
+		finish_lookup(state, container_of(job, struct lookup, job));
+}
+
+static void look_up(struct conn *c)
+{
+	struct lookup *l = c->name->lookup;
+
+	if (!l) {
+		l = c->name->lookup = xcalloc(1, sizeof(*l));
+		snprintf(l->job.name, sizeof(l->job.name), "%s", c->name->text);
+	}
+	if (!l->busy && c->state->loop.now < l->fresh_until) {
+		use_answer(c, &l->job);
+		return;
+	}
+	c->phase = CONN_RESOLVING;
+	if (!l->busy) {
+		l->job.n = 0;
+		l->job.embedded = false;
+		if (resolver_submit(&l->job) < 0) {
+			conn_failed(c, errno, "the name cannot be looked up");
+			return;
+		}
+	}
+	l->busy = true;
+	c->next_waiting = l->waiting;
+	l->waiting = c;
+}
+
+/*** From and to conn.c ***/
+
+void dial_init(struct relay_state *state)
+{
+	state->resolved.ready = resolved_ready;
+	timer_list_init(&state->loop, &state->next_attempt, NEXT_ATTEMPT_MS,
+			next_attempt_expired);
+}
+
+void dial_start(struct conn *c)
+{
+	const struct spec_resolve *entry;
+
+	if (!c->name) {
+		connect_to(c, &c->addr, 1);
+	} else if (c->name->gateway) {
+		struct in6_addr loopback[] = { netaddr_from_v4(INADDR_LOOPBACK),
+					       IN6ADDR_LOOPBACK_INIT };
+
+		connect_to(c, loopback, ARRAY_SIZE(loopback));
+	} else {
+		entry = relay_resolve_entry(c->state->policy, c->name->text);
+		if (entry)
+			connect_to(c, &entry->addr, 1);
+		else
+			look_up(c);
+	}
+}
+
+static void stop_waiting(struct conn *c)
+{
+	struct conn **at = &c->name->lookup->waiting;
+
+	while (*at && *at != c)
+		at = &(*at)->next_waiting;
+	if (*at)
+		*at = c->next_waiting;
+}
+
+void dial_stop(struct conn *c)
+{
+	struct dial *d = c->dial;
+
+	if (c->phase == CONN_RESOLVING)
+		stop_waiting(c);
+	if (!d)
+		return;
+	timer_stop(&d->timer);
+	for (size_t i = 0; i < d->n; i++)
+		loop_close(&c->state->loop, &d->attempts[i].watch);
+	c->dial = NULL;
+	free(d);
+}

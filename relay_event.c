@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay_state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "util.h"
+
+/* The socket itself holds about 150; this is for a supervisor that is busy. */
+#define QUEUE_MAX     4096
+#define QUEUE_CROWDED 1024
+#define FLUSH_STEP_MS 1000
+
+static struct net_event *slot(struct event_queue *q, size_t i)
+{
+	return &q->ring[(q->head + i) % q->size];
+}
+
+static void grow(struct event_queue *q)
+{
+	size_t size = q->size ? q->size * 2 : 64;
+	struct net_event *ring = xcalloc(size, sizeof(*ring));
+
+	for (size_t i = 0; i < q->n; i++)
+		ring[i] = *slot(q, i);
+	free(q->ring);
+	q->ring = ring;
+	q->size = size;
+	q->head = 0;
+}
+
+static bool put(struct event_queue *q, const struct net_event *event)
+{
+	return send(q->watch.fd, event, sizeof(*event),
+		    MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(*event);
+}
+
+/* What was lost is told in the first datagram that fits again. */
+static bool put_dropped(struct event_queue *q)
+{
+	struct net_event event = { .kind = NET_EVENT_LIMIT };
+
+	if (q->dropped == 0)
+		return true;
+	snprintf(event.reason, sizeof(event.reason),
+		 "%llu events were lost: they came faster than they could be "
+		 "recorded",
+		 (unsigned long long)q->dropped);
+	if (!put(q, &event))
+		return false;
+	q->dropped = 0;
+	return true;
+}
+
+static void drain(struct event_queue *q)
+{
+	while (q->n > 0 && put(q, slot(q, 0))) {
+		q->head = (q->head + 1) % q->size;
+		q->n--;
+	}
+	if (q->n > 0 || !put_dropped(q))
+		return;
+	free(q->ring);
+	q->ring = NULL;
+	q->size = q->head = 0;
+}
+
+static void ready(struct watch *watch, uint32_t events)
+{
+	struct relay_state *state = container_of(watch, struct relay_state,
+						 events.watch);
+
+	/* The supervisor shut its side or died: time to go. */
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		state->loop.stop = true;
+	drain(&state->events);
+}
+
+int relay_event_init(struct relay_state *state, int event_fd)
+{
+	state->events.watch = (struct watch){ event_fd, ready };
+	return loop_add(&state->loop, &state->events.watch,
+			EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+void relay_event_send(struct relay_state *state, const struct net_event *event)
+{
+	struct event_queue *q = &state->events;
+
+	if (q->n == 0 && put_dropped(q) && put(q, event))
+		return;
+	if (q->n == QUEUE_MAX) {
+		q->dropped++;
+		return;
+	}
+	if (q->n == q->size)
+		grow(q);
+	*slot(q, q->n++) = *event;
+}
+
+void relay_event_limit(struct relay_state *state, const char *protocol,
+		       const char *name, const char *reason)
+{
+	struct net_event event = { .kind = NET_EVENT_LIMIT };
+
+	snprintf(event.protocol, sizeof(event.protocol), "%s", protocol);
+	snprintf(event.name, sizeof(event.name), "%s", name);
+	snprintf(event.reason, sizeof(event.reason), "%s", reason);
+	relay_event_send(state, &event);
+}
+
+bool relay_event_crowded(const struct relay_state *state)
+{
+	return state->events.n >= QUEUE_CROWDED;
+}
+
+void relay_event_flush(struct relay_state *state)
+{
+	struct event_queue *q = &state->events;
+	struct pollfd pfd = { .fd = q->watch.fd, .events = POLLOUT };
+
+	drain(q);
+	while (q->n > 0 || q->dropped > 0) {
+		pfd.revents = 0;
+		if (poll(&pfd, 1, FLUSH_STEP_MS) <= 0 ||
+		    (pfd.revents & (POLLERR | POLLHUP)))
+			return;
+		drain(q);
+	}
+}

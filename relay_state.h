@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Inside the relay's process: what its files share.  relay_serve.c owns the
+ * state and the sockets that came from inside, relay_dns.c answers questions,
+ * conn.c leads a connection from accept to close, dial.c finds and connects to
+ * the other end, flow.c moves the bytes.
+ */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loop.h"
+#include "names.h"
+#include "netpol.h"
+#include "relay.h"
+
+/* Instrumented code needs more than serving does: the caps on memory are off,
+ * and standard error stays open. */
+#if defined(__SANITIZE_ADDRESS__)
+#define M9M_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define M9M_SANITIZED true
+#endif
+#endif
+#ifndef M9M_SANITIZED
+#define M9M_SANITIZED false
+#endif
+
+struct conn;
+
+/* Events that the supervisor was too slow for, in order. */
+struct event_queue {
+	struct watch watch; /* on the socket to the supervisor */
+	struct net_event *ring;
+	size_t size, head, n; /* ring: head is the oldest */
+	uint64_t dropped;     /* not reported yet */
+};
+
+struct relay_state {
+	const struct net_policy *policy;
+	struct loop loop;
+	struct event_queue events;
+	struct watch sockets; /* where sockets from inside come from */
+	struct watch resolved;
+	struct names names;
+	int route_fd;
+
+	struct watch **listeners;
+	size_t n_listeners;
+	bool paused; /* nobody new is let in for now */
+	struct timer resume;
+
+	struct conn *conns;
+	size_t n_conns, max_conns;
+	size_t n_pipes, max_pipes;
+	size_t n_dns_clients;
+	uint64_t last_id;
+	bool said_full;
+	uint8_t *window; /* INSPECT_WINDOW octets, for whoever runs */
+
+	/* Wildcards: how many names may still be made up now. */
+	double name_budget;
+	uint64_t name_budget_at;
+	bool said_budget;
+
+	struct timer_list again;        /* had its share of this turn */
+	struct timer_list first_words;  /* the client should speak first */
+	struct timer_list connecting;   /* whole way to the server */
+	struct timer_list next_attempt; /* happy eyeballs */
+	struct timer_list idle;
+	struct timer_list pipe_idle;
+	struct timer_list dns_idle;
+	struct timer_list resuming;
+};
+
+/* relay_confine.c: gives up uid 0 and all capabilities; by fail(). */
+int relay_drop_ids(void);
+/* Gives up everything else but what serving takes; by fail(). */
+int relay_confine(void);
+
+/* relay_serve.c: the relay's life; never returns. */
+_Noreturn void relay_serve(const struct net_policy *policy, pid_t parent,
+			   int sockets_fd, int event_fd);
+/* No new connections and questions until there is room again. */
+void relay_pause(struct relay_state *state);
+
+/* relay_event.c */
+int relay_event_init(struct relay_state *state, int event_fd);
+void relay_event_send(struct relay_state *state, const struct net_event *event);
+/* A cap was met. */
+void relay_event_limit(struct relay_state *state, const char *protocol,
+		       const char *name, const char *reason);
+/* Is the supervisor so far behind that nothing new should happen? */
+bool relay_event_crowded(const struct relay_state *state);
+/* At the end: waits a bounded time for the supervisor to take them all. */
+void relay_event_flush(struct relay_state *state);
+
+/* relay_dns.c: a watch of the UDP socket, not yet in the loop. */
+struct watch *relay_dns_udp(struct relay_state *state, int fd);
+/* A client of the TCP socket; takes the descriptor over. */
+void relay_dns_accepted(struct relay_state *state, int fd);
+/* dns_idle */
+void relay_dns_expired(struct timer *timer);
+
+/* relay_rules.c: the policy's answers. */
+const struct net_rule *relay_rule_for_name(const struct net_policy *policy,
+					   const char *name, uint16_t port);
+const struct net_rule *relay_rule_for_addr(const struct net_policy *policy,
+					   const struct in6_addr *addr,
+					   uint16_t port);
+/* The first one that speaks of the name at all. */
+const struct net_rule *relay_rule_naming(const struct net_policy *policy,
+					 const char *name);
+const struct spec_resolve *relay_resolve_entry(const struct net_policy *policy,
+					       const char *name);
+bool relay_host_port(const struct net_policy *policy, uint16_t port);
