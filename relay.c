@@ -145,8 +145,6 @@ int relay_read_event(struct relay *relay, struct net_event *event)
 		*event = relay->pending[relay->next_pending++];
 		return 1;
 	}
-	free(take_ptr(&relay->pending));
-	relay->n_pending = relay->next_pending = 0;
 	return relay->event_fd < 0 ? -1 : receive(relay, event);
 }
 
@@ -215,4 +213,11 @@ int relay_stop(struct relay *relay)
 	relay->pid = -1;
 	relay->pidfd = relay->event_fd = -1;
 	return status;
+}
+
+void relay_close(struct relay *relay)
+{
+	relay_stop(relay);
+	free(relay->pending);
+	*relay = RELAY_NONE;
 }

@@ -70,10 +70,13 @@ void relay_handed_over(struct relay *relay);
 int relay_read_event(struct relay *relay, struct net_event *event);
 
 /*
- * Lets it close its connections and finish its queue, ends it, reaps it: at
- * most two seconds and a half.  What it had to say is read afterwards, with
- * relay_read_event until that says -1 (which gives back the last of its
- * memory).  Safe on RELAY_NONE.  Returns the wait status: not 0 when the relay
- * had died before or had to be killed.
+ * The end is three calls, in this order:
+ *	relay_stop	lets it close its connections and finish its queue, ends
+ *			it, reaps it: at most two seconds and a half
+ *	relay_read_event	until it says -1: the last events
+ *	relay_close	gives back the rest
+ * All are safe on RELAY_NONE.  relay_stop returns the wait status: not 0 when
+ * the relay had died before, or had to be killed.
  */
 int relay_stop(struct relay *relay);
+void relay_close(struct relay *relay);
