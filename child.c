@@ -133,8 +133,9 @@ static int drop_capabilities(struct child_context *c)
 			break;
 		}
 	}
+	/* Not libcap's way, which asks first which are set. */
 	if (rc == 0)
-		rc = cap_reset_ambient();
+		rc = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (rc == 0)
 		rc = cap_set_proc(none);
 	if (rc < 0)

@@ -154,19 +154,20 @@ static int set_up(struct run *run)
 	const struct plan *plan = run->plan;
 	const struct spec *spec = run->spec;
 	bool feed = plan->prompt || stdin_has_data();
+	int rc;
 
 	err_stage("signals");
 	run->signal_fd = supervise_signals(plan->die_with_parent);
 	if (run->signal_fd < 0)
 		return -1;
-	/* An attempt is on record before anything of it happens. */
-	emit_start(run);
 	err_stage("workdir");
-	if (workdir_create(&run->workdir, plan->runs_dir, plan->run_id,
-			   plan->host_uid, plan->host_gid) < 0)
-		return -1;
-	if (plan->artifact &&
-	    event_attach_run(&run->log, run->workdir.run_fd) < 0)
+	rc = workdir_create(&run->workdir, plan->runs_dir, plan->run_id,
+			    plan->host_uid, plan->host_gid);
+	if (rc == 0 && plan->artifact)
+		rc = event_attach_run(&run->log, run->workdir.run_fd);
+	/* An attempt is on record before anything of the payload's happens. */
+	emit_start(run);
+	if (rc < 0)
 		return -1;
 	err_stage("inputs");
 	if (workdir_copy_in(&run->workdir, spec->inputs, spec->n_inputs) < 0)
@@ -176,11 +177,13 @@ static int set_up(struct run *run)
 	if (relay_start(&run->relay, &plan->net) < 0)
 		return -1;
 	err_stage("namespaces");
-	return ns_spawn(&run->child, plan, run->workdir.work_fd,
-			run->relay.sockets_fd, feed);
+	rc = ns_spawn(&run->child, plan, run->workdir.work_fd,
+		      run->relay.sockets_fd, feed);
+	relay_handed_over(&run->relay);
+	return rc;
 }
 
-static void drain_relay(struct run *run)
+static void stop_relay(struct run *run)
 {
 	struct net_event event;
 
@@ -189,8 +192,7 @@ static void drain_relay(struct run *run)
 		outcome_add_net(run->out, &event);
 		event_emit_net(&run->log, &event);
 	}
-	cleanup_fd(&run->relay.event_fd);
-	run->relay.event_fd = -1;
+	relay_close(&run->relay);
 }
 
 static void copy_outputs(struct run *run)
@@ -246,7 +248,7 @@ static void remove_workdir(struct run *run)
 static void tear_down(struct run *run)
 {
 	ns_reap(&run->child);
-	drain_relay(run);
+	stop_relay(run);
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
 	if (run->workdir.run_fd < 0)
 		return;

@@ -58,6 +58,7 @@ struct loop {
 	struct log_file logs[STREAMS];
 	struct terminal terminal;
 	int master_fd; /* of the payload's terminal; -1 none */
+	bool relay_gone;
 	bool started;
 	bool have_status;
 	int status;      /* the payload's wait status */
@@ -347,8 +348,10 @@ static void on_relay(struct loop *l)
 		outcome_add_net(l->outcome, &event);
 		event_emit_net(l->run->log, &event);
 	}
-	if (rc < 0 && !l->run->child->reaped)
+	if (rc < 0) {
+		l->relay_gone = true;
 		fail_run(l, &died);
+	}
 }
 
 /* PID 1 is dead, and so is all that lived in its namespace. */
@@ -385,14 +388,16 @@ static void run_loop(struct loop *l)
 	struct child *child = l->run->child;
 
 	while (!is_over(l)) {
-		int relay_fd = child->reaped ? -1 : l->run->relay->event_fd;
+		bool relay_over = child->reaped || l->relay_gone;
 		struct pollfd fds[SLOT_SLOTS] = {
 			[SLOT_SIGNAL] = { l->run->signal_fd, POLLIN, 0 },
 			[SLOT_ERR] = { child->err_fd, POLLIN, 0 },
 			[SLOT_CONTROL] = { child->control_fd, POLLIN, 0 },
 			[SLOT_PID] = { child->reaped ? -1 : child->pidfd,
 				       POLLIN, 0 },
-			[SLOT_RELAY] = { relay_fd, POLLIN, 0 },
+			[SLOT_RELAY] = { relay_over ? -1
+						    : l->run->relay->event_fd,
+					 POLLIN, 0 },
 		};
 
 		for (int i = 0; i < STREAMS; i++)

@@ -51,4 +51,4 @@ rm -f "$T"/*.log
 is "all is passed on" "$(wc -c <"$T/all")" 5000
 tar -C "$T" -xf "$T/b.tar"
 is "1000 bytes are kept" "$(wc -c <"$T/stdout.log")" 1000
-json_is "$T/r.json" .output_truncated true
+json_is "$T/r.json" .output.truncated true
