@@ -71,9 +71,14 @@ $(B)/%.o: %.c | $(B)/.libraries
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/unit-%: tests/unit-%.c $(LIB)
+# A test takes what it needs of the modules, as a library is taken from.
+$(B)/modules.a: $(LIB)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB)
+
+$(B)/unit-%: tests/unit-%.c $(B)/modules.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -I. -o $@ $< $(LIB) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -I. -o $@ $< $(B)/modules.a \
+	    $(LDLIBS)
 
 $(TOOLS): $(B)/%: tests/%.c | $(B)/.libraries
 	$(call say,LD,$@)
@@ -116,14 +121,21 @@ asan:
 	    $(MAKE) B=$(B)/asan SAN=address,undefined CFLAGS="-O1 -g" check
 
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS   := -g -O1 -fsanitize=fuzzer,address,undefined \
-                -fno-sanitize-recover=all
+FUZZ_FLAGS   := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
-$(B)/fuzz-%: tests/fuzz-%.c $(SRC) $(wildcard *.h) $(B)/profiles.inc \
-             $(B)/seccomp_filter.inc
+$(B)/fuzz/%.o: %.c | $(B)/.libraries
+	$(Q)mkdir -p $(B)/fuzz
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(COMPILE) -MMD -MP \
+	    -c -o $@ $<
+$(B)/fuzz/agent.o: $(B)/profiles.inc
+$(B)/fuzz/seccomp.o: $(B)/seccomp_filter.inc
+$(B)/fuzz/modules.a: $(LIB:$(B)/%=$(B)/fuzz/%)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/fuzz-%: tests/fuzz-%.c $(B)/fuzz/modules.a
 	$(call say,FUZZ,$@)
-	$(Q)clang $(FUZZ_FLAGS) $(COMPILE) -I. -o $@ $< \
-	    $(filter-out sandbox.c,$(SRC)) $(LDLIBS)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $(COMPILE) -MMD -MP -I. \
+	    -o $@ $< $(B)/fuzz/modules.a $(LDLIBS)
 
 fuzz: $(FUZZ)
 	$(Q)B=$(B) scripts/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
@@ -137,7 +149,13 @@ lint: $(B)/profiles.inc $(B)/seccomp_filter.inc
 format:
 	$(Q)clang-format -i $(wildcard *.c *.h tests/*.c tests/*.h bench/*.c)
 
-bench: all
+BENCH := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
+
+$(B)/bench-%: bench/%.c | $(B)/.libraries
+	$(call say,LD,$@)
+	$(Q)$(CC) -O2 $(COMPILE) -MMD -MP $(if $(filter true,$*),-static) -o $@ $<
+
+bench: all $(BENCH)
 	$(Q)B=$(B) bench/run
 
 demo:
@@ -169,4 +187,4 @@ clean:
         uninstall dist clean
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(wildcard $(B)/*.d)
+-include $(wildcard $(B)/*.d $(B)/fuzz/*.d)

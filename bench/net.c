@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * net serve PORT               prints "ready", then serves for ever
+ * net down HOST PORT MIB       MiB per second received over one connection
+ * net up HOST PORT MIB         ... sent
+ * net connect HOST PORT COUNT  median microseconds from connect() to the first
+ *                              byte of an answer, so that a relay's own dial
+ *                              is in it
+ */
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHUNK (256 * 1024)
+#define MIB   (1024.0 * 1024.0)
+
+/* What a client says first. */
+struct request {
+	char kind; /* 'd', 'u', 'c' */
+	uint64_t bytes;
+};
+
+static char chunk[CHUNK];
+
+static double now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
+}
+
+static int push(int fd, uint64_t bytes)
+{
+	while (bytes) {
+		size_t want = bytes < CHUNK ? (size_t)bytes : CHUNK;
+		ssize_t n = send(fd, chunk, want, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return -1;
+		bytes -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int pull(int fd, uint64_t bytes)
+{
+	while (bytes) {
+		size_t want = bytes < CHUNK ? (size_t)bytes : CHUNK;
+		ssize_t n = recv(fd, chunk, want, 0);
+
+		if (n <= 0)
+			return -1;
+		bytes -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static void answer(int fd)
+{
+	struct request request;
+
+	if (recv(fd, &request, sizeof(request), MSG_WAITALL) != sizeof(request))
+		return;
+	if (request.kind == 'd')
+		push(fd, request.bytes);
+	else if (request.kind == 'c' || pull(fd, request.bytes) == 0)
+		push(fd, 1);
+}
+
+static int serve(const char *port)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_port = htons(
+					(uint16_t)strtol(port, NULL, 10)),
+				    .sin_addr.s_addr = htonl(INADDR_ANY) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    listen(fd, 512) < 0) {
+		perror("net: listen");
+		return 1;
+	}
+	signal(SIGCHLD, SIG_IGN);
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		int client = accept(fd, NULL, NULL);
+
+		if (client < 0)
+			continue;
+		setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		if (fork() == 0) {
+			answer(client);
+			_exit(0);
+		}
+		close(client);
+	}
+}
+
+static struct addrinfo *look_up(const char *host, const char *port)
+{
+	struct addrinfo hints = { .ai_family = AF_INET,
+				  .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+	int rc = getaddrinfo(host, port, &hints, &found);
+
+	if (rc != 0)
+		fprintf(stderr, "net: %s: %s\n", host, gai_strerror(rc));
+	return found;
+}
+
+static int ask(const struct addrinfo *to, char kind, uint64_t bytes)
+{
+	struct request request = { .kind = kind, .bytes = bytes };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, to->ai_addr, to->ai_addrlen) < 0 ||
+	    send(fd, &request, sizeof(request), MSG_NOSIGNAL) !=
+		sizeof(request)) {
+		perror("net: connect");
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int transfer(const struct addrinfo *to, char kind, double mib)
+{
+	uint64_t bytes = (uint64_t)(mib * MIB);
+	double begin = now_us();
+	int fd = ask(to, kind, bytes);
+	int rc = fd < 0                ? -1
+		 : kind == 'd'         ? pull(fd, bytes)
+		 : push(fd, bytes) < 0 ? -1
+				       : pull(fd, 1);
+
+	if (rc < 0) {
+		fprintf(stderr, "net: transfer broke: %s\n", strerror(errno));
+		return 1;
+	}
+	printf("%.0f\n", mib / ((now_us() - begin) / 1e6));
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static int connects(const struct addrinfo *to, long count)
+{
+	double *us = calloc((size_t)count + 1, sizeof(*us));
+
+	if (!us)
+		return 1;
+	/* The first pays for what is made once. */
+	for (long i = 0; i <= count; i++) {
+		double begin = now_us();
+		int fd = ask(to, 'c', 0);
+
+		if (fd < 0 || pull(fd, 1) < 0)
+			return 1;
+		us[i] = now_us() - begin;
+		close(fd);
+	}
+	qsort(us + 1, (size_t)count, sizeof(*us), compare);
+	printf("%.0f\n", us[1 + count / 2]);
+	free(us);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct addrinfo *to;
+	long n;
+
+	if (argc == 3 && strcmp(argv[1], "serve") == 0)
+		return serve(argv[2]);
+	if (argc != 5 || !(to = look_up(argv[2], argv[3])))
+		return 2;
+	n = strtol(argv[4], NULL, 10);
+	if (strcmp(argv[1], "connect") == 0)
+		return connects(to, n > 0 ? n : 1);
+	return transfer(to, argv[1][0] == 'u' ? 'u' : 'd', (double)n);
+}
