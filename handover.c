@@ -68,7 +68,10 @@ static int pass(int socket, struct handover_batch *batch)
 	int error = errno;
 
 	handover_forget(batch);
-	/* A relay that failed has left its reason in the socket. */
+	/* A relay that went away has left its reason in the socket; one that is
+	 * there and got nothing would wait as long as we do. */
+	if (rc < 0 && error != EPIPE && error != ECONNRESET)
+		return fail(error, "cannot hand sockets to the network relay");
 	if (await_answer(socket) < 0)
 		return -1;
 	if (rc < 0)

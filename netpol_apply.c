@@ -91,6 +91,8 @@ static int make_all_local(void)
 	unsigned int lo = if_nametoindex("lo");
 	int rc = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
 
+	if (rc == 0 && lo == 0)
+		rc = -NLE_NODEV;
 	if (rc == 0)
 		rc = add_route(sock, AF_INET, lo);
 	/* Without IPv6 in the kernel its addresses stay unreachable: that
@@ -116,7 +118,7 @@ static int bind_any(int type, uint16_t port)
 				  .sin_port = htons(port) };
 	int flags = type | SOCK_CLOEXEC | SOCK_NONBLOCK;
 	auto_fd int fd = socket(AF_INET6, flags, 0);
-	bool only_v4 = fd < 0;
+	bool only_v4 = fd < 0 && errno == EAFNOSUPPORT;
 	int rc;
 
 	if (only_v4)
