@@ -135,24 +135,19 @@ review() {
 		--events "$out/$name.events.jsonl" \
 		--result "$out/$name.result.json" \
 		--artifact "$out/$name.tar.zst" "$@"
-	say "m9m-sandbox $*"
-	"$m9m" "$@" --prompt "Review change.diff: use git, rg and cat, and write \
-what you find to review.md." || status=$?
-	account "$name"
+	set -- "$@" --prompt "Review change.diff: use git, rg and cat, and write \
+what you find to review.md."
+	say "$(printf '%q ' m9m-sandbox "$@")"
+	"$m9m" "$@" || status=$?
+	show_review "$name"
 	return "$status"
 }
 
-account() {
-	local name=$1
-	[ ! -e "$out/$name.tar.zst" ] || {
-		say "review.md, from the artifact"
-		tar -I zstd -xOf "$out/$name.tar.zst" work/review.md || true
-	}
-	say "what $name connected to, and what it was denied"
-	jq -r 'select(.event == "connect" or .event == "denied") |
-		"\(.event)\t\(.name // .host // .addr // "-"):\(.port // "")\t" +
-		"\(.reason // .rule // "")"' "$out/$name.events.jsonl" |
-		sort | uniq -c | sort -rn | head -n 12
+show_review() {
+	local artifact=$out/$1.tar.zst
+	[ -e "$artifact" ] || return 0
+	say "review.md, from the artifact"
+	tar -I zstd -xOf "$artifact" work/review.md || true
 }
 
 # --- the demo --------------------------------------------------------------

@@ -67,10 +67,12 @@ rm -f "$T/events.jsonl" "$T/artifact.tar.zst"
 echo "# a prompt alone: the profile knows the command"
 script "Hello from the profile."
 standin
+# Longer than one argument may be.
+echo "Say hello. $(seq -s ' ' 40000)" >"$T/prompt"
 expect_exit 0 "$M9M" "${record[@]}" --agent claude \
 	--network allow --host-port "$port" \
 	--setenv ANTHROPIC_BASE_URL "http://host.m9m.internal:$port" \
-	--prompt "Say hello. $(seq -s ' ' 40000)"
+	--prompt-file "$T/prompt"
 contains "$T/out" "Hello from the profile."
 is "the prompt arrived whole" \
 	"$(jq -r 'select(.prompt) | .prompt' "$LOG" | grep -c ' 39999 40000$')" 1

@@ -47,7 +47,7 @@ standin() {
 
 stop_standin() {
 	kill "$served"
-	wait "$served" 2>/dev/null
+	wait "$served" 2>/dev/null || :
 }
 
 # What the agent's tools returned, one JSON string each, from its last request.
