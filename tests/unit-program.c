@@ -15,6 +15,12 @@
 #include "lookup.h"
 #include "tap.h"
 
+#ifdef __x86_64__
+#define OUR_MACHINE EM_X86_64
+#else
+#define OUR_MACHINE EM_AARCH64
+#endif
+
 /* A home as installers leave it; every test names paths relative to it. */
 static char home[256];
 
@@ -91,11 +97,7 @@ static void fill_elf(struct tiny_elf *elf, const char *search,
 	memcpy(elf->head.e_ident, ELFMAG, SELFMAG);
 	elf->head.e_ident[EI_CLASS] = ELFCLASS64;
 	elf->head.e_ident[EI_DATA] = ELFDATA2LSB;
-#ifdef __x86_64__
-	elf->head.e_machine = EM_X86_64;
-#else
-	elf->head.e_machine = EM_AARCH64;
-#endif
+	elf->head.e_machine = OUR_MACHINE;
 	elf->head.e_phoff = offsetof(struct tiny_elf, segments);
 	elf->head.e_phentsize = sizeof(Elf64_Phdr);
 	elf->head.e_phnum = 3;
