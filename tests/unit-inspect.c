@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* What a connection to good.example may say, whole and in pieces. */
+#include "../inspect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../util.h"
+#include "tap.h"
+
+#define HOST     "good.example"
+#define GOOD     "Host: good.example\r\n"
+#define EVIL     "Host: evil.example\r\n"
+#define GET      "GET / HTTP/1.1\r\n"
+#define BYTES(s) (const uint8_t *)(s), sizeof(s) - 1
+
+/*
+ * Feeds the bytes as the relay does, `step` more of them at each turn.  Returns
+ * how many passed; *denied: it ended with a refusal.
+ */
+static size_t feed(struct inspect *in, const uint8_t *data, size_t len,
+		   size_t step, struct inspect_verdict *v, bool *denied)
+{
+	size_t passed = 0, there = 0;
+
+	*denied = false;
+	*v = (struct inspect_verdict){ .reason = "" };
+	while (there < len) {
+		there = len - there < step ? len : there + step;
+		for (;;) {
+			size_t n = there > passed ? there - passed : 0;
+			uint8_t *copy = xcalloc(n, 1);
+			int64_t pass;
+
+			memcpy(copy, data + passed, n);
+			pass = inspect_next(in, copy, n, there == len, HOST, v);
+			free(copy);
+			if (pass < 0) {
+				*denied = true;
+				return passed;
+			}
+			if (pass == 0)
+				break;
+			if (pass == INSPECT_ALL)
+				return len;
+			passed += (size_t)pass;
+		}
+	}
+	return passed < len ? passed : len;
+}
+
+static const struct {
+	const char *what;
+	uint16_t port;
+	const uint8_t *data;
+	size_t len;
+	const char *why; /* NULL: all of it passes */
+} rows[] = {
+	{ "a request", 80, BYTES(GET GOOD "\r\n"), NULL },
+	{ "case and port", 8080, BYTES(GET "hOST: GOOD.example:8080\r\n\r\n"),
+	  NULL },
+	{ "a trailing dot", 80, BYTES(GET "Host: good.example.\r\n\r\n"),
+	  NULL },
+	{ "two requests", 80, BYTES(GET GOOD "\r\n" GET GOOD "\r\n"), NULL },
+	{ "an absolute target", 80,
+	  BYTES("GET http://good.example/x HTTP/1.1\r\n" GOOD "\r\n"), NULL },
+	{ "OPTIONS *", 80, BYTES("OPTIONS * HTTP/1.1\r\n" GOOD "\r\n"), NULL },
+	{ "a body", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 5\r\n" GOOD
+		"\r\n12345" GET GOOD "\r\n"),
+	  NULL },
+	{ "chunks", 80,
+	  BYTES("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" GOOD
+		"\r\n5\r\n12345\r\nA;x=y\r\n1234567890\r\n0\r\nX: y\r\n\r\n" GET
+		    GOOD "\r\n"),
+	  NULL },
+	{ "a body that looks like a request", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 38\r\n" GOOD "\r\n" GET EVIL
+		"\r\n" GET GOOD "\r\n"),
+	  NULL },
+
+	{ "another host", 80, BYTES(GET EVIL "\r\n"), "another host" },
+	{ "another host in the second request", 80,
+	  BYTES(GET GOOD "\r\n" GET EVIL "\r\n"), "another host" },
+	{ "another host after a body", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 5\r\n" GOOD
+		"\r\n12345" GET EVIL "\r\n"),
+	  "another host" },
+	{ "another host after chunks", 80,
+	  BYTES("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" GOOD
+		"\r\n1\r\nx\r\n0\r\n\r\n" GET EVIL "\r\n"),
+	  "another host" },
+	{ "another absolute target", 80,
+	  BYTES("GET http://evil.example/ HTTP/1.1\r\n" GOOD "\r\n"),
+	  "another host" },
+	{ "a user in the target", 80,
+	  BYTES("GET http://good.example@evil.example/ HTTP/1.1\r\n" GOOD
+		"\r\n"),
+	  "another host" },
+	{ "CONNECT", 80,
+	  BYTES("CONNECT evil.example:443 HTTP/1.1\r\n" GOOD "\r\n"),
+	  "CONNECT" },
+	{ "no Host", 80, BYTES(GET "\r\n"), "no Host" },
+	{ "two Hosts", 80, BYTES(GET GOOD GOOD "\r\n"), "two Host" },
+	{ "a Host with a space before the colon", 80,
+	  BYTES(GET GOOD "Host : evil.example\r\n\r\n"), "malformed" },
+	{ "a folded line", 80,
+	  BYTES(GET "X: y\r\n Host: evil.example\r\n" GOOD "\r\n"),
+	  "malformed" },
+	{ "a bare line feed", 80, BYTES(GET "X: y\n" GOOD "\r\n"),
+	  "ends badly" },
+	{ "a bare carriage return", 80, BYTES(GET "X: y\rz\r\n" GOOD "\r\n"),
+	  "ends badly" },
+	{ "an empty line first", 80, BYTES("\r\n" GET EVIL "\r\n"),
+	  "malformed" },
+	{ "a NUL in a field", 80, BYTES(GET "X: \0\r\n" GOOD "\r\n"),
+	  "malformed" },
+	{ "two lengths", 80,
+	  BYTES(GET "Content-Length: 1\r\nContent-Length: 1\r\n" GOOD "\r\nx"),
+	  "Content-Length" },
+	{ "a length and chunks", 80,
+	  BYTES(GET "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n" GOOD
+		    "\r\n0\r\n\r\n"),
+	  "two lengths" },
+	{ "a signed length", 80,
+	  BYTES(GET "Content-Length: +1\r\n" GOOD "\r\nx"), "Content-Length" },
+	{ "a length beyond all", 80,
+	  BYTES(GET "Content-Length: 99999999999999999999\r\n" GOOD "\r\n"),
+	  "Content-Length" },
+	{ "another encoding", 80,
+	  BYTES(GET "Transfer-Encoding: gzip, chunked\r\n" GOOD "\r\n"),
+	  "Transfer-Encoding" },
+	{ "chunks in HTTP/1.0", 80,
+	  BYTES("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" GOOD "\r\n"),
+	  "two lengths" },
+	{ "a chunk of no size", 80,
+	  BYTES(GET "Transfer-Encoding: chunked\r\n" GOOD "\r\n\r\n"),
+	  "chunk" },
+	{ "a signed chunk", 80,
+	  BYTES(GET "Transfer-Encoding: chunked\r\n" GOOD "\r\n-1\r\n"),
+	  "chunk" },
+	{ "a chunk longer than it said", 80,
+	  BYTES(GET "Transfer-Encoding: chunked\r\n" GOOD "\r\n1\r\nxy\r\n"),
+	  "end" },
+	{ "HTTP/2", 80, BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "HTTP/2" },
+	{ "HTTP/0.9", 80, BYTES("GET /\r\n"), "malformed" },
+	{ "a word", 80, BYTES("hello\r\n"), "malformed" },
+	{ "half a head", 80, BYTES(GET GOOD), "middle" },
+
+	{ "binary on 80", 80, BYTES("\1\2\3"), NULL },
+	{ "ssh", 22, BYTES("SSH-2.0-OpenSSH_9.2p1 Debian\r\n"), NULL },
+	{ "postgres", 5432, BYTES("\0\0\0\x08\4\xd2\x16\x2f"), NULL },
+	{ "redis", 6379, BYTES("*1\r\n$4\r\nPING\r\n"), NULL },
+	{ "redis by hand", 6379, BYTES("GET key\r\n"), NULL },
+	{ "smtp", 25, BYTES("EHLO client.example\r\n"), NULL },
+	{ "a word without an end", 7, BYTES("HELLO"), NULL },
+	{ "json", 9000, BYTES("{\"id\":1}"), NULL },
+	{ "HTTP on another port", 3000, BYTES(GET GOOD "\r\n"), NULL },
+	{ "its evil twin", 3000, BYTES(GET EVIL "\r\n"), "another host" },
+	{ "and behind an empty line", 3000, BYTES("\r\n" GET EVIL "\r\n"),
+	  "malformed" },
+	{ "HTTP that ends badly", 3000, BYTES("GET / HTTP/1.1\n" EVIL "\n"),
+	  "ends badly" },
+};
+
+static void test_rows(void)
+{
+	static const size_t steps[] = { 100000, 1, 7 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(steps); k++) {
+			struct inspect in;
+			struct inspect_verdict v;
+			bool denied;
+			size_t n;
+
+			inspect_begin(&in, rows[i].port);
+			n = feed(&in, rows[i].data, rows[i].len, steps[k], &v,
+				 &denied);
+			if (rows[i].why)
+				ok(denied && strstr(v.reason, rows[i].why),
+				   "%s, by %zu: refused: %s", rows[i].what,
+				   steps[k], v.reason);
+			else
+				ok(!denied && n == rows[i].len,
+				   "%s, by %zu: passes (%s)", rows[i].what,
+				   steps[k], v.reason);
+		}
+	}
+}
+
+/*** TLS ***/
+
+static size_t make_hello(uint8_t *out, const char *name, bool ech)
+{
+	size_t len = strlen(name), n = 0;
+	size_t exts = (len ? 9 + len : 0) + (ech ? 4 : 0);
+	size_t body = 2 + 32 + 1 + 4 + 2 + 2 + exts;
+
+	memcpy(out, "\x16\3\1", 3);
+	out[3] = (uint8_t)((body + 4) >> 8);
+	out[4] = (uint8_t)(body + 4);
+	memcpy(out + 5, "\1\0", 2);
+	out[7] = (uint8_t)(body >> 8);
+	out[8] = (uint8_t)body;
+	memset(out + 9, 3, 34);
+	n = 43;
+	memcpy(out + n, "\0\0\2\x13\1\1\0\0", 8);
+	n += 8;
+	out[n++] = (uint8_t)exts;
+	if (len) {
+		memcpy(out + n, "\0\0\0\0\0\0\0\0\0", 9);
+		out[n + 3] = (uint8_t)(len + 5);
+		out[n + 5] = (uint8_t)(len + 3);
+		out[n + 8] = (uint8_t)len;
+		memcpy(out + n + 9, name, len);
+		n += 9 + len;
+	}
+	if (ech) {
+		memcpy(out + n, "\xfe\x0d\0\0", 4);
+		n += 4;
+	}
+	return n;
+}
+
+static const struct {
+	const char *what, *first, *between, *second;
+	size_t n_between;
+	bool ech;
+	const char *why;
+} hellos[] = {
+	{ "the name", HOST, "\x14\3\3\0\1\1\x17\3\3\0\1x", NULL, 12, false,
+	  NULL },
+	{ "another name", "evil.example", "", NULL, 0, false, "another host" },
+	{ "no name", "", "", NULL, 0, false, "without a server name" },
+	{ "ECH", HOST, "", NULL, 0, true, "ECH" },
+	{ "a second hello", HOST, "\x14\3\3\0\1\1", HOST, 6, false, NULL },
+	{ "a second hello for another", HOST, "\x14\3\3\0\1\1", "evil.example",
+	  6, false, "another host" },
+	{ "at once", HOST, "", "evil.example", 0, false, "another host" },
+	{ "a key exchange, then anything", HOST, "\x16\3\3\0\2\x10x",
+	  "evil.example", 7, false, NULL },
+};
+
+static void test_hellos(void)
+{
+	static const size_t steps[] = { 100000, 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(hellos); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(steps); k++) {
+			struct inspect in;
+			struct inspect_verdict v;
+			uint8_t data[1000];
+			bool denied;
+			size_t n, passed;
+
+			n = make_hello(data, hellos[i].first, hellos[i].ech);
+			memcpy(data + n, hellos[i].between,
+			       hellos[i].n_between);
+			n += hellos[i].n_between;
+			if (hellos[i].second)
+				n += make_hello(data + n, hellos[i].second,
+						false);
+			inspect_begin(&in, 443);
+			passed = feed(&in, data, n, steps[k], &v, &denied);
+			ok(hellos[i].why
+			       ? denied && strstr(v.reason, hellos[i].why)
+			       : !denied && passed == n,
+			   "TLS: %s, by %zu: %s", hellos[i].what, steps[k],
+			   denied ? v.reason : "passes");
+		}
+	}
+}
+
+/*** Upgrades ***/
+
+static int upgrade(const char *to, const char *answer, struct inspect *in)
+{
+	struct inspect_verdict v;
+	char request[200];
+	bool denied;
+	int n = snprintf(request, sizeof(request),
+			 GET GOOD "Upgrade: %s\r\n\r\n" GET EVIL "\r\n", to);
+	size_t passed;
+
+	inspect_begin(in, 80);
+	passed = feed(in, (const uint8_t *)request, (size_t)n, 1000, &v,
+		      &denied);
+	ok(!denied && passed < (size_t)n && inspect_awaits_answer(in),
+	   "%s: what follows the request waits", to);
+	ok(inspect_answer(in, (const uint8_t *)answer, 5, &v) ==
+	       (memcmp(answer, "HTTP/", 5) ? 1 : 0),
+	   "half an answer is none");
+	return inspect_awaits_answer(in)
+		   ? inspect_answer(in, (const uint8_t *)answer, strlen(answer),
+				    &v)
+		   : 1;
+}
+
+static void test_upgrades(void)
+{
+	struct inspect_verdict v = { .reason = "" };
+	struct inspect in;
+
+	ok(upgrade("websocket", "HTTP/1.1 101 Switching", &in) == 1 &&
+	       inspect_next(&in, BYTES("\x81\5hello"), false, HOST, &v) ==
+		   INSPECT_ALL,
+	   "a websocket is a websocket");
+	ok(upgrade("websocket", "HTTP/1.1 200 OK\r\n", &in) == 1 &&
+	       inspect_next(&in, BYTES(GET EVIL "\r\n"), false, HOST, &v) < 0,
+	   "a server that will not: HTTP as before");
+	ok(upgrade("h2c", "HTTP/1.1 101 Switching", &in) == -1,
+	   "HTTP/2 in the clear is refused");
+	ok(upgrade("h2c", "HTTP/1.1 200 OK\r\n", &in) == 1 &&
+	       inspect_next(&in, BYTES(GET GOOD "\r\n"), false, HOST, &v) > 0,
+	   "unless the server will not either");
+}
+
+int main(void)
+{
+	test_rows();
+	test_hellos();
+	test_upgrades();
+	return done();
+}
