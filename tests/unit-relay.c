@@ -1,0 +1,751 @@
+/* SPDX-License-Identifier: MIT */
+/* The relay, from sockets inside to servers on a host of the test's own. */
+#include "netbox.h"
+
+#include <netinet/tcp.h>
+#include <stdint.h>
+
+#define BULK (24 * 1024 * 1024)
+
+static const char *const rules[] = {
+	"t.test:7001-7007", "t.test:443",         "t.test:80",
+	"*.wild.test:7001", "127.0.0.2:7001",     "v6.test:7001",
+	"other.test:7008",  "[2001:db8::5]:7001", NULL,
+};
+static const char *const resolve[] = {
+	"t.test",    "127.0.0.1",   "v6.test",   "::1", "other.test",
+	"127.0.0.1", "a.wild.test", "127.0.0.1", NULL,
+};
+
+/*** Servers ***/
+
+static void echo(int fd)
+{
+	char buffer[65536];
+	ssize_t n;
+
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+		if (write_all(fd, buffer, (size_t)n) < 0)
+			return;
+	shutdown(fd, SHUT_WR);
+}
+
+static void greet(int fd)
+{
+	if (write_all(fd, "SSH-2.0-test\r\n", 14) == 0)
+		echo(fd);
+}
+
+static void reset_now(int fd)
+{
+	struct linger now = { 1, 0 };
+	char c;
+
+	if (read(fd, &c, 1) == 1)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+static void sleep_on(int fd)
+{
+	(void)fd;
+	pause();
+}
+
+static uint8_t pattern(size_t at)
+{
+	return (uint8_t)(at * 2654435761u >> 13);
+}
+
+static void source(int fd)
+{
+	static uint8_t block[65536];
+
+	for (size_t at = 0; at < BULK; at += sizeof(block)) {
+		for (size_t i = 0; i < sizeof(block); i++)
+			block[i] = pattern(at + i);
+		if (write_all(fd, block, sizeof(block)) < 0)
+			return;
+	}
+	shutdown(fd, SHUT_WR);
+	while (read(fd, block, sizeof(block)) > 0)
+		;
+}
+
+static uint64_t read_bulk(int fd)
+{
+	static uint8_t block[65536];
+	uint64_t at = 0, wrong = 0;
+	ssize_t n;
+
+	while ((n = read(fd, block, sizeof(block))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			wrong += block[i] != pattern(at++);
+	return n < 0 || wrong ? 0 : at;
+}
+
+static void sink(int fd)
+{
+	uint64_t n = read_bulk(fd);
+
+	(void)!write(fd, &n, sizeof(n));
+}
+
+/*** Questions ***/
+
+static int dns_socket(const char *server)
+{
+	struct timeval patience = { .tv_sec = 2 };
+	struct in6_addr ip = box_addr(server);
+	struct sockaddr_storage sa;
+	socklen_t len = netaddr_to_socket(&ip, 53, &sa);
+	int fd = box_socket(sa.ss_family, SOCK_DGRAM);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&sa, len) < 0)
+		box_die("dns");
+	return fd;
+}
+
+static size_t make_query(uint8_t *out, const char *name, uint16_t type)
+{
+	size_t n = 12;
+
+	memcpy(out, "\xab\xcd\1\0\0\1\0\0\0\0\0\0", 12);
+	for (const char *label = name; *label;) {
+		size_t len = strcspn(label, ".");
+
+		out[n++] = (uint8_t)len;
+		memcpy(out + n, label, len);
+		n += len;
+		label += len + (label[len] == '.');
+	}
+	out[n++] = 0;
+	out[n++] = (uint8_t)(type >> 8);
+	out[n++] = (uint8_t)type;
+	out[n++] = 0;
+	out[n++] = 1;
+	return n;
+}
+
+/* The rcode, or -1 without an answer; the address of an A record in *addr. */
+static int read_answer(const uint8_t *a, ssize_t n, uint32_t *addr)
+{
+	*addr = 0;
+	if (n < 12 || a[0] != 0xab || a[1] != 0xcd)
+		return -1;
+	if (a[7] == 1)
+		*addr = (uint32_t)a[n - 4] << 24 | a[n - 3] << 16 |
+			a[n - 2] << 8 | a[n - 1];
+	return a[3] & 15;
+}
+
+static int ask_at(const char *server, const char *name, uint16_t type,
+		  uint32_t *addr)
+{
+	uint8_t query[300], answer[600];
+	size_t n = make_query(query, name, type);
+	int fd = dns_socket(server);
+	ssize_t got = write(fd, query, n);
+
+	if (got == (ssize_t)n)
+		got = read(fd, answer, sizeof(answer));
+	close(fd);
+	return read_answer(answer, got, addr);
+}
+
+static int ask(const char *name, uint16_t type, uint32_t *addr)
+{
+	return ask_at(netpol_nameserver, name, type, addr);
+}
+
+/* The address that stands for the name, as text. */
+static const char *fake(const char *name)
+{
+	static char text[INET_ADDRSTRLEN];
+	struct in_addr in;
+	uint32_t addr;
+
+	if (ask(name, 1, &addr) != 0)
+		return "0.0.0.0";
+	in.s_addr = htonl(addr);
+	inet_ntop(AF_INET, &in, text, sizeof(text));
+	return text;
+}
+
+static void test_dns(void)
+{
+	static const struct {
+		const char *name;
+		uint16_t type;
+		int rcode;
+		bool has_addr;
+	} rows[] = {
+		{ "t.test", 1, 0, true },
+		{ "T.TeSt", 1, 0, true },
+		{ "t.test", 28, 0, false },
+		{ "t.test", 65, 0, false },
+		{ "t.test", 64, 0, false },
+		{ "t.test", 16, 5, false },
+		{ "t.test", 15, 5, false },
+		{ "t.test", 255, 5, false },
+		{ "a.wild.test", 1, 0, true },
+		{ "b.a.wild.test", 1, 0, true },
+		{ "wild.test", 1, 5, false },
+		{ "evil.test", 1, 5, false },
+		{ "x.t.test", 1, 5, false },
+		{ "evil.test", 28, 5, false },
+		{ "1.0.18.198.in-addr.arpa", 12, 5, false },
+		{ "host.m9m.internal", 1, 0, true },
+	};
+	uint32_t addr, again;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int rc = ask(rows[i].name, rows[i].type, &addr);
+
+		ok(rc == rows[i].rcode && (addr != 0) == rows[i].has_addr &&
+		       (!addr || addr >> 17 == 0xc6120000 >> 17),
+		   "%s type %u: %d, %08x", rows[i].name, rows[i].type, rc,
+		   addr);
+	}
+	ask("t.test", 1, &addr);
+	ask("a.wild.test", 1, &again);
+	ok(addr != again, "two names, two addresses");
+	ask("t.test", 1, &again);
+	ok(addr == again, "one name, one address");
+	ask("host.docker.internal", 1, &addr);
+	ask("host.m9m.internal", 1, &again);
+	ok(addr == again, "the host has one address by both names");
+	ok(ask_at("8.8.8.8", "t.test", 1, &addr) == 0 && addr,
+	   "any name server is ours, and answers from its address");
+	ok(ask_at("2001:4860:4860::8888", "evil.test", 1, &addr) == 5,
+	   "over IPv6 too");
+}
+
+static void test_dns_events(void)
+{
+	const struct net_event *e = box_event(NET_EVENT_DNS, "evil.test");
+
+	ok(e && strstr(e->reason, "not allowed") &&
+	       !strcmp(e->remedy, "--allow evil.test") &&
+	       !strcmp(e->detail, "A"),
+	   "a denied question is told of, with its mend");
+	e = box_event(NET_EVENT_DNS, "a.wild.test");
+	ok(e && !e->reason[0] && !strcmp(e->rule, "*.wild.test:7001") &&
+	       !strncmp(e->addr, "198.18.", 7),
+	   "an allowed one with its rule and address");
+}
+
+static void test_dns_tcp(void)
+{
+	uint8_t query[2 + 300], answer[600];
+	size_t n = make_query(query + 2, "t.test", 1);
+	int fd = box_connect(netpol_nameserver, 53);
+	uint32_t addr;
+	ssize_t got;
+
+	query[0] = 0;
+	query[1] = (uint8_t)n;
+	/* In two pieces, then two questions at once. */
+	ok(write(fd, query, 7) == 7, "half a question over TCP");
+	usleep(20000);
+	(void)!write(fd, query + 7, n + 2 - 7);
+	got = read(fd, answer, sizeof(answer));
+	ok(got > 2 && read_answer(answer + 2, got - 2, &addr) == 0 && addr,
+	   "is answered when it is whole");
+	(void)!write(fd, "\xff\xff", 2);
+	ok(read(fd, answer, sizeof(answer)) <= 0, "64 kB of question are not");
+	close(fd);
+}
+
+static void test_dns_garbage(void)
+{
+	uint8_t junk[5000];
+	int fd = dns_socket(netpol_nameserver);
+	uint32_t addr;
+
+	srand(1);
+	for (int i = 0; i < 300; i++) {
+		size_t n = (size_t)rand() % 600;
+
+		for (size_t k = 0; k < n; k++)
+			junk[k] = (uint8_t)rand();
+		(void)!send(fd, junk, n, MSG_DONTWAIT);
+	}
+	(void)!send(fd, junk, sizeof(junk), MSG_DONTWAIT);
+	close(fd);
+	ok(ask("t.test", 1, &addr) == 0, "garbage does not stop it");
+	box_pump(50);
+}
+
+static void test_wildcard_caps(void)
+{
+	int refused = 0;
+	char name[200];
+	uint32_t addr;
+
+	memset(name, 'x', sizeof(name));
+	name[60] = '.';
+	strcpy(name + 110, ".wild.test");
+	ok(ask(name, 1, &addr) == 5, "a long name below a wildcard is refused");
+	ok(box_event(NET_EVENT_LIMIT, name), "and a limit is told of");
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "n%d.wild.test", i);
+		refused += ask(name, 1, &addr) == 5;
+	}
+	ok(refused > 20 && refused < 100, "so are too many of them: %d",
+	   refused);
+	ok(ask("n1.wild.test", 1, &addr) == 0, "known ones still answer");
+}
+
+/*** Connections ***/
+
+static void test_echo(void)
+{
+	const struct net_event *e;
+	char buffer[100];
+	int fd = box_connect(fake("t.test"), 7001);
+
+	ok(fd >= 0, "a connection to an allowed name");
+	ok(write(fd, "hello", 5) == 5 && read(fd, buffer, 100) == 5 &&
+	       !memcmp(buffer, "hello", 5),
+	   "carries bytes both ways");
+	shutdown(fd, SHUT_WR);
+	ok(read(fd, buffer, 100) == 0, "and its end both ways");
+	close(fd);
+	e = box_event(NET_EVENT_CONNECT, "t.test");
+	ok(e && e->port == 7001 && !strcmp(e->addr, "127.0.0.1") &&
+	       !strcmp(e->rule, "t.test:7001-7007") && !e->error,
+	   "it is told of");
+	e = box_event(NET_EVENT_CLOSE, "t.test");
+	ok(e && e->bytes_out == 5 && e->bytes_in == 5, "and its end, counted");
+}
+
+/* Reads till the end: 0 in order, errno otherwise. */
+static int how_it_ends(int fd)
+{
+	char buffer[4096];
+	ssize_t n;
+
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+		;
+	n = n < 0 ? errno : 0;
+	close(fd);
+	return (int)n;
+}
+
+static void test_ways(void)
+{
+	static const struct {
+		const char *what, *name;
+		uint16_t port;
+	} rows[] = {
+		{ "a wildcard", "a.wild.test", 7001 },
+		{ "a server on ::1", "v6.test", 7001 },
+		{ "a named address", "127.0.0.2", 7001 },
+		{ "the host's port", "host.m9m.internal", 7001 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bool literal = rows[i].name[0] == '1';
+		int fd = box_connect(
+		    literal ? rows[i].name : fake(rows[i].name), rows[i].port);
+		char c = 0;
+
+		ok(fd >= 0 && write(fd, "x", 1) == 1 && read(fd, &c, 1) == 1 &&
+		       c == 'x',
+		   "%s", rows[i].what);
+		close(fd);
+		ok(box_event(NET_EVENT_CLOSE, rows[i].name), "is told of");
+	}
+}
+
+static void test_denied(void)
+{
+	static const struct {
+		const char *what, *name, *remedy;
+		uint16_t port;
+	} rows[] = {
+		{ "an address", "93.184.216.34", "--allow 93.184.216.34:443",
+		  443 },
+		{ "an IPv6 address", "2001:db8::1",
+		  "--allow [2001:db8::1]:7001", 7001 },
+		{ "the neighbour of an allowed one", "127.0.0.3",
+		  "--allow 127.0.0.3:7001", 7001 },
+		{ "another port of an allowed address", "127.0.0.2",
+		  "--allow 127.0.0.2:80", 80 },
+		{ "another port of a name", "other.test",
+		  "--allow other.test:7001", 7001 },
+		{ "another port of the host", "host.m9m.internal",
+		  "--host-port 80", 80 },
+		{ "an address that stands for nothing", "198.18.99.99", "",
+		  443 },
+		{ "metadata", "169.254.169.254", "--allow 169.254.169.254:80",
+		  80 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct in6_addr addr;
+		bool literal = net_addr_parse(rows[i].name, &addr) == 0;
+		int fd = box_connect(
+		    literal ? rows[i].name : fake(rows[i].name), rows[i].port);
+		int how = fd < 0 ? errno : how_it_ends(fd);
+		const struct net_event *e = box_event(NET_EVENT_DENIED,
+						      rows[i].name);
+
+		ok(how == ECONNRESET && e && e->port == rows[i].port &&
+		       !strcmp(e->remedy, rows[i].remedy),
+		   "%s: reset (%s), %s", rows[i].what, strerror(how),
+		   e ? e->remedy : "not told of");
+	}
+}
+
+static void test_nobody_listens(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(443),
+				  .sin_addr.s_addr = htonl(0x08080808) };
+	int fd = box_connect("93.184.216.34", 22);
+	char c;
+
+	ok(fd < 0 && errno == ECONNREFUSED, "a port of no rule: refused");
+	fd = box_socket(AF_INET, SOCK_DGRAM);
+	ok(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 &&
+	       send(fd, "x", 1, 0) == 1 && recv(fd, &c, 1, 0) < 0 &&
+	       errno == ECONNREFUSED,
+	   "UDP: refused at once");
+	close(fd);
+}
+
+static void test_failures(void)
+{
+	const struct net_event *e;
+	char c;
+	int fd = box_connect(fake("t.test"), 7007);
+
+	ok(how_it_ends(fd) == ECONNRESET, "no server: reset");
+	e = box_event(NET_EVENT_CONNECT, "t.test");
+	ok(e && e->error == ECONNREFUSED && e->reason[0], "and told why");
+	fd = box_connect("2001:db8::5", 7001);
+	ok(how_it_ends(fd) == ECONNRESET, "no way: reset");
+	e = box_event(NET_EVENT_CONNECT, "2001:db8::5");
+	ok(e && e->error == ENETUNREACH, "and told why");
+	fd = box_connect(fake("t.test"), 7003);
+	(void)!write(fd, "x", 1);
+	ok(how_it_ends(fd) == ECONNRESET, "a server's reset is passed on");
+	fd = box_connect(fake("t.test"), 7002);
+	ok(read(fd, &c, 1) == 1 && c == 'S', "a server may speak first");
+	close(fd);
+}
+
+/*** What is said ***/
+
+static size_t hello(uint8_t *out, const char *name)
+{
+	size_t len = strlen(name), body = 51 - 9 + 1 + 9 + len, n = 43;
+
+	memcpy(out, "\x16\3\1\0", 4);
+	out[4] = (uint8_t)(body + 4);
+	memcpy(out + 5, "\1\0\0", 3);
+	out[8] = (uint8_t)body;
+	memset(out + 9, 3, 34);
+	memcpy(out + n, "\0\0\2\x13\1\1\0\0", 8);
+	n += 8;
+	out[n++] = (uint8_t)(9 + len);
+	memcpy(out + n, "\0\0\0\0\0\0\0\0\0", 9);
+	out[n + 3] = (uint8_t)(len + 5);
+	out[n + 5] = (uint8_t)(len + 3);
+	out[n + 8] = (uint8_t)len;
+	memcpy(out + n + 9, name, len);
+	return n + 9 + len;
+}
+
+static void test_sni(void)
+{
+	const struct net_event *e;
+	uint8_t data[300], back[300];
+	size_t n = hello(data, "t.test");
+	int fd = box_connect(fake("t.test"), 443);
+
+	for (size_t i = 0; i < 3; i++) { /* in three packets */
+		(void)!write(fd, data + i * 20, i < 2 ? 20 : n - 40);
+		usleep(5000);
+	}
+	ok(recv(fd, back, n, MSG_WAITALL) == (ssize_t)n &&
+	       !memcmp(data, back, n),
+	   "TLS for the name passes, whole");
+	close(fd);
+	e = box_event_at(NET_EVENT_CONNECT, "t.test", 443);
+	ok(e && !strcmp(e->detail, "tls1.2"), "with its version: %s",
+	   e ? e->detail : "");
+	box_event(NET_EVENT_CLOSE, "t.test");
+	n = hello(data, "evil.test");
+	fd = box_connect(fake("t.test"), 443);
+	(void)!write(fd, data, n);
+	ok(how_it_ends(fd) == ECONNRESET, "TLS for another name is reset");
+	e = box_event(NET_EVENT_DENIED, "t.test");
+	ok(e && strstr(e->reason, "evil.test") &&
+	       !strcmp(e->remedy, "--allow evil.test:443"),
+	   "and told of: %s", e ? e->reason : "");
+	fd = box_connect(fake("t.test"), 443);
+	(void)!write(fd, data, 30);
+	shutdown(fd, SHUT_WR);
+	ok(how_it_ends(fd) == ECONNRESET &&
+	       box_event(NET_EVENT_DENIED, "t.test"),
+	   "so is half a hello");
+	fd = box_connect(fake("t.test"), 443);
+	shutdown(fd, SHUT_WR);
+	ok(how_it_ends(fd) == 0, "not a word at all is no crime");
+}
+
+static void test_host(void)
+{
+	static const char good[] = "GET / HTTP/1.1\r\nHost: t.test\r\n\r\n";
+	static const char evil[] = "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n";
+	const struct net_event *e;
+	char back[200];
+	int fd = box_connect(fake("t.test"), 80);
+
+	(void)!write(fd, good, sizeof(good) - 1);
+	ok(recv(fd, back, sizeof(good) - 1, MSG_WAITALL) ==
+	       (ssize_t)sizeof(good) - 1,
+	   "HTTP for the name passes");
+	(void)!write(fd, evil, sizeof(evil) - 1);
+	ok(how_it_ends(fd) == ECONNRESET, "the next request does not");
+	e = box_event(NET_EVENT_DENIED, "t.test");
+	ok(e && strstr(e->reason, "Host"), "and is told of: %s",
+	   e ? e->reason : "");
+	e = box_event(NET_EVENT_CLOSE, "t.test");
+	fd = box_connect(fake("host.m9m.internal"), 7001);
+	(void)!write(fd, evil, sizeof(evil) - 1);
+	ok(recv(fd, back, sizeof(evil) - 1, MSG_WAITALL) ==
+	       (ssize_t)sizeof(evil) - 1,
+	   "the host's own ports are not listened in on");
+	close(fd);
+}
+
+/*** Much of it ***/
+
+static void send_bulk(int fd)
+{
+	static uint8_t block[65536];
+
+	for (size_t at = 0; at < BULK; at += sizeof(block)) {
+		for (size_t i = 0; i < sizeof(block); i++)
+			block[i] = pattern(at + i);
+		if (write_all(fd, block, sizeof(block)) < 0)
+			return;
+	}
+	shutdown(fd, SHUT_WR);
+}
+
+static void test_bulk(void)
+{
+	int fd = box_connect(fake("t.test"), 7005);
+	uint64_t n;
+
+	n = read_bulk(fd);
+	ok(n == BULK, "%d MiB in, all right: %lu", BULK >> 20, n);
+	close(fd);
+	box_pump(50);
+	fd = box_connect(fake("t.test"), 7006);
+	send_bulk(fd);
+	ok(read(fd, &n, sizeof(n)) == sizeof(n) && n == BULK,
+	   "%d MiB out, all right, answered after the end: %lu", BULK >> 20, n);
+	close(fd);
+}
+
+static void test_slow_reader(void)
+{
+	static char block[65536];
+	const struct linger now = { 1, 0 };
+	const struct net_event *e;
+	int slow = box_connect(fake("t.test"), 7004);
+	size_t sent = 0;
+	ssize_t n;
+	char c;
+	int fd;
+
+	fcntl(slow, F_SETFL, O_NONBLOCK);
+	for (int idle = 0; idle < 20; usleep(5000), idle++)
+		while ((n = write(slow, block, sizeof(block))) > 0) {
+			sent += (size_t)n;
+			idle = 0;
+		}
+	ok(sent > sizeof(block) && sent < 64 << 20,
+	   "who does not read stops the sender: %zu", sent);
+	fd = box_connect(fake("t.test"), 7001);
+	ok(write(fd, "x", 1) == 1 && read(fd, &c, 1) == 1, "and nobody else");
+	close(fd);
+	box_event(NET_EVENT_CLOSE, "t.test");
+	setsockopt(slow, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(slow);
+	e = box_event_at(NET_EVENT_CLOSE, "t.test", 7004);
+	ok(e != NULL, "its reset is seen all the same");
+}
+
+static void test_many(void)
+{
+	enum { MANY = 400 };
+	static int fds[MANY];
+	const char *to = fake("t.test");
+	int good = 0;
+	char c;
+
+	for (int i = 0; i < MANY; i++)
+		fds[i] = box_connect(to, 7001);
+	for (int i = 0; i < MANY; i++)
+		good += write(fds[i], "x", 1) == 1;
+	for (int i = 0; i < MANY; i++)
+		good += read(fds[i], &c, 1) == 1;
+	ok(good == 2 * MANY, "%d at once", MANY);
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+	good = 0;
+	for (int i = 0; i < MANY; i++)
+		good += box_event(NET_EVENT_CLOSE, "t.test") != NULL;
+	ok(good == MANY, "each end is told of");
+}
+
+/*** The end ***/
+
+static bool confined(const char *key, const char *value)
+{
+	auto_free char *path = xasprintf("/proc/%d/status", (int)box_relay.pid);
+	auto_free char *text = read_file(AT_FDCWD, path, 65536, NULL);
+	const char *at = text ? strstr(text, key) : NULL;
+
+	return at && !strncmp(at + strlen(key), value, strlen(value));
+}
+
+static void test_confinement(bool root)
+{
+	ok(confined("\nCapEff:\t", "0000000000000000") &&
+	       confined("\nCapPrm:\t", "0000000000000000"),
+	   "the relay has no capabilities");
+	ok(confined("\nNoNewPrivs:\t", "1") && confined("\nSeccomp:\t", "2"),
+	   "no new privileges, and a filter");
+	ok(!root || confined("\nUid:\t", "65534\t65534\t65534\t65534"),
+	   "and is nobody when root started it");
+}
+
+static void test_stop(void)
+{
+	const struct net_event *e;
+	int fd = box_connect(fake("t.test"), 7002);
+	int status;
+	char c;
+
+	ok(read(fd, &c, 1) == 1, "a connection that is open");
+	box_pump(100);
+	box_n_events = 0;
+	status = relay_stop(&box_relay);
+	ok(status == 0, "the relay ends in order: %x", status);
+	e = box_event_at(NET_EVENT_CLOSE, "t.test", 7002);
+	ok(e && e->bytes_in >= 1, "its end is told of afterwards");
+	ok(relay_read_event(&box_relay, &box_events[0]) == -1, "then no more");
+	ok(how_it_ends(fd) == ECONNRESET, "and it is cut");
+	relay_close(&box_relay);
+	box_stop();
+}
+
+static void test_death(const struct net_policy *policy)
+{
+	struct net_event event;
+	int fd;
+
+	ok(box_start(policy) == 0, "another one");
+	kill(box_relay.pid, SIGKILL);
+	poll(&(struct pollfd){ box_relay.event_fd, POLLIN, 0 }, 1, 2000);
+	ok(relay_read_event(&box_relay, &event) == -1,
+	   "its death is seen on the socket");
+	fd = box_connect("127.0.0.2", 7001);
+	ok(fd < 0, "and opens nothing: %s", strerror(errno));
+	ok(relay_stop(&box_relay) == SIGKILL, "and is its status");
+	relay_close(&box_relay);
+	box_stop();
+}
+
+static void test_deny(void)
+{
+	struct net_policy policy = { .mode = NET_DENY };
+	int fd;
+
+	ok(box_start(&policy) == 0 && box_relay.pid == -1, "deny needs none");
+	fd = box_connect("93.184.216.34", 443);
+	ok(fd < 0 && errno == ENETUNREACH, "the world is not there");
+	fd = box_connect("127.0.0.1", 443);
+	ok(fd < 0 && errno == ECONNREFUSED, "loopback is its own");
+	relay_stop(&box_relay);
+	relay_close(&box_relay);
+	box_stop();
+}
+
+static void start_servers(void)
+{
+	static const struct {
+		const char *addr;
+		uint16_t port;
+		void (*serve)(int fd);
+	} servers[] = {
+		{ "127.0.0.1", 7001, echo },
+		{ "127.0.0.2", 7001, echo },
+		{ "::1", 7001, echo },
+		{ "127.0.0.1", 7002, greet },
+		{ "127.0.0.1", 7003, reset_now },
+		{ "127.0.0.1", 7004, sleep_on },
+		{ "127.0.0.1", 7005, source },
+		{ "127.0.0.1", 7006, sink },
+		{ "127.0.0.1", 443, echo },
+		{ "127.0.0.1", 80, echo },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
+		box_server(servers[i].addr, servers[i].port, servers[i].serve);
+}
+
+static void test_connections(void)
+{
+	test_echo();
+	test_ways();
+	test_denied();
+	test_nobody_listens();
+	test_failures();
+	box_pump(100);
+	box_n_events = 0;
+	test_sni();
+	test_host();
+	test_bulk();
+	box_pump(100);
+	box_n_events = 0;
+	test_slow_reader();
+	test_many();
+}
+
+int main(void)
+{
+	struct net_policy policy;
+	bool root = geteuid() == 0;
+
+	if (box_unshare(!root) < 0)
+		return skipped("no network namespaces here");
+	box_lo_up();
+	start_servers();
+	box_policy(&policy, rules, resolve, 7001);
+	if (!ok(box_start(&policy) == 0, "the relay takes the sockets: %s",
+		err_get() ? err_get()->message : ""))
+		return done();
+	test_dns();
+	test_dns_events();
+	test_dns_tcp();
+	test_dns_garbage();
+	test_connections();
+	test_wildcard_caps();
+	test_confinement(root);
+	test_stop();
+	test_death(&policy);
+	test_deny();
+	netpol_free(&policy);
+	box_end();
+	return done();
+}
