@@ -162,10 +162,14 @@ static void listen_to(struct conn *c)
 		proceed(c);
 }
 
-/* An end whose socket failed when nobody reads from it any more. */
-static bool lost(const struct flow *from_it, uint32_t events)
+/*
+ * What there is moves on first; then a reset is passed on, even to a side that
+ * is too slow to have read all that came before it.
+ */
+static void relay_bytes(struct conn *c, uint32_t events)
 {
-	return (events & EPOLLERR) && from_it->done;
+	if (!flow_run(c) && (events & EPOLLERR))
+		conn_close(c);
 }
 
 static void client_ready(struct watch *watch, uint32_t events)
@@ -174,10 +178,7 @@ static void client_ready(struct watch *watch, uint32_t events)
 
 	update(&c->client, events);
 	if (c->phase == CONN_OPEN) {
-		if (lost(&c->out, events))
-			conn_close(c);
-		else
-			flow_run(c);
+		relay_bytes(c, events);
 		return;
 	}
 	if (events & EPOLLERR) {
@@ -194,10 +195,7 @@ static void server_ready(struct watch *watch, uint32_t events)
 	struct conn *c = container_of(watch, struct conn, server.watch);
 
 	update(&c->server, events);
-	if (lost(&c->in, events))
-		conn_close(c);
-	else
-		flow_run(c);
+	relay_bytes(c, events);
 }
 
 void conn_established(struct conn *c, const struct in6_addr *addr)

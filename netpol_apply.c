@@ -31,6 +31,10 @@
  * holds it: the listeners go to the relay, and inside nobody has a way out.
  */
 
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
+
 /* The kernel caps it at net.core.somaxconn. */
 #define BACKLOG 4096
 
@@ -157,6 +161,9 @@ static int dns_socket(void)
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) &&
 	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)))
 		return fail(errno, "cannot learn which name server is asked");
+	/* An IPv6 address that is local by the route only is none to answer
+	 * from, but for this.  Without IPv6 it fails, and nobody needs it. */
+	setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
 	return take_fd(&fd);
 }
 
