@@ -51,7 +51,7 @@ static void add(struct listing *list, const struct walk_name *name)
 {
 	size_t len = strlen(name->name) + 1;
 
-	if (list->used + len + 1 > list->size) {
+	if (list->text == NULL || list->used + len + 1 > list->size) {
 		list->size = list->size ? 2 * list->size : 2048;
 		list->text = xrealloc_array(list->text, list->size, 1);
 	}

@@ -484,6 +484,7 @@ static void test_refused(void (*make)(void), const char *message)
 static void test_kept(void)
 {
 	auto_free char *path = xstrdup(at("refused/x.tar.zst"));
+	auto_free char *again = xstrdup(at("refused/y.tar.zst"));
 	struct artifact a;
 
 	begin(make_plain);
@@ -497,7 +498,11 @@ static void test_kept(void)
 	   "threads, work/ of mode 000, a stale temporary file");
 	ok(count_entries(at("refused")) == 1, "which is gone");
 	artifact_free(&a);
+	ok(went_well(write_to(again, &a)) && same_bytes(path, again),
+	   "threads give the same bytes again");
+	artifact_free(&a);
 	unlink(path);
+	unlink(again);
 	end();
 }
 
