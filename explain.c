@@ -72,10 +72,10 @@ static void print_limits(FILE *out, const struct plan *plan)
 		(unsigned long long)plan->output);
 	if (plan->timeout_ms)
 		fprintf(out,
-			"  %-12s %llu ms, then %s, then %llu ms to the "
+			"  %-12s %llu ms, then SIG%s, then %llu ms to the "
 			"kill\n",
 			"time", (unsigned long long)plan->timeout_ms,
-			strsignal(plan->stop_signal),
+			sigabbrev_np(plan->stop_signal),
 			(unsigned long long)plan->grace_ms);
 	else
 		fprintf(out, "  %-12s none\n", "time");

@@ -172,16 +172,16 @@ static void explain_rule(const struct net_rule *rule, FILE *out)
 
 	switch (rule->kind) {
 	case NET_RULE_NAME:
-		fprintf(out, "allow %s", rule->name);
+		fprintf(out, "  allow %s", rule->name);
 		break;
 	case NET_RULE_WILDCARD:
-		fprintf(out, "allow *.%s", rule->name);
+		fprintf(out, "  allow *.%s", rule->name);
 		break;
 	case NET_RULE_CIDR:
 		netaddr_format(&rule->addr, addr);
 		if (netaddr_is_v4(&rule->addr))
 			bits -= 96;
-		fprintf(out, "allow %s", addr);
+		fprintf(out, "  allow %s", addr);
 		if (rule->prefix < 128)
 			fprintf(out, "/%u", bits);
 		break;
@@ -200,28 +200,28 @@ static void explain_relay(const struct net_policy *policy, FILE *out)
 		explain_rule(&policy->rules[i], out);
 	for (size_t i = 0; i < policy->n_host_ports; i++)
 		fprintf(out,
-			"allow host.m9m.internal port %u (the host's "
+			"  allow host.m9m.internal port %u (the host's "
 			"loopback)\n",
 			policy->host_ports[i]);
 	for (size_t i = 0; i < policy->n_resolve; i++) {
 		netaddr_format(&policy->resolve[i].addr, addr);
-		fprintf(out, "resolve %s to %s\n", policy->resolve[i].name,
+		fprintf(out, "  resolve %s to %s\n", policy->resolve[i].name,
 			addr);
 	}
-	fputs("deny everything else\n", out);
+	fputs("  deny everything else\n", out);
 }
 
 void netpol_explain(const struct net_policy *policy, FILE *out)
 {
 	switch (policy->mode) {
 	case NET_DENY:
-		fputs("deny everything\n", out);
+		fputs("  deny everything\n", out);
 		break;
 	case NET_RELAY:
 		explain_relay(policy, out);
 		break;
 	case NET_HOST:
-		fputs("the host's own network, all of it\n", out);
+		fputs("  the host's own network, all of it\n", out);
 		break;
 	}
 }

@@ -51,12 +51,23 @@ static int make_pipe(int fds[2])
 	return 0;
 }
 
-static int make_ends(struct ends *e, bool feed_stdin)
+/* /dev/stdin and its kin open a pipe anew, by its owner and mode. */
+static int make_payload_pipe(int fds[2], const struct plan *plan)
+{
+	if (make_pipe(fds) < 0)
+		return -1;
+	if (fchown(fds[0], plan->host_uid, plan->host_gid) < 0)
+		return fail(errno, "cannot give a pipe to the payload");
+	return 0;
+}
+
+static int make_ends(struct ends *e, const struct plan *plan, bool feed_stdin)
 {
 	if (control_pair(e->control) < 0 || make_pipe(e->err) < 0 ||
-	    make_pipe(e->out) < 0 || make_pipe(e->error) < 0)
+	    make_payload_pipe(e->out, plan) < 0 ||
+	    make_payload_pipe(e->error, plan) < 0)
 		return -1;
-	return feed_stdin ? make_pipe(e->in) : 0;
+	return feed_stdin ? make_payload_pipe(e->in, plan) : 0;
 }
 
 static long read_number(const char *path)
@@ -217,7 +228,7 @@ static int clone_child(struct child *child, struct child_context *context,
 static int spawn(struct child *child, struct child_context *context,
 		 struct ends *e, bool feed_stdin)
 {
-	if (make_ends(e, feed_stdin) < 0)
+	if (make_ends(e, context->plan, feed_stdin) < 0)
 		return -1;
 	context->control_fd = e->control[1];
 	context->err_fd = e->err[1];

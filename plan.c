@@ -36,6 +36,25 @@ static int plan_agent(struct plan *plan, const struct spec *spec)
 	return 0;
 }
 
+/* Will this absolute path exist only inside: an input, a mount of the user's? */
+static bool is_inside(const struct spec *spec, const char *path)
+{
+	if (path[0] != '/')
+		return false;
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (path_under(path, spec->mounts[i].destination))
+			return true;
+	return path_under(path, spec->workdir);
+}
+
+/* Taken as it is: what it needs is the user's to show. */
+static void take_inside(struct program *program, const struct strv *argv)
+{
+	program->path = xstrdup(argv->v[0]);
+	for (size_t i = 0; i < argv->n; i++)
+		strv_push(&program->argv, xstrdup(argv->v[i]));
+}
+
 static int plan_command(struct plan *plan, const struct spec *spec)
 {
 	const struct strv *argv = &spec->command;
@@ -45,6 +64,10 @@ static int plan_command(struct plan *plan, const struct spec *spec)
 		argv = &plan->agent->argv;
 	slash = strrchr(argv->v[0], '/');
 	plan->label = slash ? slash + 1 : argv->v[0];
+	if (is_inside(spec, argv->v[0])) {
+		take_inside(&plan->program, argv);
+		return 0;
+	}
 	return program_resolve(&plan->program, argv, plan->agent, spec->rootfs);
 }
 
@@ -90,30 +113,48 @@ static void unset_env(struct strv *env, const char *name)
 	}
 }
 
-/* The default, and the folders of what is shown for the program. */
+/* Is `folder` an entry of the search path? */
+static bool path_has(const char *path, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	for (; path; path = strchr(path, ':') ? strchr(path, ':') + 1 : NULL)
+		if (strncmp(path, folder, n) == 0 &&
+		    (path[n] == ':' || path[n] == '\0'))
+			return true;
+	return false;
+}
+
+/* Appends the folder of an absolute path, once. */
+static char *add_folder_of(char *path, const char *file, size_t len)
+{
+	auto_free char *folder = xstrndup(file, len);
+	char *slash = strrchr(folder, '/');
+	char *longer;
+
+	*slash = '\0';
+	if (slash == folder || path_has(path, folder))
+		return path;
+	longer = xasprintf("%s:%s", path, folder);
+	free(path);
+	return longer;
+}
+
+/* The default, and the folders of the program, its links and interpreter. */
 static char *search_path(const struct plan *plan)
 {
+	const struct program *p = &plan->program;
 	char *path = xstrdup(default_path);
-	const struct strv *sets[] = { &plan->program.links,
-				      &plan->program.show };
 
-	for (size_t s = 0; s < ARRAY_SIZE(sets); s++) {
-		for (size_t i = 0; i < sets[s]->n; i++) {
-			const char *entry = sets[s]->v[i];
-			size_t len = strcspn(entry, "\t");
-			auto_free char *file = xstrndup(entry, len);
-			char *slash = strrchr(file, '/');
-			char *longer;
-
-			*slash = '\0';
-			if (slash == file || strstr(path, file))
-				continue;
-			longer = xasprintf("%s:%s", path, file);
-			free(path);
-			path = longer;
-		}
-	}
-	return path;
+	for (size_t i = 0; i < p->links.n; i++)
+		path = add_folder_of(path, p->links.v[i],
+				     strcspn(p->links.v[i], "\t"));
+	for (size_t i = 0; i < p->show.n; i++)
+		if (strcmp(p->show_why.v[i], "program") == 0 ||
+		    strcmp(p->show_why.v[i], "interpreter") == 0)
+			path = add_folder_of(path, p->show.v[i],
+					     strlen(p->show.v[i]));
+	return add_folder_of(path, p->path, strlen(p->path));
 }
 
 static void pass_env(struct plan *plan, const struct host *host,

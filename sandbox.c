@@ -34,6 +34,7 @@
 #include "spec.h"
 #include "summary.h"
 #include "supervise.h"
+#include "text.h"
 #include "workdir.h"
 
 #define EXIT_SANDBOX 125
@@ -286,18 +287,27 @@ static void hint_empty(const struct spec *spec, const struct plan *plan)
 			plan->workdir);
 }
 
+/* Messages hold names that a payload may have chosen. */
+static void print_line(const char *what, const char *text)
+{
+	auto_free char *visible = text_visible(text, true);
+
+	dprintf(STDERR_FILENO, "m9m-sandbox: %s%s\n", what, visible);
+}
+
 static void print_failure(const struct outcome *out)
 {
 	const struct err_record *e = &out->error;
 
-	if (out->status == OUTCOME_ERROR)
-		dprintf(STDERR_FILENO, "m9m-sandbox: %s: %s\n", e->stage,
-			e->message);
-	if (out->status == OUTCOME_ERROR && e->remedy[0])
-		dprintf(STDERR_FILENO, "m9m-sandbox: %s\n", e->remedy);
+	if (out->status == OUTCOME_ERROR) {
+		auto_free char *stage = xasprintf("%s: ", e->stage);
+
+		print_line(stage, e->message);
+		if (e->remedy[0])
+			print_line("", e->remedy);
+	}
 	if (out->kept_workdir)
-		dprintf(STDERR_FILENO, "m9m-sandbox: the workdir is kept: %s\n",
-			out->kept_workdir);
+		print_line("the workdir is kept: ", out->kept_workdir);
 }
 
 static bool wants_summary(const struct spec *spec)

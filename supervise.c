@@ -40,6 +40,7 @@ enum slot {
 	SLOT_CONTROL,
 	SLOT_PID,
 	SLOT_RELAY,
+	SLOT_EVENTS,
 	SLOT_STREAMS,
 	SLOT_SLOTS = SLOT_STREAMS + 2 * STREAMS,
 };
@@ -371,10 +372,16 @@ static void on_pid(struct loop *l)
 	stream_close(&l->streams[IN]);
 }
 
+/* The reader of the events has room again for what it was slow on. */
+static void on_events(struct loop *l)
+{
+	event_flush(l->run->log);
+}
+
 static void (*const handlers[])(struct loop *) = {
 	[SLOT_SIGNAL] = on_signal,   [SLOT_ERR] = on_err,
 	[SLOT_CONTROL] = on_control, [SLOT_PID] = on_pid,
-	[SLOT_RELAY] = on_relay,
+	[SLOT_RELAY] = on_relay,     [SLOT_EVENTS] = on_events,
 };
 
 static bool is_over(const struct loop *l)
@@ -398,6 +405,10 @@ static void run_loop(struct loop *l)
 			[SLOT_RELAY] = { relay_over ? -1
 						    : l->run->relay->event_fd,
 					 POLLIN, 0 },
+			[SLOT_EVENTS] = { l->run->log->n_backlog
+					      ? l->run->log->user_fd
+					      : -1,
+					  POLLOUT, 0 },
 		};
 
 		for (int i = 0; i < STREAMS; i++)

@@ -316,13 +316,23 @@ static void add_rootfs(struct plan *plan, const char *rootfs)
 	add_accounts(plan, etc);
 }
 
-static void add_program(struct plan *plan)
+static int add_program(struct plan *plan)
 {
 	const struct program *program = &plan->program;
 
-	for (size_t i = 0; i < program->show.n; i++)
-		add(plan, PLAN_BIND, program->show.v[i],
-		    xstrdup(program->show.v[i]));
+	for (size_t i = 0; i < program->show.n; i++) {
+		const char *path = program->show.v[i];
+
+		if (path_under(path, plan->workdir)) {
+			fail(0,
+			     "the program's %s would be hidden by the "
+			     "workdir %s",
+			     path, plan->workdir);
+			return fail_remedy("put the workdir elsewhere: "
+					   "--workdir /room");
+		}
+		add(plan, PLAN_BIND, path, xstrdup(path));
+	}
 	for (size_t i = 0; i < program->links.n; i++) {
 		auto_free char *link = xstrdup(program->links.v[i]);
 		char *tab = strchr(link, '\t');
@@ -330,6 +340,7 @@ static void add_program(struct plan *plan)
 		*tab = '\0';
 		add(plan, PLAN_SYMLINK, link, xstrdup(tab + 1));
 	}
+	return 0;
 }
 
 /* Taken by us, with all below: a mount there would undo a layer. */
@@ -384,7 +395,8 @@ int tree_plan(struct plan *plan, const struct spec *spec,
 	add_own_etc(plan, host);
 	add_table(plan, skeleton, ARRAY_SIZE(skeleton));
 	add_table(plan, proc_masks, ARRAY_SIZE(proc_masks));
-	add_program(plan);
+	if (add_program(plan) < 0)
+		return -1;
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		if (add_user_mount(plan, &spec->mounts[i]) < 0)
 			return -1;

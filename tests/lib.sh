@@ -43,8 +43,9 @@ finish() {
 		exit "$status"
 	fi
 	[ "$checks" != 0 ] || echo "# nothing was checked"
-	[ "$checks" != 0 ] && [ "$failed_checks" = 0 ]
-	exit
+	# A bare exit would be with the status from before the trap.
+	[ "$checks" != 0 ] && [ "$failed_checks" = 0 ] || exit 1
+	exit 0
 }
 trap finish EXIT
 trap 'exit 130' INT TERM HUP

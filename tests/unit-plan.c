@@ -101,12 +101,15 @@ static char *replace(const char *text, const char *from, const char *to)
 
 static char *explain(struct strv *args, char **environment)
 {
+	static char state[] = "/state/m9m-sandbox";
+	static char audit[] = "/state/m9m-sandbox/audit.jsonl";
+	static char run_id[] = "20260102T030405Z-00000000";
 	struct host host = { .uid = 1000,
 			     .gid = 1000,
 			     .root = root,
-			     .state_dir = "/state/m9m-sandbox",
-			     .audit_path = "/state/m9m-sandbox/audit.jsonl",
-			     .run_id = "20260102T030405Z-00000000",
+			     .state_dir = state,
+			     .audit_path = audit,
+			     .run_id = run_id,
 			     .payload_uid = 1000,
 			     .payload_gid = 1000,
 			     .environ = environment };
@@ -132,9 +135,9 @@ static char *explain(struct strv *args, char **environment)
 
 static void test_case(const char *args_path)
 {
-	static char *environment[] = { "LANG=de_DE.UTF-8", "TERM=xterm",
-				       "SECRET=x", "ANTHROPIC_API_KEY=k",
-				       NULL };
+	static char lang[] = "LANG=de_DE.UTF-8", term[] = "TERM=xterm";
+	static char secret[] = "SECRET=x", key[] = "ANTHROPIC_API_KEY=k";
+	char *environment[] = { lang, term, secret, key, NULL };
 	auto_free char *plan_path = replace(args_path, ".args", ".plan");
 	auto_free char *raw = read_file(-100, args_path, 65536, NULL);
 	auto_free char *lines = replace(raw, "HOST", root);
