@@ -42,7 +42,7 @@ override LDFLAGS += $(LDHARDEN) -Wl,--gc-sections
 else
 override CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all \
           -fno-omit-frame-pointer
-override LDFLAGS += -fsanitize=$(SAN)
+override LDFLAGS += -fsanitize=$(SAN) -Wl,--gc-sections
 endif
 
 Q := $(if $(V),,@)
@@ -111,7 +111,13 @@ $(B)/.libraries:
 unit: $(UNIT) $(TOOLS)
 	$(Q)B=$(B) tests/run $(UNIT)
 
-check: all $(UNIT) $(TOOLS)
+# Installs first, and only then asks pkg-config: hence the second make.
+check:
+	$(Q)scripts/deps.sh check
+	$(Q)scripts/agents.sh >/dev/null
+	$(Q)$(MAKE) B=$(B) SAN=$(SAN) tests
+
+tests: all $(UNIT) $(TOOLS)
 	$(Q)B=$(B) tests/run $(UNIT) $(TESTS)
 
 # A leak checker cannot look into a process that made itself undumpable; the
@@ -183,7 +189,7 @@ dist:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit check asan fuzz lint format bench demo deps install \
+.PHONY: all unit check tests asan fuzz lint format bench demo deps install \
         uninstall dist clean
 .DELETE_ON_ERROR:
 .SECONDARY:

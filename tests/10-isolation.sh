@@ -49,6 +49,7 @@ lacks "$T/out" s3cret
 is "its other processes only" "$(m9m sh -c 'ls -d /proc/[0-9]* | wc -l')" 4
 
 # --- environment ---
+unset TZ
 PLANTED_SECRET=42 LD_PRELOAD='' SSH_AUTH_SOCK=/x run m9m env
 lacks "$T/out" PLANTED_SECRET
 lacks "$T/out" SSH_AUTH_SOCK

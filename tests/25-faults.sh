@@ -18,16 +18,23 @@ fsmount mount umount2 pivot_root fchdir chdir mkdirat mknodat symlinkat unlinkat
 sethostname setresuid setresgid setgroups capset keyctl setsid dup2 dup3
 close_range prlimit64 seccomp execve prctl flock fchown"
 
+# What an unprivileged strace cannot show are the arguments of a process that
+# made itself undumpable; calls whose outcome depends on them are root's to try.
+is_root || CALLS=$(echo " $CALLS " | tr '\n' ' ' |
+	sed -E 's/ (socket|sendmsg|setsockopt|openat2|open_tree|setgroups|prctl|prlimit64|flock) / /g;
+		s/ (socket|sendmsg|setsockopt|openat2|open_tree|setgroups|prctl|prlimit64|flock) / /g')
+
 # How often the busiest process makes each call, up to the payload.
 strace -f -o "$T/trace" "${M9M_RUN[@]}" >/dev/null 2>"$T/err"
 check "it works without a fault" grep -q STARTED "$T/err"
-sed -i '/execve("[^"]*\/sh"/q' "$T/trace"
+# The first execve is the program's own, the second the payload's.
+awk '/ execve\(/ && ++n == 2 { exit } { print }' "$T/trace" >"$T/setup"
 
 count_calls() {
 	awk -v call="$1" '
 		$2 ~ "^" call "\\(" { n[$1]++ }
 		END { for (p in n) if (n[p] > most) most = n[p]; print most + 0 }
-	' "$T/trace"
+	' "$T/setup"
 }
 
 fault() { grep '(INJECTED)' "$T/fault"; }
@@ -42,7 +49,7 @@ outlived() {
 	sendmsg) # the IPv6 route: without it less can be reached
 		fault | grep -q AF_NETLINK ;;
 	setsockopt) # one of the two families' ways to learn what was asked
-		fault | grep -q PKTINFO ;;
+		fault | grep -qE 'PKTINFO|FREEBIND' ;;
 	flock) # the audit log's lock: a line is one write with or without
 		true ;;
 	socket) # looking up an interface: glibc tries another family
@@ -56,9 +63,7 @@ outlived() {
 
 # Was the fault after the payload's execve?  Then it proves nothing here.
 injected_late() {
-	strace_exec=$(grep -n 'execve(.*/sh"' "$T/fault" | tail -n 1 | cut -d: -f1)
-	fault=$(grep -n '(INJECTED)' "$T/fault" | head -n 1 | cut -d: -f1)
-	[ -n "$strace_exec" ] && [ "$fault" -gt "$strace_exec" ]
+	awk '/ execve\(/ { n++ } /INJECTED/ { exit !(n >= 2 && !/execve/) }' "$T/fault"
 }
 
 left_behind() {
