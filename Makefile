@@ -12,7 +12,7 @@ MANDIR  ?= $(PREFIX)/share/man
 B       ?= build
 
 PKG_CONFIG ?= pkg-config
-PACKAGES   := libcap libnl-3.0 libnl-route-3.0 libcjson
+PACKAGES   := libcap libnl-3.0 libcjson
 HOSTCC     ?= $(CC)
 MACHINE    := $(shell $(CC) -dumpmachine)
 
@@ -37,7 +37,8 @@ ARCHIVE := $(if $(filter /%,$(shell $(CC) -print-file-name=libarchive.a)),\
 LDLIBS  := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) $(ARCHIVE)
 
 ifeq ($(SAN),)
-override CFLAGS += $(HARDEN) -ffunction-sections -fdata-sections
+override CFLAGS += $(HARDEN) -ffunction-sections -fdata-sections \
+          -fno-asynchronous-unwind-tables
 override LDFLAGS += $(LDHARDEN) -Wl,--gc-sections
 else
 override CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all \
