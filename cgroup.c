@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "cgroup_backend.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "util.h"
+
+/* What we make begins so: cgroup_sweep touches nothing else. */
+#define NAME_PREFIX "m9m-"
+
+/* In the order in which they are tried. */
+struct backend {
+	enum cgroup_backend id;
+	const char *name;
+	int (*create)(struct cgroup *, const struct cgroup_request *,
+		      struct cgroup_refusal *);
+	void (*usage)(const struct cgroup *, struct cgroup_usage *);
+};
+
+static const struct backend backends[] = {
+	{ CGROUP_V2, "v2", cgroup_v2_create, cgroup_v2_usage },
+	{ CGROUP_SYSTEMD, "systemd", cgroup_systemd_create, cgroup_v2_usage },
+	{ CGROUP_V1, "v1", cgroup_v1_create, cgroup_v1_usage },
+};
+
+static const struct backend *find_backend(enum cgroup_backend id)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		if (backends[i].id == id)
+			return &backends[i];
+	return NULL;
+}
+
+const char *cgroup_backend_name(enum cgroup_backend id)
+{
+	const struct backend *backend = find_backend(id);
+
+	if (backend)
+		return backend->name;
+	return id == CGROUP_AUTO ? "auto" : "none";
+}
+
+/*** Refusals ***/
+
+int cgroup_refuse(struct cgroup_refusal *refusal, int err, const char *fmt, ...)
+{
+	size_t used;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(refusal->why, sizeof(refusal->why), fmt, ap);
+	va_end(ap);
+	used = strlen(refusal->why);
+	if (err)
+		snprintf(refusal->why + used, sizeof(refusal->why) - used,
+			 ": %s", strerror(err));
+	return -1;
+}
+
+const char *cgroup_controller_names(unsigned int controllers)
+{
+	static const char *const names[] = { "memory", "pids", "cpu", "cpuacct",
+					     "io" };
+	static char text[64];
+
+	text[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		size_t used = strlen(text);
+
+		if (!(controllers & (1U << i)))
+			continue;
+		controllers &= ~(1U << i);
+		snprintf(text + used, sizeof(text) - used, "%s%s",
+			 used == 0     ? ""
+			 : controllers ? ", "
+				       : " and ",
+			 names[i]);
+	}
+	return text;
+}
+
+/* systemd's remedy is the easiest to follow where there is one; else the
+ * first. */
+static const char *choose_remedy(const struct cgroup_refusal *refusals)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		if (backends[i].id == CGROUP_SYSTEMD && refusals[i].remedy)
+			return refusals[i].remedy;
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		if (refusals[i].remedy)
+			return refusals[i].remedy;
+	return "--cgroup names one of v2, systemd and v1; --allow-degraded "
+	       "cgroup runs without hard caps";
+}
+
+static int fail_all(const struct cgroup_request *request,
+		    const struct cgroup_refusal *refusals)
+{
+	char text[sizeof(refusals[0].why) * ARRAY_SIZE(backends) + 64] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		if (refusals[i].why[0])
+			snprintf(text + strlen(text),
+				 sizeof(text) - strlen(text), "%s%s: %s",
+				 text[0] ? "; " : "", backends[i].name,
+				 refusals[i].why);
+	fail(0, "cannot make a cgroup that limits %s: %s",
+	     cgroup_controller_names(request->needed), text);
+	return fail_remedy("%s", choose_remedy(refusals));
+}
+
+/*** The module's verbs ***/
+
+static unsigned int needed_controllers(const struct cgroup_limits *limits)
+{
+	return (limits->memory ? CGROUP_MEMORY : 0U) |
+	       (limits->pids ? CGROUP_PIDS : 0U) |
+	       (limits->cpu > 0 ? CGROUP_CPU : 0U);
+}
+
+int cgroup_create(struct cgroup *cg, const char *run_id,
+		  const struct cgroup_limits *limits,
+		  enum cgroup_backend choice)
+{
+	auto_free char *name = xasprintf(NAME_PREFIX "%s", run_id);
+	struct cgroup_refusal refusals[ARRAY_SIZE(backends)] = { 0 };
+	struct cgroup_request request = {
+		.name = name,
+		.run_id = run_id,
+		.limits = limits,
+		.needed = needed_controllers(limits),
+		.forced = choice != CGROUP_AUTO,
+	};
+
+	*cg = CGROUP_NONE;
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+		if (choice != CGROUP_AUTO && choice != backends[i].id)
+			continue;
+		if (backends[i].create(cg, &request, &refusals[i]) == 0)
+			return 0;
+		*cg = CGROUP_NONE;
+		if (refusals[i].final)
+			break;
+	}
+	return fail_all(&request, refusals);
+}
+
+int cgroup_enter(struct cgroup *cg, pid_t pid)
+{
+	/* v2: the child was born in it; v1: it goes there by itself. */
+	if (cg->backend != CGROUP_SYSTEMD || cg->dir_fd >= 0)
+		return 0;
+	return cgroup_systemd_enter(cg, pid);
+}
+
+int cgroup_join(struct cgroup *cg)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < cg->n_dirs; i++) {
+		struct cgroup_dir *dir = &cg->dirs[i];
+
+		if (rc == 0 && dir->tasks_fd >= 0 &&
+		    write(dir->tasks_fd, "0", 1) != 1)
+			rc = fail(errno, "cannot enter %s", dir->path);
+		cleanup_fd(&dir->tasks_fd);
+		cleanup_fd(&dir->fd);
+		dir->tasks_fd = dir->fd = -1;
+	}
+	cg->dir_fd = -1;
+	return rc;
+}
+
+void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *usage)
+{
+	const struct backend *backend = find_backend(cg->backend);
+
+	*usage = (struct cgroup_usage){ 0 };
+	if (backend)
+		backend->usage(cg, usage);
+}
+
+/* All of v1's directories hold the same processes; the one that can forbid
+ * forks serves best. */
+static const struct cgroup_dir *killing_dir(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		if (cg->dirs[i].controllers & CGROUP_PIDS)
+			return &cg->dirs[i];
+	return &cg->dirs[0];
+}
+
+int cgroup_kill(struct cgroup *cg)
+{
+	const struct cgroup_dir *dir = killing_dir(cg);
+
+	if (cg->n_dirs == 0)
+		return 0;
+	if (cgroup_kill_dir(dir->fd, dir->path) < 0)
+		return fail(errno, "cannot kill what is in %s", dir->path);
+	return 0;
+}
+
+int cgroup_remove(struct cgroup *cg)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < cg->n_dirs; i++) {
+		const char *path = cg->dirs[i].path;
+
+		/* Mostly all is dead by now, and the first try does. */
+		if (rmdir(path) == 0 || errno == ENOENT)
+			continue;
+		if (cgroup_kill(cg) < 0 || cgroup_rmdir(path) < 0)
+			rc = fail(errno, "cannot remove the cgroup %s", path);
+	}
+	if (cg->home && cgroup_v2_go_home(cg) < 0)
+		rc = fail(errno, "cannot go back to our own cgroup");
+	cgroup_systemd_close(cg);
+	cgroup_drop_dirs(cg);
+	*cg = CGROUP_NONE;
+	return rc;
+}
+
+/*** After a crash ***/
+
+char *cgroup_record(const struct cgroup *cg)
+{
+	char *text = xstrdup("");
+
+	for (size_t i = 0; i < cg->n_dirs; i++) {
+		auto_free char *before = text;
+
+		text = xasprintf("%s%s\n", before, cg->dirs[i].path);
+	}
+	if (cg->leaf) {
+		auto_free char *before = text;
+
+		text = xasprintf("%s%s\n", before, cg->leaf);
+	}
+	return text;
+}
+
+static bool on_cgroupfs(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && (fs.f_type == CGROUP_SUPER_MAGIC ||
+					 fs.f_type == CGROUP2_SUPER_MAGIC);
+}
+
+static int sweep(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	auto_fd int fd = open(path,
+			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : fail(errno, "cannot open %s", path);
+	if (slash == NULL || !on_cgroupfs(fd) ||
+	    strncmp(slash + 1, NAME_PREFIX, strlen(NAME_PREFIX)) != 0)
+		return fail(0, "%s is not a cgroup of ours", path);
+	if (cgroup_kill_dir(fd, path) < 0)
+		return fail(errno, "cannot kill what is in %s", path);
+	if (cgroup_rmdir(path) < 0)
+		return fail(errno, "cannot remove the cgroup %s", path);
+	return 0;
+}
+
+int cgroup_sweep(const char *record)
+{
+	auto_free char *text = xstrdup(record);
+	char *rest = text;
+	int rc = 0;
+
+	for (char *path; (path = strsep(&rest, "\n"));)
+		if (path[0] && sweep(path) < 0)
+			rc = -1;
+	return rc;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One cgroup for one run: hard caps by the kernel, what was used, and an end
+ * for all that is in it.  It is made below the caller's own cgroup (or beside
+ * it, where the caller may), so that no cap on the caller is escaped, and the
+ * machine's own cgroups stay as they are.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum cgroup_backend {
+	CGROUP_NOT,     /* there is none */
+	CGROUP_AUTO,    /* as a choice: the first of these that can be had */
+	CGROUP_V2,      /* a subtree that we may write */
+	CGROUP_SYSTEMD, /* a scope that systemd hands over to us */
+	CGROUP_V1,
+};
+
+struct cgroup_limits {
+	uint64_t memory; /* bytes of RAM and swap; 0: none */
+	double cpu;      /* cores; 0: none */
+	uint64_t pids;   /* processes and threads, PID 1 included; 0: none */
+};
+
+struct cgroup_usage {
+	uint64_t memory_peak; /* bytes; 0: unknown, as are the next five */
+	uint64_t pids_peak;
+	uint64_t cpu_user_ms, cpu_sys_ms;
+	uint64_t io_read, io_written; /* bytes */
+	uint64_t oom_kills;
+	bool pids_hit; /* a fork was refused */
+};
+
+/* v1 has a hierarchy for each of memory, pids, cpu and cpuacct. */
+#define CGROUP_DIRS 4
+
+struct cgroup_dir {
+	unsigned int controllers; /* CGROUP_MEMORY ... of cgroup_backend.h */
+	char *path;
+	int fd;
+	int tasks_fd; /* v1: open for the child to write itself into; -1 */
+};
+
+struct cgroup_scope;
+
+struct cgroup {
+	enum cgroup_backend backend;
+	int dir_fd; /* to clone into (CLONE_INTO_CGROUP); -1: another way */
+	struct cgroup_dir dirs[CGROUP_DIRS];
+	size_t n_dirs;
+	/* v2: the cgroup that we left for a leaf of it, to make it a parent. */
+	char *home, *leaf;
+	unsigned int home_enabled; /* controllers to switch off again there */
+	struct cgroup_scope *scope;
+};
+
+#define CGROUP_NONE ((struct cgroup){ .backend = CGROUP_NOT, .dir_fd = -1 })
+
+/* "v2", "systemd", "v1"; "none" for CGROUP_NOT. */
+const char *cgroup_backend_name(enum cgroup_backend backend);
+
+/*
+ * Makes the cgroup with its limits.  By fail(), with what each way lacked and
+ * the remedy; then *cg is CGROUP_NONE.  Call it before other processes are
+ * started: being alone in one's cgroup is one of the ways.
+ */
+int cgroup_create(struct cgroup *cg, const char *run_id,
+		  const struct cgroup_limits *limits,
+		  enum cgroup_backend choice);
+
+/*
+ * The ways in, all of them before anything of the payload runs:
+ *   the clone itself, into dir_fd, where that is not -1;
+ *   cgroup_enter, by the parent, before it lets the child go on;
+ *   cgroup_join, by the child, first of all.  It closes the child's copies of
+ *   our descriptors, so that it is due in every child.
+ * Call all three: each does nothing where it is not the way.  By fail().
+ */
+int cgroup_enter(struct cgroup *cg, pid_t pid);
+int cgroup_join(struct cgroup *cg);
+
+/* Counters so far; what cannot be read is 0.  Good until cgroup_remove. */
+void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *usage);
+
+/* Kills all that is inside and waits, bounded, until it is empty; by fail(). */
+int cgroup_kill(struct cgroup *cg);
+/* Removes what cgroup_create made; waits, bounded, for the last processes to
+ * go.  By fail(); *cg is CGROUP_NONE in either case. */
+int cgroup_remove(struct cgroup *cg);
+
+/*
+ * For what a run that was killed leaves behind: its directories, one a line,
+ * owned; and the end of whatever is still in or of those.  By fail().
+ */
+char *cgroup_record(const struct cgroup *cg);
+int cgroup_sweep(const char *record);

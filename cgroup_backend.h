@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Inside the cgroup module: what the back ends share.  A back end that cannot
+ * be had is no failure yet, another one may do: it says why in a refusal.
+ */
+
+#include <stddef.h>
+
+#include "cgroup.h"
+
+enum {
+	CGROUP_MEMORY = 1,
+	CGROUP_PIDS = 2,
+	CGROUP_CPU = 4,
+	CGROUP_CPUACCT = 8, /* v1; v2 counts in every cgroup */
+	CGROUP_IO = 16,
+};
+
+struct cgroup_request {
+	const char *name; /* of the directory: m9m-RUNID */
+	const char *run_id;
+	const struct cgroup_limits *limits;
+	unsigned int needed; /* controllers that the limits take */
+	bool forced;         /* the user named this back end */
+};
+
+struct cgroup_refusal {
+	char why[192];
+	const char *remedy; /* a literal, or NULL */
+	bool final;         /* no other way would be right */
+};
+
+/* Fills the refusal, with strerror(err) unless 0; returns -1. */
+int cgroup_refuse(struct cgroup_refusal *refusal, int err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* "memory and cpu", into a static buffer. */
+const char *cgroup_controller_names(unsigned int controllers);
+
+/*** cgroup_fs.c: files of the kernel's ***/
+
+/* Where the kernel says that we are, and what is mounted: read once. */
+struct cgroup_map {
+	char *self;   /* /proc/PID/cgroup */
+	char *mounts; /* /proc/self/mountinfo */
+};
+struct cgroup_place {
+	char *mount; /* mount point */
+	char *own;   /* directory of the process, below it */
+};
+
+/* -1 with errno. */
+int cgroup_map_read(struct cgroup_map *map, pid_t pid);
+void cgroup_map_free(struct cgroup_map *map);
+/* The process's place in the hierarchy of a v1 controller, or of v2 (NULL).
+ * 0; -1 with errno ENOENT (not mounted) or EXDEV (out of sight). */
+int cgroup_find(const struct cgroup_map *map, const char *controller,
+		struct cgroup_place *place);
+void cgroup_place_free(struct cgroup_place *place);
+
+/* Each -1 with errno. */
+int cgroup_write(int dir_fd, const char *file, const char *text);
+int cgroup_write_u64(int dir_fd, const char *file, uint64_t value);
+/* 0 when there is no such file or no number in it. */
+uint64_t cgroup_read_u64(int dir_fd, const char *file);
+/* The value after `key` of a line "KEY VALUE"; 0 likewise. */
+uint64_t cgroup_read_key(int dir_fd, const char *file, const char *key);
+/* The sum of all "key=VALUE" in the file. */
+uint64_t cgroup_sum_key(int dir_fd, const char *file, const char *key);
+
+/* Makes path/name (or only opens it) as one more of cg->dirs. */
+int cgroup_add_dir(struct cgroup *cg, const char *parent, const char *name,
+		   unsigned int controllers);
+/* True once no process is in it. */
+bool cgroup_is_empty(int dir_fd);
+/* rmdir, again and again while it is busy, for at most two seconds. */
+int cgroup_rmdir(const char *path);
+/* As cgroup_kill, for one directory.  Returns -1 with errno. */
+int cgroup_kill_dir(int dir_fd, const char *path);
+/* Undoes cgroup_add_dir for all, quietly. */
+void cgroup_drop_dirs(struct cgroup *cg);
+
+/*** The back ends: 0, or -1 with the refusal filled and nothing left ***/
+
+int cgroup_v1_create(struct cgroup *cg, const struct cgroup_request *request,
+		     struct cgroup_refusal *refusal);
+void cgroup_v1_usage(const struct cgroup *cg, struct cgroup_usage *usage);
+
+int cgroup_v2_create(struct cgroup *cg, const struct cgroup_request *request,
+		     struct cgroup_refusal *refusal);
+void cgroup_v2_usage(const struct cgroup *cg, struct cgroup_usage *usage);
+/* The cgroup below `parent`, which is ours to use. */
+int cgroup_v2_below(struct cgroup *cg, const char *parent,
+		    const struct cgroup_request *request,
+		    struct cgroup_refusal *refusal);
+/* Takes us back from the leaf that cgroup_v2_create moved us to. */
+int cgroup_v2_go_home(struct cgroup *cg);
+
+int cgroup_systemd_create(struct cgroup *cg,
+			  const struct cgroup_request *request,
+			  struct cgroup_refusal *refusal);
+int cgroup_systemd_enter(struct cgroup *cg, pid_t pid);
+void cgroup_systemd_close(struct cgroup *cg);
+
+/* systemd is the manager here (sd_booted). */
+bool cgroup_systemd_runs(void);
+/* What to do where it gave this user too little. */
+extern const char cgroup_systemd_remedy[];

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "cgroup_backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util.h"
+
+/*
+ * v1 has a hierarchy for each controller (or for a few together).  A directory
+ * is made in each that is of use, below our own.
+ *
+ * The child writes itself into `tasks`, by descriptors that we opened for it:
+ * to move another process, or a whole one through cgroup.procs, the kernel
+ * waits for an RCU grace period (5 to 15 ms here, three whole starts); a thread
+ * that moves itself does not.  Right after the clone it is the only thread.
+ */
+
+#define CPU_PERIOD_US 100000
+#define CPU_QUOTA_MIN 1000
+
+static const char root_remedy[] =
+    "on cgroup v1 only root may limit: start it as root, or boot with "
+    "systemd.unified_cgroup_hierarchy=1; --allow-degraded cgroup runs "
+    "without hard caps";
+
+struct controller {
+	const char *name;
+	unsigned int bit;
+	bool always; /* for what it counts, whether there is a limit or not */
+};
+
+static const struct controller controllers[] = {
+	{ "memory", CGROUP_MEMORY, true },
+	{ "pids", CGROUP_PIDS, true },
+	{ "cpu", CGROUP_CPU, false },
+	{ "cpuacct", CGROUP_CPUACCT, true },
+};
+
+static int limit_memory(int fd, uint64_t bytes)
+{
+	/* The one without swap first: it may not exceed the other. */
+	if (cgroup_write_u64(fd, "memory.limit_in_bytes", bytes) < 0)
+		return -1;
+	if (cgroup_write_u64(fd, "memory.memsw.limit_in_bytes", bytes) == 0)
+		return 0;
+	/* Booted with swapaccount=0.  With no swap there is nothing to count;
+	 * with some the cap would be none. */
+	if (errno == ENOENT) {
+		auto_free char *swaps = read_file(AT_FDCWD, "/proc/swaps",
+						  65536, NULL);
+		const char *end = swaps ? strchr(swaps, '\n') : NULL;
+
+		if (swaps == NULL || end == NULL || end[1] == '\0')
+			return 0;
+		errno = EOPNOTSUPP;
+	}
+	return -1;
+}
+
+static int limit_pids(int fd, uint64_t n)
+{
+	return cgroup_write_u64(fd, "pids.max", n);
+}
+
+static int limit_cpu(int fd, double cores)
+{
+	uint64_t quota = (uint64_t)(cores * CPU_PERIOD_US + 0.5);
+
+	if (cgroup_write_u64(fd, "cpu.cfs_period_us", CPU_PERIOD_US) < 0)
+		return -1;
+	return cgroup_write_u64(fd, "cpu.cfs_quota_us",
+				quota < CPU_QUOTA_MIN ? CPU_QUOTA_MIN : quota);
+}
+
+static int limit(const struct cgroup_dir *dir,
+		 const struct cgroup_request *request,
+		 struct cgroup_refusal *refusal)
+{
+	unsigned int todo = dir->controllers & request->needed;
+	const struct cgroup_limits *limits = request->limits;
+
+	if ((todo & CGROUP_MEMORY) && limit_memory(dir->fd, limits->memory) < 0)
+		return cgroup_refuse(refusal, errno,
+				     "cannot limit memory in %s", dir->path);
+	if ((todo & CGROUP_PIDS) && limit_pids(dir->fd, limits->pids) < 0)
+		return cgroup_refuse(refusal, errno,
+				     "cannot limit processes in %s", dir->path);
+	if ((todo & CGROUP_CPU) && limit_cpu(dir->fd, limits->cpu) < 0)
+		return cgroup_refuse(refusal, errno, "cannot limit cpu in %s",
+				     dir->path);
+	return 0;
+}
+
+static struct cgroup_dir *dir_at(struct cgroup *cg, const char *parent,
+				 const char *name)
+{
+	auto_free char *path = path_join(parent, name);
+
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		if (strcmp(cg->dirs[i].path, path) == 0)
+			return &cg->dirs[i];
+	return NULL;
+}
+
+/* One controller's directory: its own, or one that it shares. */
+static int add_controller(struct cgroup *cg, const struct controller *c,
+			  const struct cgroup_map *map,
+			  const struct cgroup_request *request,
+			  struct cgroup_refusal *refusal)
+{
+	struct cgroup_place place = { 0 };
+	struct cgroup_dir *dir;
+	int rc = 0;
+
+	if (cgroup_find(map, c->name, &place) < 0)
+		return cgroup_refuse(
+		    refusal, 0, "the %s controller is not %s", c->name,
+		    errno == EXDEV ? "within sight" : "mounted");
+	dir = dir_at(cg, place.own, request->name);
+	if (dir) {
+		dir->controllers |= c->bit;
+	} else if (cgroup_add_dir(cg, place.own, request->name, c->bit) < 0) {
+		refusal->remedy = errno == EACCES ? root_remedy : NULL;
+		refusal->final = errno == EEXIST;
+		rc = cgroup_refuse(refusal, errno, "cannot make %s/%s",
+				   place.own, request->name);
+	}
+	cgroup_place_free(&place);
+	return rc;
+}
+
+static int add_all(struct cgroup *cg, const struct cgroup_map *map,
+		   const struct cgroup_request *request,
+		   struct cgroup_refusal *refusal)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+		const struct controller *c = &controllers[i];
+		bool needed = request->needed & c->bit;
+
+		if ((needed || c->always) &&
+		    add_controller(cg, c, map, request, refusal) < 0 && needed)
+			return -1;
+	}
+	if (cg->n_dirs == 0)
+		return -1;
+	for (size_t i = 0; i < cg->n_dirs; i++) {
+		struct cgroup_dir *dir = &cg->dirs[i];
+
+		if (limit(dir, request, refusal) < 0)
+			return -1;
+		dir->tasks_fd = openat(dir->fd, "tasks", O_WRONLY | O_CLOEXEC);
+		if (dir->tasks_fd < 0)
+			return cgroup_refuse(refusal, errno,
+					     "cannot open %s/tasks", dir->path);
+	}
+	return 0;
+}
+
+int cgroup_v1_create(struct cgroup *cg, const struct cgroup_request *request,
+		     struct cgroup_refusal *refusal)
+{
+	struct cgroup_map map = { 0 };
+	int rc;
+
+	if (cgroup_map_read(&map, getpid()) < 0)
+		rc = cgroup_refuse(refusal, errno, "cannot read /proc/self");
+	else
+		rc = add_all(cg, &map, request, refusal);
+	cgroup_map_free(&map);
+	if (rc < 0)
+		cgroup_drop_dirs(cg);
+	else
+		cg->backend = CGROUP_V1;
+	return rc;
+}
+
+void cgroup_v1_usage(const struct cgroup *cg, struct cgroup_usage *usage)
+{
+	for (size_t i = 0; i < cg->n_dirs; i++) {
+		const struct cgroup_dir *dir = &cg->dirs[i];
+
+		if (dir->controllers & CGROUP_MEMORY) {
+			usage->memory_peak = cgroup_read_u64(
+			    dir->fd, "memory.max_usage_in_bytes");
+			usage->oom_kills = cgroup_read_key(
+			    dir->fd, "memory.oom_control", "oom_kill");
+		}
+		if (dir->controllers & CGROUP_PIDS) {
+			/* Linux 6.1+ */
+			usage->pids_peak = cgroup_read_u64(dir->fd,
+							   "pids.peak");
+			usage->pids_hit = cgroup_read_key(dir->fd,
+							  "pids.events", "max");
+		}
+		if (dir->controllers & CGROUP_CPUACCT) {
+			usage->cpu_user_ms =
+			    cgroup_read_u64(dir->fd, "cpuacct.usage_user") /
+			    1000000;
+			usage->cpu_sys_ms = cgroup_read_u64(
+						dir->fd, "cpuacct.usage_sys") /
+					    1000000;
+		}
+	}
+}

@@ -1,0 +1,12 @@
+#!/bin/bash
+# cgroup v2, on another kernel: root and ordinary users, wherever they stand.
+# timeout: 300
+. "$(dirname "$0")/lib.sh"
+
+cd "$TOP" || exit 99
+[ -x "$B/unit-cgroup" ] || skip "$B/unit-cgroup is not built (make unit)"
+run tests/guest/uml.sh bash tests/guest/cgroup-v2.sh
+[ "$rc" != 77 ] || skip "$(tail -n 1 "$T/out")"
+sed 's/^\(not ok\|ok\)/#   \1/; s/^1\.\./# 1../' "$T/out"
+check "the guest's own checks" test "$rc" = 0
+matches "$T/out" '^1\.\.[1-9]'

@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Runs as root of a guest whose cgroups are all v2 (tests/60-cgroup-v2.sh).
+# Each way in which a caller can stand in the tree: what is made, by whom, and
+# what is told where nothing can be.
+. "$(dirname "$0")/../lib.sh"
+
+CG=/sys/fs/cgroup
+UNIT=$TOP/$B/unit-cgroup
+SOMEBODY=1234
+
+as_user() {
+	setpriv --reuid "$SOMEBODY" --regid "$SOMEBODY" --clear-groups "$@"
+}
+
+# In the cgroup $1, alone: the shell that goes there becomes the command.
+within() {
+	local group=$1
+	shift
+	sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' - "$CG/$group" "$@"
+}
+
+# delegate GROUP "+a +b": a subtree that SOMEBODY owns, with these controllers.
+delegate() {
+	mkdir "$CG/$1"
+	echo "$2" >"$CG/cgroup.subtree_control"
+	chown "$SOMEBODY" "$CG/$1" "$CG/$1/cgroup.procs" \
+		"$CG/$1/cgroup.subtree_control"
+}
+
+remove() {
+	local group
+	find "$CG/$1" -depth -type d | while read -r group; do
+		rmdir "$group"
+	done
+	! [ -e "$CG/$1" ]
+}
+
+# refused WHAT MESSAGE REMEDY COMMAND...
+refused() {
+	local what=$1 message=$2 remedy=$3
+	shift 3
+	run "$@"
+	sed -n "s/^# /# $what: /p" "$T/out"
+	check "$what: the unit test takes the refusal" test "$rc" = 0
+	matches "$T/out" "^# cannot make a cgroup .*$message"
+	matches "$T/out" "^# .*$remedy"
+	lacks "$T/out" "ok 40"
+}
+
+# works WHAT COMMAND...: all of the unit test's checks, on v2.
+works() {
+	local what=$1
+	shift
+	run "$@"
+	grep -v '^ok' "$T/out" | sed "s/^/# $what: /"
+	sed "s/^/# $what: /" "$T/err"
+	check "$what: every check of the unit test" test "$rc" = 0
+	matches "$T/out" "^ok .*memory: by v2"
+	is "$what: nothing is left" "$(find $CG -name 'm9m*')" ""
+}
+
+chmod 755 "$T"
+all='+memory +pids +cpu +io'
+
+# --- root ---
+works "root of all" "$UNIT" v2
+mkdir $CG/deep
+works "root, deeper: beside itself" within deep "$UNIT"
+echo 300M >$CG/deep/memory.max
+works "root, in a limited cgroup: below it" within deep "$UNIT"
+is "its controllers are as before" "$(cat $CG/deep/cgroup.subtree_control)" ""
+sleep 1000 &
+sleeper=$!
+echo $sleeper >$CG/deep/cgroup.procs
+refused "root, limited, with others" "other processes" "into a leaf" \
+	within deep "$UNIT"
+kill $sleeper
+wait $sleeper 2>/dev/null
+check "the cgroup can be removed" remove deep
+
+# --- an ordinary user ---
+delegate mine "$all"
+mkdir $CG/mine/leaf
+chown $SOMEBODY $CG/mine/leaf $CG/mine/leaf/cgroup.*
+works "user in a leaf" within mine/leaf setpriv --reuid $SOMEBODY \
+	--regid $SOMEBODY --clear-groups "$UNIT"
+remove mine
+delegate mine "$all"
+works "user alone in it" within mine setpriv --reuid $SOMEBODY \
+	--regid $SOMEBODY --clear-groups "$UNIT"
+is "its controllers are as before" "$(cat $CG/mine/cgroup.subtree_control)" ""
+sleep 1000 &
+sleeper=$!
+echo $sleeper >$CG/mine/cgroup.procs
+refused "user among others" "mine holds other processes" "into a leaf" \
+	within mine setpriv --reuid $SOMEBODY --regid $SOMEBODY \
+	--clear-groups "$UNIT"
+kill $sleeper
+wait $sleeper 2>/dev/null
+remove mine
+refused "user without a cgroup" "cannot write $CG: Permission denied" \
+	"let root give this user a cgroup" as_user "$UNIT"
+
+# --- too few controllers ---
+echo "-memory -cpu -io" >$CG/cgroup.subtree_control
+delegate few "+pids"
+refused "user with pids only" "few does not have memory and cpu" \
+	"let root give this user a cgroup" within few setpriv \
+	--reuid $SOMEBODY --regid $SOMEBODY --clear-groups "$UNIT"
+remove few
+
+# --- as in a container ---
+delegate box "$all"
+cat >"$T/container" <<'C'
+umount /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -o remount,ro,bind /sys/fs/cgroup
+exec "$@"
+C
+refused "read-only" "Read-only file system" "writable-cgroups=true" \
+	within box unshare -C -m sh "$T/container" "$UNIT"
+sed -i '/remount/d' "$T/container"
+works "writable, alone in the container" \
+	within box unshare -C -m sh "$T/container" "$UNIT"
+remove box
