@@ -68,6 +68,10 @@ need() {
 
 is_root() { [ "$(id -u)" = 0 ]; }
 
+# Is the program under test one with sanitizers?  They make calls, take memory
+# and end processes in ways of their own, which some tests cannot tell apart.
+sanitized() { grep -qa __asan_init "$M9M"; }
+
 # --- checks ----------------------------------------------------------------
 
 ok() {
