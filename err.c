@@ -14,6 +14,7 @@
 /* One process has one fate: its first failure. */
 static struct err_record record = { .status = 125 };
 static bool failed;
+static bool latest; /* the last fail() was the one that is recorded */
 static const char *current_stage = "start";
 
 void err_stage(const char *name)
@@ -26,6 +27,7 @@ int fail(int err, const char *fmt, ...)
 	size_t used;
 	va_list ap;
 
+	latest = !failed;
 	if (failed) {
 		errno = err;
 		return -1;
@@ -47,8 +49,8 @@ int fail_remedy(const char *fmt, ...)
 {
 	va_list ap;
 
-	/* The remedy belongs to the first failure only. */
-	if (record.remedy[0] != '\0')
+	/* Of the recorded failure only, and the first one of it. */
+	if (!latest || record.remedy[0] != '\0')
 		return -1;
 	va_start(ap, fmt);
 	vsnprintf(record.remedy, sizeof(record.remedy), fmt, ap);
@@ -58,7 +60,8 @@ int fail_remedy(const char *fmt, ...)
 
 int fail_status(int status)
 {
-	record.status = status;
+	if (latest)
+		record.status = status;
 	return -1;
 }
 
@@ -72,12 +75,14 @@ void err_set(const struct err_record *other)
 	if (failed)
 		return;
 	failed = true;
+	latest = true;
 	record = *other;
 }
 
 void err_reset(void)
 {
 	failed = false;
+	latest = false;
 	memset(&record, 0, sizeof(record));
 	record.status = 125;
 }

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "../err.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+static void test_first_wins(void)
+{
+	err_reset();
+	ok(err_get() == NULL, "nothing recorded at first");
+	err_stage("one");
+	ok(fail(ENOENT, "cannot open %s", "x") == -1, "fail returns -1");
+	ok(errno == ENOENT, "and leaves errno");
+	err_stage("two");
+	fail(EIO, "cannot read y");
+	ok(strcmp(err_get()->stage, "one") == 0, "the first stage stays");
+	ok(strcmp(err_get()->message,
+		  "cannot open x: No such file or directory") == 0,
+	   "the first message stays");
+	ok(err_get()->status == 125, "exit status 125");
+	fail_remedy("for y");
+	fail_status(127);
+	ok(err_get()->remedy[0] == '\0', "no remedy of an ignored failure");
+	ok(err_get()->status == 125, "no status of an ignored failure");
+}
+
+static void test_remedy(void)
+{
+	err_reset();
+	fail(0, "no errno here");
+	ok(strcmp(err_get()->message, "no errno here") == 0, "without errno");
+	fail_remedy("first");
+	fail_remedy("second");
+	fail_status(126);
+	ok(strcmp(err_get()->remedy, "first") == 0, "the first remedy stays");
+	ok(err_get()->status == 126, "status 126");
+}
+
+static void test_pipe(void)
+{
+	struct err_record record;
+	int fds[2];
+
+	if (!ok(pipe(fds) == 0, "a pipe"))
+		return;
+	err_reset();
+	err_send(fds[1]);
+	err_stage("mounts");
+	fail(EPERM, "cannot mount");
+	fail_remedy("try harder");
+	err_send(fds[1]);
+	close(fds[1]);
+	ok(err_receive(fds[0], &record) == 1, "one record is received");
+	ok(strcmp(record.stage, "mounts") == 0, "with its stage");
+	ok(strcmp(record.remedy, "try harder") == 0, "and remedy");
+	ok(err_receive(fds[0], &record) == 0, "then the end");
+	close(fds[0]);
+	err_reset();
+	err_set(&record);
+	ok(strcmp(err_get()->message, record.message) == 0, "taken over");
+}
+
+int main(void)
+{
+	test_first_wins();
+	test_remedy();
+	test_pipe();
+	return done();
+}
