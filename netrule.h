@@ -15,17 +15,18 @@
 #define NET_NAME_MAX 254 /* 253 octets and the NUL */
 
 enum net_rule_kind {
-	NET_RULE_NAME,	   /* example.com */
+	NET_RULE_NAME,     /* example.com */
 	NET_RULE_WILDCARD, /* *.example.com: any name below, not the apex */
-	NET_RULE_CIDR,	   /* an address is a CIDR of full length */
+	NET_RULE_CIDR,     /* an address is a CIDR of full length */
 };
 
 struct net_rule {
 	enum net_rule_kind kind;
-	char name[NET_NAME_MAX]; /* canonical; of a wildcard, what follows "*." */
-	struct in6_addr addr;	 /* IPv4 as ::ffff:a.b.c.d */
-	uint8_t prefix;		 /* of 128 */
-	uint16_t port_lo;	 /* 0: the policy's default ports */
+	char name
+	    [NET_NAME_MAX];   /* canonical; of a wildcard, what follows "*." */
+	struct in6_addr addr; /* IPv4 as ::ffff:a.b.c.d */
+	uint8_t prefix;       /* of 128 */
+	uint16_t port_lo;     /* 0: the policy's default ports */
 	uint16_t port_hi;
 	char *text; /* as the user wrote it (owned) */
 };

@@ -20,7 +20,7 @@ for arg; do
 done
 shopt -s nullglob
 headers=(*.h)
-test_c=(tests/*.c tests/*.h bench/*.c)
+test_c=(tests/*.c tests/guest/*.c tests/*.h bench/*.c)
 manuals=(man/*.[1-9])
 failed=0
 # Quoted as for a shell: -DM9M_VERSION='"0.1.0"'
@@ -99,6 +99,7 @@ step cppcheck cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
 	--enable=warning,performance,portability --library=posix \
 	--suppress=missingIncludeSystem --suppress=unknownMacro \
 	--suppress=resourceLeak --suppress=memleak --suppress=ctuuninitvar \
+	--suppressions-list=.cppcheck-suppressions \
 	-D__x86_64__ -D_GNU_SOURCE -DM9M_VERSION='"0"' "${c_files[@]}"
 step shellcheck shellcheck -x "${shell_files[@]}"
 [ "${#manuals[@]}" = 0 ] || step mandoc mandoc -Tlint -Wwarning "${manuals[@]}"

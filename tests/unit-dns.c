@@ -37,7 +37,8 @@ static const struct {
 	  "", 1 },
 	{ "a dot in a label", BYTES(QUERY "\3a.b\3com\0" A_IN), 0, "", 1 },
 	{ "a number",
-	  BYTES(QUERY "\3" "127\1"
+	  BYTES(QUERY "\3"
+		      "127\1"
 		      "1\0" A_IN),
 	  0, "", 1 },
 	{ "nothing", BYTES(""), -1, NULL, 0 },
