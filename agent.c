@@ -146,9 +146,17 @@ static bool goes_by(const struct agent *agent, const char *name)
 
 struct agent *agent_find(const char *name_type_or_binary)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++) {
-		struct agent *agent = load(&profiles[i]);
+	const char *slash = strrchr(name_type_or_binary, '/');
+	const char *word = slash ? slash + 1 : name_type_or_binary;
 
+	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++) {
+		struct agent *agent;
+
+		/* Every start asks for its command: most are no agent, which
+		 * can be seen without parsing. */
+		if (strstr(profiles[i].json, word) == NULL)
+			continue;
+		agent = load(&profiles[i]);
 		if (agent && goes_by(agent, name_type_or_binary))
 			return agent;
 		agent_free(agent);

@@ -423,12 +423,6 @@ static void write_sinks(struct event_log *log, const char *json)
 		write_user(log, line + 1, len);
 }
 
-void event_sync(struct event_log *log)
-{
-	if (log->audit_fd >= 0 && fdatasync(log->audit_fd) < 0)
-		lose_sink(&log->audit_failed, "the audit log");
-}
-
 static void emit(struct event_log *log, const char *name, cJSON *fields)
 {
 	auto_free char *json = NULL;

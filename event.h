@@ -55,6 +55,9 @@ void event_close(struct event_log *log);
  * Writes {"ts","seq","run","id","event":name, ...fields}.  Takes ownership of
  * `fields` (an object, or NULL).  Control characters and invalid UTF-8 in
  * strings are escaped or replaced, so that a line is always one JSON object.
+ * When it returns the kernel has the line: it outlives any process, ours
+ * included, but not a power cut (a sync for each event would make the payload
+ * as slow as the disk).
  * Never fails the run: a sink that cannot be written is warned of once.
  * Never waits for the reader of the user's sink: what a full pipe does not take
  * is kept for the next event (or event_flush), up to EVENT_BACKLOG_MAX.
@@ -63,13 +66,6 @@ void event_emit(struct event_log *log, const char *name, cJSON *fields);
 
 /* The event "dns", "connect", "denied", "close" or "limit" of the relay's. */
 void event_emit_net(struct event_log *log, const struct net_event *event);
-
-/*
- * Puts the audit log on the disk.  Without it a line has reached the kernel:
- * it outlives any process, ours included, but not a power cut.  A sync for each
- * event would make the payload's speed that of the disk.
- */
-void event_sync(struct event_log *log);
 
 /* Tries the backlog again, without waiting. */
 void event_flush(struct event_log *log);

@@ -230,8 +230,6 @@ static void archive(struct run *run)
 		return;
 	}
 	emit_artifact(run);
-	/* The archive was synced: its entry in the audit log is too. */
-	event_sync(&run->log);
 }
 
 static void remove_workdir(struct run *run)

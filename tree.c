@@ -191,37 +191,49 @@ static void add_entry(struct plan *plan, const char *host_path,
 		    xstrndup(target, (size_t)n));
 }
 
-static int skip_dots(const struct dirent *entry)
+static int compare_names(const void *a, const void *b)
 {
-	return strcmp(entry->d_name, ".") != 0 &&
-	       strcmp(entry->d_name, "..") != 0;
+	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/*
- * Shows what `dir` holds below `destination`, sorted, but for the names in
- * `except` (NULL-terminated) and those that do not match `pattern`.
- */
+/* The names in `dir` that match and are not in `except` (ends with NULL). */
+static struct strv list_names(const char *dir, const char *pattern,
+			      const char *const *except)
+{
+	struct strv names = { 0 };
+	DIR *stream = opendir(dir);
+	struct dirent *entry;
+
+	while (stream && (entry = readdir(stream)) != NULL) {
+		const char *const *e = except;
+
+		if (fnmatch(pattern, entry->d_name, FNM_PERIOD) != 0)
+			continue;
+		while (*e && strcmp(*e, entry->d_name) != 0)
+			e++;
+		if (*e == NULL)
+			strv_push(&names, xstrdup(entry->d_name));
+	}
+	if (stream)
+		closedir(stream);
+	if (names.n)
+		qsort(names.v, names.n, sizeof(*names.v), compare_names);
+	return names;
+}
+
+/* Shows what `dir` holds below `destination`, in the order of the names. */
 static void add_entries(struct plan *plan, const char *dir,
 			const char *destination, const char *pattern,
 			const char *const *except)
 {
-	struct dirent **list;
-	int n = scandir(dir, &list, skip_dots, alphasort);
+	auto_strv struct strv names = list_names(dir, pattern, except);
 
-	for (int i = 0; i < n; i++) {
-		const char *name = list[i]->d_name;
-		auto_free char *from = path_join(dir, name);
-		auto_free char *to = path_join(destination, name);
-		const char *const *e = except;
+	for (size_t i = 0; i < names.n; i++) {
+		auto_free char *from = path_join(dir, names.v[i]);
+		auto_free char *to = path_join(destination, names.v[i]);
 
-		while (*e && strcmp(*e, name) != 0)
-			e++;
-		if (*e == NULL && fnmatch(pattern, name, 0) == 0)
-			add_entry(plan, from, to);
-		free(list[i]);
+		add_entry(plan, from, to);
 	}
-	if (n >= 0)
-		free(list);
 }
 
 /* /etc/passwd and /etc/group: `before` (a rootfs's own) and our user. */
