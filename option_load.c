@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "option.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "near.h"
@@ -118,7 +117,8 @@ static const char *scalar_text(const cJSON *value, char number[32])
 		return value->valuestring;
 	/* Beyond 2^53 a double is no longer the number that was written; the
 	 * exponent form makes the parsers refuse it. */
-	if (fabs(n) <= 9007199254740992.0 && n == floor(n))
+	if (n >= -9007199254740992.0 && n <= 9007199254740992.0 &&
+	    n == (double)(int64_t)n)
 		snprintf(number, 32, "%.0f", n);
 	else
 		snprintf(number, 32, "%.15g", n);
