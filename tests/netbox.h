@@ -299,8 +299,8 @@ static const struct net_event *box_event_at(enum net_event_kind kind,
 	return NULL;
 }
 
-static const struct net_event *box_event(enum net_event_kind kind,
-					 const char *peer)
+__attribute__((unused)) static const struct net_event *
+box_event(enum net_event_kind kind, const char *peer)
 {
 	return box_event_at(kind, peer, 0);
 }
