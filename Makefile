@@ -25,7 +25,8 @@ HARDEN := -fstack-protector-strong -fPIE -fstack-clash-protection \
           $(if $(findstring aarch64,$(MACHINE)),-mbranch-protection=standard)
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 
-CFLAGS ?= -O2 -g
+# Small: the start is what a user waits for, and splice moves the bytes.
+CFLAGS ?= -Os -g
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 COMPILE := -std=gnu11 -D_GNU_SOURCE -DM9M_VERSION='"$(VERSION)"' \
           $(WARN) -I$(B) $(PKG_CFLAGS)

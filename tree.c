@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,27 +18,14 @@
  * (/etc/ssl as a whole would bring /etc/ssl/private along).
  */
 static const char *const etc_shown[] = {
-	"alternatives",
-	"crypto-policies",
-	"fonts",
-	"host.conf",
-	"java-*",
-	"ld.so.cache",
-	"localtime",
-	"lsb-release",
-	"mime.types",
-	"os-release",
-	"pki/ca-trust",
-	"pki/tls/certs",
-	"pki/tls/cert.pem",
-	"pki/tls/openssl.cnf",
-	"protocols",
-	"services",
-	"ssh/ssh_config",
-	"ssl/cert.pem",
-	"ssl/certs",
-	"ssl/openssl.cnf",
-	"timezone",
+	"alternatives",     "crypto-policies",     "fonts",
+	"host.conf",        "java-11-openjdk",     "java-17-openjdk",
+	"java-21-openjdk",  "java-25-openjdk",     "ld.so.cache",
+	"localtime",        "lsb-release",         "mime.types",
+	"os-release",       "pki/ca-trust",        "pki/tls/certs",
+	"pki/tls/cert.pem", "pki/tls/openssl.cnf", "protocols",
+	"services",         "ssh/ssh_config",      "ssl/cert.pem",
+	"ssl/certs",        "ssl/openssl.cnf",     "timezone",
 };
 
 /* Of the host's root: bound, or made again where it is a link (merged /usr). */
@@ -196,9 +182,8 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names in `dir` that match and are not in `except` (ends with NULL). */
-static struct strv list_names(const char *dir, const char *pattern,
-			      const char *const *except)
+/* The names in `dir` that are not in `except` (which ends with NULL). */
+static struct strv list_names(const char *dir, const char *const *except)
 {
 	struct strv names = { 0 };
 	DIR *stream = opendir(dir);
@@ -207,7 +192,8 @@ static struct strv list_names(const char *dir, const char *pattern,
 	while (stream && (entry = readdir(stream)) != NULL) {
 		const char *const *e = except;
 
-		if (fnmatch(pattern, entry->d_name, FNM_PERIOD) != 0)
+		if (strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0)
 			continue;
 		while (*e && strcmp(*e, entry->d_name) != 0)
 			e++;
@@ -223,10 +209,9 @@ static struct strv list_names(const char *dir, const char *pattern,
 
 /* Shows what `dir` holds below `destination`, in the order of the names. */
 static void add_entries(struct plan *plan, const char *dir,
-			const char *destination, const char *pattern,
-			const char *const *except)
+			const char *destination, const char *const *except)
 {
-	auto_strv struct strv names = list_names(dir, pattern, except);
+	auto_strv struct strv names = list_names(dir, except);
 
 	for (size_t i = 0; i < names.n; i++) {
 		auto_free char *from = path_join(dir, names.v[i]);
@@ -287,7 +272,6 @@ static const char *const own_etc[] = {
 	"group",       "hostname", "hosts",   "nsswitch.conf", "passwd",
 	"resolv.conf", "shadow",   "gshadow", "machine-id",    NULL
 };
-static const char *const nothing[] = { NULL };
 
 static void add_host_base(struct plan *plan, const struct host *host)
 {
@@ -303,10 +287,7 @@ static void add_host_base(struct plan *plan, const struct host *host)
 		auto_free char *from = path_join(etc, etc_shown[i]);
 		auto_free char *to = path_join("/etc", etc_shown[i]);
 
-		if (strchr(etc_shown[i], '*'))
-			add_entries(plan, etc, "/etc", etc_shown[i], nothing);
-		else
-			add_entry(plan, from, to);
+		add_entry(plan, from, to);
 	}
 	add_accounts(plan, "/nonexistent");
 }
@@ -320,11 +301,11 @@ static void add_rootfs(struct plan *plan, const char *rootfs)
 	auto_free char *var = path_join(rootfs, "var");
 	static const char *const var_tmp[] = { "tmp", "run", "lock", NULL };
 
-	add_entries(plan, rootfs, "/", "*", ours);
+	add_entries(plan, rootfs, "/", ours);
 	add(plan, PLAN_DIR, "/etc", NULL);
-	add_entries(plan, etc, "/etc", "*", own_etc);
+	add_entries(plan, etc, "/etc", own_etc);
 	add(plan, PLAN_DIR, "/var", NULL);
-	add_entries(plan, var, "/var", "*", var_tmp);
+	add_entries(plan, var, "/var", var_tmp);
 	add_accounts(plan, etc);
 }
 
