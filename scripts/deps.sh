@@ -13,7 +13,8 @@ CHECK='python3 git ripgrep curl strace openssl iproute2 util-linux procps
 	ca-certificates mandoc shellcheck clang clang-tidy clang-format
 	cppcheck nginx-light openssh-server openssh-client dnsmasq-base zstd
 	libarchive-tools jq'
-DEMO='nodejs npm git ripgrep python3 openssl iproute2 jq ca-certificates'
+DEMO='nodejs npm git ripgrep curl python3 openssl iproute2 jq zstd
+	ca-certificates'
 BENCH='bubblewrap passt slirp4netns firejail hyperfine python3 iproute2'
 
 # The sanitizer and fuzzer runtime carries clang's version in its name.
