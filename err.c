@@ -14,8 +14,14 @@
 /* One process has one fate: its first failure. */
 static struct err_record record = { .status = 125 };
 static bool failed;
-static bool latest; /* the last fail() was the one that is recorded */
+static bool latest;  /* the last fail() was the one that is recorded */
+static bool advised; /* its remedy is one for this very failure */
 static const char *current_stage = "start";
+
+/* A system call that is not there; the message says what it was for. */
+static const char missing_call[] =
+    "this kernel is older than Linux 5.12, or a container's filter hides a "
+    "system call: in Docker, start it with --security-opt seccomp=unconfined";
 
 void err_stage(const char *name)
 {
@@ -41,6 +47,9 @@ int fail(int err, const char *fmt, ...)
 	if (err)
 		snprintf(record.message + used, sizeof(record.message) - used,
 			 ": %s", strerror(err));
+	if (err == ENOSYS)
+		snprintf(record.remedy, sizeof(record.remedy), "%s",
+			 missing_call);
 	errno = err;
 	return -1;
 }
@@ -50,8 +59,9 @@ int fail_remedy(const char *fmt, ...)
 	va_list ap;
 
 	/* Of the recorded failure only, and the first one of it. */
-	if (!latest || record.remedy[0] != '\0')
+	if (!latest || advised)
 		return -1;
+	advised = true;
 	va_start(ap, fmt);
 	vsnprintf(record.remedy, sizeof(record.remedy), fmt, ap);
 	va_end(ap);
@@ -77,12 +87,14 @@ void err_set(const struct err_record *other)
 	failed = true;
 	latest = true;
 	record = *other;
+	advised = record.remedy[0] != '\0';
 }
 
 void err_reset(void)
 {
 	failed = false;
 	latest = false;
+	advised = false;
 	memset(&record, 0, sizeof(record));
 	record.status = 125;
 }

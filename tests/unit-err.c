@@ -37,6 +37,13 @@ static void test_remedy(void)
 	fail_status(126);
 	ok(strcmp(err_get()->remedy, "first") == 0, "the first remedy stays");
 	ok(err_get()->status == 126, "status 126");
+	err_reset();
+	fail(ENOSYS, "cannot call");
+	ok(strstr(err_get()->remedy, "Linux 5.12") != NULL,
+	   "a call that is missing: an old kernel, or a filter");
+	fail_remedy("closer");
+	fail_remedy("too late");
+	ok(strcmp(err_get()->remedy, "closer") == 0, "a closer one wins");
 }
 
 static void test_pipe(void)
