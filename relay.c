@@ -64,6 +64,8 @@ static int keep_only(int *sockets_fd, int *event_fd)
 		return fail(errno, "cannot sort the relay's descriptors");
 	for (int fd = 0; fd < (M9M_SANITIZED ? 2 : 3); fd++)
 		dup2(null, fd);
+	*sockets_fd = a;
+	*event_fd = b;
 	if (dup3(a, 3, O_CLOEXEC) < 0 || dup3(b, 4, O_CLOEXEC) < 0 ||
 	    syscall(SYS_close_range, 5u, ~0u, 0u) < 0)
 		return fail(errno, "cannot close the relay's descriptors");
@@ -80,7 +82,7 @@ static _Noreturn void run(const struct net_policy *policy, pid_t parent,
 	set_signals();
 	title_set("m9m-sandbox: network relay");
 	if (keep_only(&sockets_fd, &event_fd) < 0)
-		_exit(125);
+		relay_give_up(sockets_fd);
 	relay_serve(policy, parent, sockets_fd, event_fd);
 }
 

@@ -2,6 +2,7 @@
 #include "relay_state.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #define ACCEPT_SHARE 64
 #define PAUSE_MS     20
 #define DNS_IDLE_MS  10000
+#define GIVE_UP_MS   500
 
 #define FILES_MAX  32768 /* 12,000 connections and some pipes */
 #define CONNS_MAX  12000
@@ -254,6 +256,20 @@ static int die_with(pid_t parent)
 	return 0;
 }
 
+/*
+ * Whoever is about to hand sockets over finds the reason there.  We stay until
+ * it was taken: to the supervisor a relay that is gone is a failure itself, and
+ * with unread sockets in the queue our end would wipe the answer out.
+ */
+_Noreturn void relay_give_up(int sockets_fd)
+{
+	struct pollfd pfd = { .fd = sockets_fd }; /* POLLHUP comes unasked */
+
+	if (handover_answer(sockets_fd, err_get()) == 0)
+		(void)poll(&pfd, 1, GIVE_UP_MS);
+	_exit(125);
+}
+
 _Noreturn void relay_serve(const struct net_policy *policy, pid_t parent,
 			   int sockets_fd, int event_fd)
 {
@@ -262,11 +278,8 @@ _Noreturn void relay_serve(const struct net_policy *policy, pid_t parent,
 	state.policy = policy;
 	resolver_preload();
 	if (prepare(&state, sockets_fd, event_fd) < 0 || relay_drop_ids() < 0 ||
-	    die_with(parent) < 0 || relay_confine() < 0) {
-		/* Whoever is about to hand sockets over finds it there. */
-		handover_answer(sockets_fd, err_get());
-		_exit(125);
-	}
+	    die_with(parent) < 0 || relay_confine() < 0)
+		relay_give_up(sockets_fd);
 	if (loop_run(&state.loop) < 0)
 		_exit(125);
 	conn_close_all(&state);

@@ -85,6 +85,8 @@ int relay_confine(void);
 /* relay_serve.c: the relay's life; never returns. */
 _Noreturn void relay_serve(const struct net_policy *policy, pid_t parent,
 			   int sockets_fd, int event_fd);
+/* Tells the other side of the sockets the recorded failure, and exits. */
+_Noreturn void relay_give_up(int sockets_fd);
 /* No new connections and questions until there is room again. */
 void relay_pause(struct relay_state *state);
 
