@@ -44,25 +44,45 @@ static char *make_run_id(uint32_t random)
 	return xasprintf("%s-%08x", stamp, random);
 }
 
-/* Is this id mapped in the user namespace that we were started in? */
-static bool id_is_mapped(const char *map_path, uint32_t id)
+/*
+ * Is this id mapped in the user namespace that we were started in?  *outside,
+ * which may be NULL, is what it is in the one around it.
+ */
+static bool id_is_mapped(const char *map_path, uint32_t id, uint32_t *outside)
 {
 	auto_free char *map = read_file(-1, map_path, 65536, NULL);
 	char *rest = map;
 
 	while (rest && *rest) {
-		unsigned long inside, outside, count;
+		unsigned long first, base, count;
 		int used = 0;
 
-		if (sscanf(rest, "%lu %lu %lu%n", &inside, &outside, &count,
+		if (sscanf(rest, "%lu %lu %lu%n", &first, &base, &count,
 			   &used) != 3)
 			return false;
-		if (id >= inside && id - inside < count)
+		if (id >= first && id - first < count) {
+			if (outside)
+				*outside = (uint32_t)(base + (id - first));
 			return true;
+		}
 		rest += used;
 		rest += strspn(rest, " \n");
 	}
 	return false;
+}
+
+static bool both_mapped(uint32_t id)
+{
+	return id_is_mapped("/proc/self/uid_map", id, NULL) &&
+	       id_is_mapped("/proc/self/gid_map", id, NULL);
+}
+
+/* Root of a namespace that an ordinary user made for itself (unshare -r)? */
+static bool is_user_in_disguise(void)
+{
+	uint32_t outside = 0;
+
+	return id_is_mapped("/proc/self/uid_map", 0, &outside) && outside != 0;
 }
 
 static void choose_payload_ids(struct host *host, uint32_t random)
@@ -73,9 +93,11 @@ static void choose_payload_ids(struct host *host, uint32_t random)
 	host->payload_gid = host->gid;
 	if (host->uid != 0)
 		return;
-	if (!id_is_mapped("/proc/self/uid_map", id) ||
-	    !id_is_mapped("/proc/self/gid_map", id))
+	if (!both_mapped(id))
 		id = NOBODY;
+	/* No other id to be had: its own is no more than that user's. */
+	if (!both_mapped(id) && is_user_in_disguise())
+		return;
 	host->payload_uid = id;
 	host->payload_gid = id;
 }
