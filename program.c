@@ -26,6 +26,11 @@ static int not_found(const struct lookup *lookup, const char *name,
 		fail_remedy("install it: %s", agent->install);
 	else if (near)
 		fail_remedy("did you mean %s?", near);
+	else if (is_path)
+		fail_remedy("a path is one of the host's, but below the "
+			    "workdir and your own mounts");
+	else
+		fail_remedy("install it, or give its path");
 	return fail_status(127);
 }
 
@@ -40,6 +45,8 @@ static int cannot_find(const struct lookup *lookup, const char *name,
 	if (error == EACCES)
 		fail_remedy("make it executable (chmod +x), or name its "
 			    "interpreter as the command");
+	if (error == EISDIR)
+		fail_remedy("name a program in it as the command");
 	return fail_status(126);
 }
 
