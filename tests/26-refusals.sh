@@ -1,0 +1,242 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What the program cannot do here, and what it then says: the stage, the cause
+# and the remedy, with the payload not started and nothing left.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq unshare setpriv strace
+
+REFUSE=$(dirname "$M9M")/refuse
+RUNS=$XDG_STATE_HOME/m9m-sandbox/runs
+[ -x "$REFUSE" ] || skip "$REFUSE is not built"
+
+left() { find "$RUNS" -mindepth 1 2>/dev/null | head -n 3; }
+
+# refused WHAT EXIT STAGE MESSAGE REMEDY COMMAND...: the two are regular
+# expressions; the command ends with the program's own arguments.
+refused() {
+	local what=$1 code=$2 stage=$3 message=$4 remedy=$5
+	shift 5
+	echo "# $what"
+	rm -f "$T/r.json"
+	expect_exit "$code" "$@"
+	[ -s "$T/r.json" ] || {
+		not_ok "$what: there is a result"
+		return
+	}
+	json_is "$T/r.json" '.status + " " + (.started | tostring)' \
+		"error false"
+	json_is "$T/r.json" .exit_code "$code"
+	json_is "$T/r.json" .stage "$stage"
+	json "$T/r.json" .message >"$T/message"
+	matches "$T/message" "$message"
+	json "$T/r.json" '.remedy // "none"' >"$T/remedy"
+	matches "$T/remedy" "$remedy"
+	contains "$T/err" "m9m-sandbox: $stage: $(cat "$T/message")"
+	contains "$T/err" "$(cat "$T/remedy")"
+	lacks "$T/out" STARTED
+	is "$what: nothing is left" "$(left)" ""
+}
+
+ARGS=(-q --no-artifact --result "$T/r.json")
+RUN=("$M9M" "${ARGS[@]}" sh -c 'echo STARTED')
+NET=("$M9M" "${ARGS[@]}" --allow a.test --resolve a.test=127.0.0.1
+	sh -c 'echo STARTED')
+
+# in_namespace COMMANDS COMMAND...: with the commands run before, in user and
+# mount namespaces where all ids are what they were, and then no capability of
+# theirs but root's own.
+in_namespace() {
+	local commands=$1 drop=() pid status=0
+	shift
+	if ! is_root; then
+		drop=(setpriv --ambient-caps=-all --inh-caps=-all)
+	fi
+	rm -f "$T/mapped" && mkfifo "$T/mapped"
+	unshare -U -m --keep-caps bash -c "read -r _ <'$T/mapped'
+		{ $commands; } || exit 99; "'exec "$@"' - \
+		${drop[@]+"${drop[@]}"} "$@" &
+	pid=$!
+	# Opens when the other side does: it is in its namespaces then.
+	exec 9>"$T/mapped"
+	if is_root; then
+		echo 0 0 4294967295 >"/proc/$pid/uid_map"
+		echo 0 0 4294967295 >"/proc/$pid/gid_map"
+	else
+		echo deny >"/proc/$pid/setgroups"
+		echo "$(id -u) $(id -u) 1" >"/proc/$pid/uid_map"
+		echo "$(id -g) $(id -g) 1" >"/proc/$pid/gid_map"
+	fi
+	echo go >&9
+	exec 9>&-
+	wait "$pid" || status=$?
+	return "$status"
+}
+
+unshare -U -m true 2>/dev/null || skip "no namespace can be made here"
+expect_exit 0 in_namespace true "$M9M" "${ARGS[@]}" true
+
+# --- namespaces that are not to be had -------------------------------------
+
+limit() { echo "echo 0 >/proc/sys/user/max_$1_namespaces"; }
+
+refused "user namespaces are switched off" 125 namespaces \
+	'^cannot clone into new namespaces: No space' \
+	'sysctl user.max_user_namespaces' in_namespace "$(limit user)" "${RUN[@]}"
+for kind in net pid uts ipc cgroup; do
+	refused "no more $kind namespaces" 125 namespaces \
+		'^cannot clone into new namespaces: No space' \
+		'user.max_\*_namespaces' in_namespace "$(limit $kind)" "${RUN[@]}"
+done
+refused "a policy forbids namespaces" 125 namespaces \
+	'^cannot clone into new namespaces: Operation not permitted' \
+	'seccomp=unconfined|AppArmor|switched off' \
+	"$REFUSE" clone3 EPERM "${NET[@]}"
+
+# --- an old kernel, or a filter that plays one -----------------------------
+
+refused "no clone3" 125 namespaces \
+	'^cannot clone into new namespaces: Function not implemented' \
+	'Linux 5.12' "$REFUSE" clone3 ENOSYS "${NET[@]}"
+for call in openat2 open_tree mount_setattr pivot_root mount; do
+	stage=mounts
+	# As root the sources are opened before there is a child.
+	! is_root || case $call in
+	openat2 | open_tree | mount_setattr) stage=namespaces ;;
+	esac
+	refused "no $call" 125 $stage 'cannot .*: Function not implemented$' \
+		'Linux 5.12' "$REFUSE" $call ENOSYS "${RUN[@]}"
+done
+refused "no pidfd_open" 125 relay \
+	'cannot watch the network relay: Function not implemented' \
+	'Linux 5.12' "$REFUSE" pidfd_open ENOSYS "${NET[@]}"
+# More than once: the relay's reason may not lose against its death.
+for _ in 1 2 3 4 5; do
+	refused "no seccomp, in the relay" 125 "network relay" \
+		"cannot filter the relay's system calls: Function not" \
+		'Linux 5.12' "$REFUSE" seccomp ENOSYS "${NET[@]}"
+done
+refused "no close_range, in the relay" 125 "network relay" \
+	"cannot close the relay's descriptors: Function not" \
+	'Linux 5.12' "$REFUSE" close_range ENOSYS "${NET[@]}"
+refused "no seccomp, in the payload" 125 seccomp \
+	'cannot .*: Function not implemented$' \
+	'CONFIG_SECCOMP' "$REFUSE" seccomp ENOSYS "${RUN[@]}"
+
+# --- a /proc with masks over it --------------------------------------------
+
+MASK=$(find /proc/sys /proc/tty /proc/fs -maxdepth 0 2>/dev/null | head -n 1)
+refused "masked /proc" 125 mounts \
+	'^cannot mount a new proc: Operation not permitted' \
+	'systempaths=unconfined' \
+	in_namespace "mount -t tmpfs none $MASK" "${RUN[@]}"
+
+# --- programs --------------------------------------------------------------
+
+printf '#!/bin/sh\necho STARTED\n' >"$T/plain"
+printf '#!/no/such/interpreter\n' >"$T/orphan"
+chmod 755 "$T/orphan"
+refused "not found" 127 plan '^cannot find no-such-command' \
+	'install it' "$M9M" "${ARGS[@]}" no-such-command
+refused "no such file" 127 plan "^cannot find $T/none: no such file" \
+	"the host's" \
+	"$M9M" "${ARGS[@]}" "$T/none"
+refused "not executable" 126 plan "$T/plain: Permission denied" . \
+	"$M9M" "${ARGS[@]}" "$T/plain"
+refused "a folder" 126 plan "$T: Is a directory" 'program in it' \
+	"$M9M" "${ARGS[@]}" "$T"
+refused "an interpreter that is not there" 127 plan /no/such/interpreter . \
+	"$M9M" "${ARGS[@]}" "$T/orphan"
+refused "found only inside, and not there" 127 exec \
+	'cannot execute /work/none: No such file' 'ro-bind' \
+	"$M9M" "${ARGS[@]}" /work/none
+
+# --- places that cannot be written -----------------------------------------
+
+# The folder of the runs and of the audit log, each by itself.
+closed() {
+	mkdir -p "$T/closed/m9m-sandbox"
+	touch "$T/closed/m9m-sandbox/audit.jsonl"
+	if is_root; then
+		# Root is kept out by the file system only.
+		in_namespace "mount -t tmpfs -o size=1m none '$T/closed' &&
+			mkdir '$T/closed/m9m-sandbox' &&
+			touch '$T/closed/m9m-sandbox/audit.jsonl' &&
+			mount --bind '$T/closed/m9m-sandbox/audit.jsonl' \
+				'$T/closed/m9m-sandbox/audit.jsonl' &&
+			mount -o remount,bind,ro '$T/closed' 2>/dev/null ||
+			mount -o remount,ro,bind none '$T/closed'" \
+			env XDG_STATE_HOME="$T/closed" "$@"
+	else
+		chmod 555 "$T/closed/m9m-sandbox"
+		XDG_STATE_HOME=$T/closed "$@"
+	fi
+}
+refused "the workdir's parent" 125 workdir \
+	"^cannot make folder $T/closed/m9m-sandbox/runs .*(Permission|Read-only)" \
+	'XDG_STATE_HOME' closed "${RUN[@]}"
+refused "no place for the audit log" 125 events \
+	'cannot open the audit log /dev/null/x/.*: Not a directory' \
+	'XDG_STATE_HOME' env XDG_STATE_HOME=/dev/null/x "${RUN[@]}"
+mkdir -p "$T/foreign/m9m-sandbox/runs"
+chmod 777 "$T/foreign/m9m-sandbox/runs"
+refused "runs where others can write" 125 workdir 'others can write to it' \
+	'XDG_STATE_HOME' env XDG_STATE_HOME="$T/foreign" "${RUN[@]}"
+check "and nothing is made there" rmdir "$T/foreign/m9m-sandbox/runs"
+
+# --- a full disk -----------------------------------------------------------
+
+# The file system is gone with its namespace: what is said of it is kept.
+# shellcheck disable=SC2016  # the payload's
+in_full_disk() {
+	in_namespace "mount -t tmpfs -o size=256k none '$T/disk'" \
+		sh -c '"$@"; status=$?; find "$0" >"$0.list"; exit $status' \
+		"$T/disk" "$@"
+}
+mkdir "$T/disk"
+rm -f "$T/r.json"
+expect_exit 125 in_full_disk "$M9M" -q --result "$T/r.json" \
+	--artifact "$T/disk/sub/a.tar" sh -c \
+	'echo precious >kept; head -c 1000000 /dev/urandom >big'
+json_is "$T/r.json" '[.status, .stage, .started, .payload_exit_code] | @csv' \
+	'"error","artifact",true,0'
+matches "$T/err" '^m9m-sandbox: artifact: cannot write the archive .*No space'
+kept=$(json "$T/r.json" .kept_workdir)
+contains "$T/err" "m9m-sandbox: the workdir is kept: $kept"
+is "it is kept, whole" "$(cat "$kept/work/kept"; wc -c <"$kept/work/big")" \
+	"precious
+1000000"
+is "no half of an archive is there" "$(grep -c 'a\.tar' "$T/disk.list")" 0
+rm -rf "$RUNS"
+
+# What cannot be copied in for want of room: nothing of it stays.
+head -c 1000000 /dev/urandom >"$T/large"
+rm -f "$T/r.json"
+expect_exit 125 in_full_disk env XDG_STATE_HOME="$T/disk" "$M9M" "${ARGS[@]}" \
+	--input "$T/large" sh -c 'echo STARTED'
+json_is "$T/r.json" '[.status, .stage, .started] | @csv' '"error","inputs",false'
+matches "$T/err" 'cannot .*large.*: No space left on device'
+is "nothing of it is left" "$(grep -c 'runs/' "$T/disk.list")" 0
+
+# And the result itself: the run was, and what it says is not lost.
+mkdir "$T/result.d"
+expect_exit 125 "$M9M" -q --no-artifact --result "$T/result.d" true
+matches "$T/err" '^m9m-sandbox: result: cannot .*result.d'
+
+# --- root of a namespace that an ordinary user made ------------------------
+
+if is_root; then
+	expect_exit 125 unshare -U -r -m "${RUN[@]}"
+	matches "$T/err" "cannot give .* to uid 65534"
+	lacks "$T/out" STARTED
+else
+	expect_exit 0 unshare -U -r -m "$M9M" -q --result "$T/r.json" \
+		--artifact "$T/own.tar" --allow a.test \
+		--resolve a.test=127.0.0.1 \
+		sh -c 'id -u; getent hosts a.test; echo x >file'
+	is "unshare -r: it works" "$(head -n 1 "$T/out")" 1000
+	is "with its archive" "$(tar -xOf "$T/own.tar" work/file)" x
+fi
+is "nothing is left at the end" "$(left)" ""
