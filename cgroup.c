@@ -143,6 +143,8 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 	};
 
 	*cg = CGROUP_NONE;
+	if (choice == CGROUP_NOT)
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
 		if (choice != CGROUP_AUTO && choice != backends[i].id)
 			continue;

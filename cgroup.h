@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 enum cgroup_backend {
-	CGROUP_NOT,     /* there is none */
+	CGROUP_NOT,     /* there is none; as a choice: make none */
 	CGROUP_AUTO,    /* as a choice: the first of these that can be had */
 	CGROUP_V2,      /* a subtree that we may write */
 	CGROUP_SYSTEMD, /* a scope that systemd hands over to us */

@@ -297,18 +297,23 @@ static int beside(struct cgroup *cg, const struct cgroup_place *place,
 		  struct cgroup_refusal *refusal)
 {
 	auto_free char *dir = xstrdup(place->own);
+	bool limited = false;
 
-	while (strcmp(dir, place->mount) != 0) {
+	while (!limited && strcmp(dir, place->mount) != 0) {
 		struct cgroup_refusal one = { 0 };
+		int rc;
 
-		if (is_limited(dir))
-			return cgroup_refuse(refusal, 0,
-					     "%s has limits, which a cgroup "
-					     "beside it would escape",
-					     dir);
+		limited = is_limited(dir);
 		*strrchr(dir, '/') = '\0';
-		if (may_use(dir, request, &one) == 0 &&
-		    cgroup_v2_below(cg, dir, request, &one) == 0)
+		rc = may_use(dir, request, &one);
+		if (rc == 0 && limited)
+			rc = cgroup_refuse(&one, 0,
+					   "a cgroup in %s would escape our "
+					   "own one's limits",
+					   dir);
+		else if (rc == 0)
+			rc = cgroup_v2_below(cg, dir, request, &one);
+		if (rc == 0)
 			return 0;
 		/* The nearest one's reason is the one to tell. */
 		if (refusal->why[0] == '\0' || one.final)

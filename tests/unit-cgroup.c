@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* unit-cgroup [v2|systemd|v1]: what the machine offers, or that back end. */
+/*
+ * unit-cgroup [auto|v2|systemd|v1]: what the machine offers, or that back end.
+ * With `hold` after it: only makes a cgroup with a process in it, and waits to
+ * be killed, for tests of what happens then.
+ */
 #include "cgroup_backend.h"
 
 #include <errno.h>
@@ -462,6 +466,19 @@ static void test_refusal(void)
 	ok(err->remedy[0] != '\0', "and a remedy");
 }
 
+static int hold(void)
+{
+	struct cgroup cg;
+
+	if (!make(&cg, "hold", (struct cgroup_limits){ .pids = 8 }))
+		return 1;
+	start(&cg, just_exit);
+	puts("held");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	auto_free char *tmp = path_join(
@@ -474,6 +491,8 @@ int main(int argc, char **argv)
 	for (enum cgroup_backend b = CGROUP_AUTO; b <= CGROUP_V1; b++)
 		if (argc > 1 && strcmp(cgroup_backend_name(b), argv[1]) == 0)
 			choice = b;
+	if (argc > 2 && strcmp(argv[2], "hold") == 0)
+		return hold();
 	if (mkdtemp(tmp) == NULL)
 		return 1;
 	test_find();

@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Runs as root of a guest under systemd (tests/61-cgroup-systemd.sh).  Callers
+# of every kind, in units that are theirs or not.
+. "$(dirname "$0")/../lib.sh"
+
+UNIT=$TOP/$B/unit-cgroup
+chmod 755 "$T"
+useradd -m -u 1234 lingers
+useradd -m -u 1235 visitor
+loginctl enable-linger lingers
+
+# As `user` in a service of the system's: like a session, it is not theirs.
+session() {
+	local user=$1
+	shift
+	systemd-run --quiet --pipe --wait -p User="$user" "$@"
+}
+
+# In the user's own manager, as a scope with these properties.
+own_scope() {
+	local options=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	session lingers env XDG_RUNTIME_DIR=/run/user/1234 \
+		systemd-run --user --scope --quiet "${options[@]}" "$@"
+}
+
+leftovers() {
+	find /sys/fs/cgroup -name '*m9m-unit*'
+	find /sys/fs/cgroup -name 'm9m-sandbox-*.scope'
+}
+
+# systemd removes an empty scope when it is told, which is soon.
+await_nothing() {
+	local tries=0
+	while [ $((tries += 1)) -le 100 ]; do
+		[ -n "$(leftovers)" ] || return 0
+		sleep 0.1
+	done
+	leftovers | sed 's/^/# left: /'
+	return 1
+}
+
+# works WHAT BACKEND COMMAND...
+works() {
+	local what=$1 backend=$2
+	shift 2
+	run "$@"
+	grep -v '^ok' "$T/out" | sed "s/^/# $what: /"
+	sed "s/^/# $what: /" "$T/err"
+	check "$what: every check of the unit test" test "$rc" = 0
+	matches "$T/out" "^ok .*memory: by $backend"
+	check "$what: nothing is left" await_nothing
+}
+
+# refused WHAT MESSAGE REMEDY COMMAND...
+refused() {
+	local what=$1 message=$2 remedy=$3
+	shift 3
+	run "$@"
+	sed -n "s/^# /# $what: /p" "$T/out"
+	check "$what: the unit test takes the refusal" test "$rc" = 0
+	matches "$T/out" "^# cannot make a cgroup .*$message"
+	matches "$T/out" "^# .*$remedy"
+	check "$what: nothing is left" await_nothing
+}
+
+await_manager() {
+	local tries=0
+	while [ $((tries += 1)) -le 100 ]; do
+		[ ! -S /run/user/1234/bus ] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+await_manager || not_ok "the user has a manager"
+
+works "root in a service" systemd "$UNIT"
+works "root in a delegated scope" v2 \
+	systemd-run --scope --quiet -p Delegate=yes "$UNIT"
+works "user in a session" systemd session lingers "$UNIT"
+works "user in a scope of a slice of theirs" systemd own_scope -- "$UNIT"
+# The user's manager (252) does not mark what it delegated; who says v2 knows.
+works "user in a delegated scope" "(v2|systemd)" \
+	own_scope -p Delegate=yes -- "$UNIT"
+works "user in a delegated scope, asked for" v2 \
+	own_scope -p Delegate=yes -- "$UNIT" v2
+works "user in a shared delegated scope" systemd \
+	own_scope -p Delegate=yes -- sh -c "sleep 1000 & $UNIT; kill \$!"
+refused "user without a manager" "systemd: cannot reach the user.s bus" \
+	"loginctl enable-linger" session visitor "$UNIT"
+
+# --- killed with kill -9: systemd itself clears up ---
+serve "$UNIT" systemd hold
+check "a scope is there" test -n "$(leftovers)"
+kill -KILL "$served"
+check "after kill -9 nothing is left" await_nothing
+
+# --- too few controllers, and the remedy ---
+dir=/etc/systemd/system/user@.service.d
+mkdir -p $dir
+printf '[Service]\nDelegate=\nDelegate=pids\n' >$dir/delegate.conf
+systemctl daemon-reload
+systemctl restart user@1234
+await_manager
+refused "user with pids only" "does not have .*cpu" \
+	"Delegate=cpu cpuset io memory pids" session lingers "$UNIT"
+printf '[Service]\nDelegate=cpu cpuset io memory pids\n' >$dir/delegate.conf
+systemctl daemon-reload
+systemctl restart user@1234
+await_manager
+works "with the remedy" systemd session lingers "$UNIT"
