@@ -220,7 +220,7 @@ static int read_head(const uint8_t *data, size_t len, struct head *head,
 		struct span line;
 		int rc = at < len ? read_line(data, len, at, &line, &at) : 0;
 
-		if (rc < 0 || (rc == 0 && len >= HTTP1_HEAD_MAX)) {
+		if (rc < 0 || (rc == 0 ? len : at) > HTTP1_HEAD_MAX) {
 			*why = rc < 0 ? "a line of its head ends badly"
 				      : "its head is too long";
 			return -1;
@@ -268,7 +268,7 @@ static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
 	int64_t size = 0;
 	size_t digits = 0;
 
-	for (; digits < line.len; digits++) {
+	for (; digits < line.len && digits < 15; digits++) {
 		static const char hex[] = "0123456789abcdef";
 		const char *at = strchr(hex, line.p[digits] | 0x20);
 
@@ -277,7 +277,7 @@ static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
 			break;
 		size = size * 16 + (at - hex);
 	}
-	if (digits == 0 || digits > 15 ||
+	if (digits == 0 ||
 	    (digits < line.len && !strchr("; \t", line.p[digits]))) {
 		*why = "a chunk's size is malformed";
 		return -1;
@@ -313,7 +313,7 @@ int64_t http1_next(struct http1 *http, const uint8_t *data, size_t len,
 	if (http->state == HTTP1_HEAD)
 		return next_head(http, data, len, host, why);
 	rc = read_line(data, len, 0, &line, &end);
-	if (rc < 0 || (rc == 0 && len >= HTTP1_LINE_MAX)) {
+	if (rc < 0 || (rc == 0 ? len : end) > HTTP1_LINE_MAX) {
 		*why = "a line of its body's framing is malformed";
 		return -1;
 	}
@@ -334,9 +334,8 @@ int64_t http1_next(struct http1 *http, const uint8_t *data, size_t len,
 int http1_begins(const uint8_t *data, size_t len)
 {
 	static const size_t method_max = 16;
-	size_t at = 0, method;
-	struct span line;
-	size_t next;
+	size_t at = 0, method, n;
+	const uint8_t *end;
 
 	/* Servers skip empty lines before a request. */
 	while (at < len && (data[at] == '\r' || data[at] == '\n'))
@@ -346,23 +345,21 @@ int http1_begins(const uint8_t *data, size_t len)
 	for (method = at; method < len; method++)
 		if (data[method] < 'A' || data[method] > 'Z')
 			break;
+	if (method - at > method_max)
+		return 0;
 	if (method == len)
-		return method - at > method_max ? 0 : -1;
+		return -1;
 	if (data[method] != ' ' || method == at)
 		return 0;
-	switch (read_line(data, len, method, &line, &next)) {
-	case 0:
-		return len >= HTTP1_HEAD_MAX ? 0 : -1;
-	case 1:
-		return memmem(line.p, line.len, " HTTP/", 6) != NULL;
-	default: {
-		const uint8_t *end = memchr(data + method, '\n', len - method);
-		size_t n = (size_t)(end - (data + method));
-
-		/* Ended as no line should: servers take it all the same. */
-		return memmem(data + method, n, " HTTP/", 6) != NULL;
-	}
-	}
+	end = memchr(data + method, '\n', len - method);
+	n = end ? (size_t)(end - data) : len;
+	/* Too long for a head: refused as one, and not let pass. */
+	if (n >= HTTP1_HEAD_MAX)
+		return 1;
+	if (!end)
+		return -1;
+	/* However badly the line ends: servers take it all the same. */
+	return memmem(data + method, n - method, " HTTP/", 6) != NULL;
 }
 
 int http1_upgraded(const uint8_t *answer, size_t len)
