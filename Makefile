@@ -38,6 +38,9 @@ static   = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1
 LDLIBS  := $(call static,archive) $(call static,cap) -lnl-3 \
            -lcjson -lzstd -lz
 
+# The tests lay cables between hosts of their own.
+TEST_LIBS := -lnl-route-3
+
 ifeq ($(SAN),)
 override CFLAGS += $(HARDEN) -ffunction-sections -fdata-sections \
           -fno-asynchronous-unwind-tables
@@ -81,7 +84,7 @@ $(B)/modules.a: $(LIB)
 $(B)/unit-%: tests/unit-%.c $(B)/modules.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -I. -o $@ $< $(B)/modules.a \
-	    $(LDLIBS)
+	    $(LDLIBS) $(TEST_LIBS)
 
 $(TOOLS): $(B)/%: tests/%.c | $(B)/.libraries
 	$(call say,LD,$@)

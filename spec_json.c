@@ -124,7 +124,7 @@ static void load_member(struct parse *p, const char *prefix,
 	const struct group *group = find_group(prefix, member->string);
 	const char *name = *prefix ? member->string
 				   : option_key_alias(member->string);
-	char key[64];
+	auto_free char *key = NULL;
 
 	if (group && cJSON_IsObject(member)) {
 		load_object(p, group->prefix, member);
@@ -135,8 +135,8 @@ static void load_member(struct parse *p, const char *prefix,
 		return;
 	}
 	/* "network.hosts" as one key is not network's hosts. */
-	if (strlen(prefix) + strlen(name) < sizeof(key) && !strchr(name, '.')) {
-		snprintf(key, sizeof(key), "%s%s", prefix, name);
+	if (!strchr(name, '.')) {
+		key = xasprintf("%s%s", prefix, name);
 		if (option_by_key(key)) {
 			load_row(p, key, member);
 			return;
