@@ -338,7 +338,8 @@ static void judge(struct relay_state *state, struct request *r)
 		r->reason = "the address stands for no name";
 }
 
-static void refuse(struct relay_state *state, int fd, const struct request *r)
+static void record_refusal(struct relay_state *state, const struct request *r,
+			   const char *protocol)
 {
 	struct net_event event = { .kind = NET_EVENT_DENIED, .port = r->port };
 
@@ -346,12 +347,24 @@ static void refuse(struct relay_state *state, int fd, const struct request *r)
 		snprintf(event.name, sizeof(event.name), "%s", r->name->text);
 	else
 		netaddr_format(&r->addr, event.addr);
-	memcpy(event.protocol, "tcp", 4);
+	memcpy(event.protocol, protocol, 4);
 	snprintf(event.reason, sizeof(event.reason), "%s", r->reason);
 	memcpy(event.remedy, r->remedy, sizeof(event.remedy));
 	relay_event_send(state, &event);
-	reset(fd);
-	close(fd);
+}
+
+void conn_refused(struct relay_state *state, const struct in6_addr *addr,
+		  uint16_t port, bool udp)
+{
+	struct request r = { .addr = *addr, .port = port };
+
+	judge(state, &r);
+	if (udp) {
+		r.reason = "UDP is not relayed";
+		r.remedy[0] = '\0';
+	}
+	if (r.reason)
+		record_refusal(state, &r, udp ? "udp" : "tcp");
 }
 
 static struct conn *make(struct relay_state *state, int fd,
@@ -400,7 +413,9 @@ void conn_accepted(struct relay_state *state, int fd)
 	}
 	judge(state, &r);
 	if (r.reason) {
-		refuse(state, fd, &r);
+		record_refusal(state, &r, "tcp");
+		reset(fd);
+		close(fd);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

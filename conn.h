@@ -70,6 +70,9 @@ struct conn {
 void conn_init(struct relay_state *state);
 /* A socket that a listener accepted; taken over. */
 void conn_accepted(struct relay_state *state, int fd);
+/* Tells of an attempt that was refused before it reached us. */
+void conn_refused(struct relay_state *state, const struct in6_addr *addr,
+		  uint16_t port, bool udp);
 /* Ends it: reset, or closed in order when both directions are done. */
 void conn_close(struct conn *c);
 /* Ends it with a reset as refused; remedy may be "". */

@@ -13,6 +13,7 @@
 
 #include "err.h"
 #include "handover.h"
+#include "netpol_packets.h"
 #include "util.h"
 
 /*
@@ -167,7 +168,13 @@ static int hand_over(const struct net_policy *policy, int socket)
 {
 	struct handover_batch batch = { .n = 0 };
 	int rc = add(socket, &batch, HANDOVER_DNS_UDP, 53, dns_socket());
+	int packets = netpol_packets();
 
+	/* Some containers have no packet sockets: then the relay says so. */
+	if (rc == 0 && packets >= 0)
+		rc = handover_add(socket, &batch, HANDOVER_PACKETS, 0,
+				  take_fd(&packets));
+	cleanup_fd(&packets);
 	if (rc == 0)
 		rc = add(socket, &batch, HANDOVER_DNS_TCP, 53, listen_any(53));
 	for (size_t i = 0; rc == 0 && i < policy->n_listen_ports; i++) {

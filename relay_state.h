@@ -4,6 +4,7 @@
 /*
  * Inside the relay's process: what its files share.  relay_serve.c owns the
  * state and the sockets that came from inside, relay_dns.c answers questions,
+ * relay_packets.c records attempts that no listener takes,
  * conn.c leads a connection from accept to close, dial.c finds and connects to
  * the other end, flow.c moves the bytes.
  */
@@ -60,7 +61,8 @@ struct relay_state {
 	size_t n_dns_clients;
 	uint64_t last_id;
 	bool said_full;
-	uint8_t *window; /* INSPECT_WINDOW octets, for whoever runs */
+	bool has_packets; /* attempts at other ports are seen */
+	uint8_t *window;  /* INSPECT_WINDOW octets, for whoever runs */
 
 	/* Wildcards: how many names may still be made up now. */
 	double name_budget;
@@ -107,6 +109,9 @@ struct watch *relay_dns_udp(struct relay_state *state, int fd);
 void relay_dns_accepted(struct relay_state *state, int fd);
 /* dns_idle */
 void relay_dns_expired(struct timer *timer);
+
+/* relay_packets.c: a watch of the packet socket, not yet in the loop. */
+struct watch *relay_packets(struct relay_state *state, int fd);
 
 /* relay_rules.c: the policy's answers. */
 const struct net_rule *relay_rule_for_name(const struct net_policy *policy,

@@ -400,6 +400,15 @@ static void test_denied(void)
 	}
 }
 
+static bool told_of(const char *peer, uint16_t port, const char *protocol,
+		    const char *remedy)
+{
+	const struct net_event *e = box_event_at(NET_EVENT_DENIED, peer, port);
+
+	return e && !strcmp(e->protocol, protocol) && e->reason[0] &&
+	       !strcmp(e->remedy, remedy);
+}
+
 static void test_nobody_listens(void)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
@@ -409,12 +418,27 @@ static void test_nobody_listens(void)
 	char c;
 
 	ok(fd < 0 && errno == ECONNREFUSED, "a port of no rule: refused");
+	ok(told_of("93.184.216.34", 22, "tcp", "--allow 93.184.216.34:22"),
+	   "and told of");
+	ok(box_connect("2001:db8::7", 22) < 0 &&
+	       told_of("2001:db8::7", 22, "tcp", "--allow [2001:db8::7]:22"),
+	   "over IPv6 too");
+	ok(box_connect(fake("t.test"), 22) < 0 &&
+	       told_of("t.test", 22, "tcp", "--allow t.test:22"),
+	   "and by its name");
 	fd = box_socket(AF_INET, SOCK_DGRAM);
 	ok(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 &&
 	       send(fd, "x", 1, 0) == 1 && recv(fd, &c, 1, 0) < 0 &&
 	       errno == ECONNREFUSED,
 	   "UDP: refused at once");
+	ok(told_of("8.8.8.8", 443, "udp", ""), "and told of");
 	close(fd);
+	ok(box_connect("127.0.0.1", 22) < 0, "its own loopback is its own");
+	box_pump(50);
+	for (size_t i = 0; i < box_n_events; i++)
+		if (!strcmp(box_events[i].addr, "127.0.0.1") &&
+		    box_events[i].kind == NET_EVENT_DENIED)
+			ok(false, "and not told of");
 }
 
 static void test_failures(void)
