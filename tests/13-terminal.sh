@@ -11,9 +11,20 @@ contains "$T/out" /dev/pts/0
 contains "$T/out" "33 99"
 contains "$T/out" "got=line"
 
-# Ctrl-C goes to the payload, not to us.
-expect_exit 7 tty_run "$M9M" -q --no-artifact bash -c \
-	'trap "echo caught; exit 7" INT; echo ready; read x' -- ready '\x03'
+# Ctrl-C goes to the payload, not to us.  (Not a trap of bash: one that comes
+# between its look for signals and its read waits for the next line.)
+cat >"$T/caught.py" <<'P'
+import signal, sys
+def caught(*_):
+    print('caught')
+    sys.exit(7)
+signal.signal(signal.SIGINT, caught)
+print('ready', flush=True)
+while True:
+    signal.pause()
+P
+expect_exit 7 tty_run "$M9M" -q --no-artifact \
+	--ro-bind "$T/caught.py" /caught.py python3 /caught.py -- ready '\x03'
 contains "$T/out" caught
 
 # The window's size follows.
