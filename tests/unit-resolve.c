@@ -4,7 +4,7 @@
  * judged.  A host with a name server of the test's, and an "internet" of three
  * addresses behind a veth pair.
  */
-#include "netbox.h"
+#include "netbox_dns.h"
 
 #include <net/route.h>
 #include <netlink/netlink.h>
@@ -368,37 +368,6 @@ static int cover_files(void)
 }
 
 /*** The tests ***/
-
-/* The address that stands for the name. */
-static const char *fake(const char *name)
-{
-	static char text[INET_ADDRSTRLEN];
-	uint8_t query[300] = "\0\1\1\0\0\1\0\0\0\0\0\0", answer[512];
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_port = htons(53) };
-	int fd = box_socket(AF_INET, SOCK_DGRAM);
-	size_t n = 12;
-	ssize_t got;
-
-	inet_pton(AF_INET, netpol_nameserver, &sa.sin_addr);
-	for (const char *label = name; *label;) {
-		size_t len = strcspn(label, ".");
-
-		query[n++] = (uint8_t)len;
-		memcpy(query + n, label, len);
-		n += len;
-		label += len + (label[len] == '.');
-	}
-	memcpy(query + n, "\0\0\1\0\1", 5);
-	got = connect(fd, (struct sockaddr *)&sa, sizeof(sa));
-	if (got == 0 && write(fd, query, n + 5) > 0)
-		got = read(fd, answer, sizeof(answer));
-	close(fd);
-	if (got < 20 || answer[7] != 1)
-		return "0.0.0.0";
-	inet_ntop(AF_INET, answer + got - 4, text, sizeof(text));
-	return text;
-}
 
 /* Who answers on this name: 'I', 'H', or 0 for a reset. */
 static char who(const char *name)

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* The relay's name service, asked from inside. */
+#include "netbox_dns.h"
+
+static const char *const rules[] = { "t.test:7001", "*.wild.test:7001", NULL };
+static const char *const resolve[] = { NULL };
+
+static void test_dns(void)
+{
+	static const struct {
+		const char *name;
+		uint16_t type;
+		int rcode;
+		bool has_addr;
+	} rows[] = {
+		{ "t.test", 1, 0, true },
+		{ "T.TeSt", 1, 0, true },
+		{ "t.test", 28, 0, false },
+		{ "t.test", 65, 0, false },
+		{ "t.test", 64, 0, false },
+		{ "t.test", 16, 5, false },
+		{ "t.test", 15, 5, false },
+		{ "t.test", 255, 5, false },
+		{ "a.wild.test", 1, 0, true },
+		{ "b.a.wild.test", 1, 0, true },
+		{ "wild.test", 1, 5, false },
+		{ "evil.test", 1, 5, false },
+		{ "x.t.test", 1, 5, false },
+		{ "evil.test", 28, 5, false },
+		{ "1.0.18.198.in-addr.arpa", 12, 5, false },
+		{ "host.m9m.internal", 1, 0, true },
+	};
+	uint32_t addr, again;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int rc = ask(rows[i].name, rows[i].type, &addr);
+
+		ok(rc == rows[i].rcode && (addr != 0) == rows[i].has_addr &&
+		       (!addr || addr >> 17 == 0xc6120000 >> 17),
+		   "%s type %u: %d, %08x", rows[i].name, rows[i].type, rc,
+		   addr);
+	}
+	ask("t.test", 1, &addr);
+	ask("a.wild.test", 1, &again);
+	ok(addr != again, "two names, two addresses");
+	ask("t.test", 1, &again);
+	ok(addr == again, "one name, one address");
+	ask("host.docker.internal", 1, &addr);
+	ask("host.m9m.internal", 1, &again);
+	ok(addr == again, "the host has one address by both names");
+	ok(ask_at("8.8.8.8", "t.test", 1, &addr) == 0 && addr,
+	   "any name server is ours, and answers from its address");
+	ok(ask_at("2001:4860:4860::8888", "evil.test", 1, &addr) == 5,
+	   "over IPv6 too");
+}
+
+static void test_dns_events(void)
+{
+	const struct net_event *e = box_event(NET_EVENT_DNS, "evil.test");
+
+	ok(e && strstr(e->reason, "not allowed") &&
+	       !strcmp(e->remedy, "--allow evil.test") &&
+	       !strcmp(e->detail, "A"),
+	   "a denied question is told of, with its mend");
+	e = box_event(NET_EVENT_DNS, "a.wild.test");
+	ok(e && !e->reason[0] && !strcmp(e->rule, "*.wild.test:7001") &&
+	       !strncmp(e->addr, "198.18.", 7),
+	   "an allowed one with its rule and address");
+}
+
+static void test_dns_tcp(void)
+{
+	uint8_t query[2 + 300], answer[600];
+	size_t n = make_query(query + 2, "t.test", 1);
+	int fd = box_connect(netpol_nameserver, 53);
+	uint32_t addr;
+	ssize_t got;
+
+	query[0] = 0;
+	query[1] = (uint8_t)n;
+	/* In two pieces, then two questions at once. */
+	ok(write(fd, query, 7) == 7, "half a question over TCP");
+	usleep(20000);
+	(void)!write(fd, query + 7, n + 2 - 7);
+	got = read(fd, answer, sizeof(answer));
+	ok(got > 2 && read_answer(answer + 2, got - 2, &addr) == 0 && addr,
+	   "is answered when it is whole");
+	(void)!write(fd, "\xff\xff", 2);
+	ok(read(fd, answer, sizeof(answer)) <= 0, "64 kB of question are not");
+	close(fd);
+}
+
+static void test_dns_garbage(void)
+{
+	uint8_t junk[5000];
+	int fd = dns_socket(netpol_nameserver);
+	uint32_t addr;
+
+	srand(1);
+	for (int i = 0; i < 300; i++) {
+		size_t n = (size_t)rand() % 600;
+
+		for (size_t k = 0; k < n; k++)
+			junk[k] = (uint8_t)rand();
+		(void)!send(fd, junk, n, MSG_DONTWAIT);
+	}
+	(void)!send(fd, junk, sizeof(junk), MSG_DONTWAIT);
+	close(fd);
+	ok(ask("t.test", 1, &addr) == 0, "garbage does not stop it");
+	box_pump(50);
+}
+
+static void test_wildcard_caps(void)
+{
+	int refused = 0;
+	char name[200];
+	uint32_t addr;
+
+	memset(name, 'x', sizeof(name));
+	name[60] = '.';
+	strcpy(name + 110, ".wild.test");
+	ok(ask(name, 1, &addr) == 5, "a long name below a wildcard is refused");
+	ok(box_event(NET_EVENT_LIMIT, name), "and a limit is told of");
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "n%d.wild.test", i);
+		refused += ask(name, 1, &addr) == 5;
+	}
+	ok(refused > 20 && refused < 100, "so are too many of them: %d",
+	   refused);
+	ok(ask("n1.wild.test", 1, &addr) == 0, "known ones still answer");
+}
+
+int main(void)
+{
+	struct net_policy policy;
+
+	if (box_unshare(geteuid() != 0) < 0)
+		return skipped("no network namespaces here");
+	box_lo_up();
+	box_policy(&policy, rules, resolve, 7001);
+	if (!ok(box_start(&policy) == 0, "the relay takes the sockets: %s",
+		err_get() ? err_get()->message : ""))
+		return done();
+	test_dns();
+	test_dns_events();
+	test_dns_tcp();
+	test_dns_garbage();
+	test_wildcard_caps();
+	ok(relay_stop(&box_relay) == 0, "the relay ends in order");
+	relay_close(&box_relay);
+	box_stop();
+	box_end();
+	netpol_free(&policy);
+	return done();
+}
