@@ -20,6 +20,7 @@
 
 #include "control.h"
 #include "err.h"
+#include "exec.h"
 #include "netpol.h"
 #include "seccomp.h"
 
@@ -173,9 +174,32 @@ static const struct step setup_steps[] = {
 
 /*** The payload ***/
 
+/* Numbers of what it has beyond 0 1 2, until its execve. */
+enum { PAYLOAD_ERR = 3, PAYLOAD_CONTROL, PAYLOAD_KEPT };
+
 static int place(int fd, int target)
 {
 	return dup2(fd, target) < 0 ? -1 : 0;
+}
+
+/*
+ * The error pipe and the control socket alone stay, and close themselves on
+ * exec.  By way of copies above, since either may be where the other goes.
+ * PID 1's own numbers are in its memory, which is ours until then.
+ */
+static int keep_ours(struct child_context *c)
+{
+	int err_fd = fcntl(c->err_fd, F_DUPFD_CLOEXEC, PAYLOAD_KEPT);
+	int control_fd = fcntl(c->control_fd, F_DUPFD_CLOEXEC, PAYLOAD_KEPT);
+
+	if (err_fd < 0 || dup3(err_fd, PAYLOAD_ERR, O_CLOEXEC) < 0)
+		return fail(errno, "cannot keep the error pipe");
+	c->err_fd = PAYLOAD_ERR;
+	if (control_fd < 0 || dup3(control_fd, PAYLOAD_CONTROL, O_CLOEXEC) < 0)
+		return fail(errno, "cannot keep the control socket");
+	if (close_range(PAYLOAD_KEPT, ~0U, 0) < 0)
+		return fail(errno, "cannot close the other descriptors");
+	return 0;
 }
 
 static int set_descriptors(struct child_context *c)
@@ -199,13 +223,10 @@ static int set_descriptors(struct child_context *c)
 	if (place(in, STDIN_FILENO) < 0 || place(out, STDOUT_FILENO) < 0 ||
 	    place(error, STDERR_FILENO) < 0)
 		return fail(errno, "cannot set stdin, stdout and stderr");
-	/* The error pipe alone stays, and it closes itself on exec. */
-	if (c->err_fd != 3 && dup3(c->err_fd, 3, O_CLOEXEC) < 0)
-		return fail(errno, "cannot keep the error pipe");
-	c->err_fd = 3;
-	if (close_range(4, ~0U, 0) < 0)
-		return fail(errno, "cannot close the other descriptors");
-	return 0;
+	/* Now: its number may be one that the next step gives away. */
+	cleanup_fd(&null);
+	null = -1;
+	return keep_ours(c);
 }
 
 static int set_signals(struct child_context *c)
@@ -245,6 +266,11 @@ static int enter_cwd(struct child_context *c)
 	return 0;
 }
 
+static int record_execs(struct child_context *c)
+{
+	return exec_install(PAYLOAD_CONTROL, c->plan->program.path);
+}
+
 static int filter_calls(struct child_context *c)
 {
 	(void)c;
@@ -254,11 +280,14 @@ static int filter_calls(struct child_context *c)
 /*
  * Descriptors first, so that nothing later can leak one; seccomp last, since it
  * may forbid the calls above (no_new_privs lets it be loaded without rights).
+ * The recorder of executions comes just before it: the filter forbids listeners
+ * to all who come after, and where both speak the stricter word counts, so that
+ * the recorder can loosen nothing.
  */
 static const struct step payload_steps[] = {
 	{ "descriptors", set_descriptors }, { "signals", set_signals },
 	{ "rlimits", set_rlimits },         { "chdir", enter_cwd },
-	{ "seccomp", filter_calls },
+	{ "record", record_execs },         { "seccomp", filter_calls },
 };
 
 static int run_steps(const struct step *steps, size_t n,

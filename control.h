@@ -13,6 +13,9 @@ enum control_kind {
 	CONTROL_GO = 1,   /* to the child: ids are mapped, begin */
 	CONTROL_SIGNAL,   /* to the child: value is a signal for the payload */
 	CONTROL_TERMINAL, /* from the child: the master of its pty */
+	CONTROL_PROGRAM,  /* from the payload: its program, O_PATH */
+	CONTROL_LISTENER, /* from the payload: who executes; or value is why
+			     not, an errno */
 	CONTROL_EXITED, /* from the child: value is the payload's wait status */
 };
 

@@ -78,6 +78,7 @@ struct outcome {
 	uint64_t connect_allowed, connect_denied;
 	uint64_t bytes_out, bytes_in;
 	uint64_t exec_allowed, exec_denied;
+	uint64_t exec_absent; /* attempts at files that are not there */
 
 	/* Each at most OUTCOME_GROUPS_MAX; `more_` counts what found no group. */
 	struct outcome_connection *connections;

@@ -109,6 +109,7 @@ static void add_commands(cJSON *result, const struct outcome *o)
 
 	add_number(commands, "allowed", o->exec_allowed);
 	add_number(commands, "denied", o->exec_denied);
+	add_number(commands, "absent", o->exec_absent);
 	list = cJSON_AddArrayToObject(commands, "executed");
 	for (size_t i = 0; i < o->n_commands; i++) {
 		const struct outcome_command *c = &o->commands[i];

@@ -31,6 +31,7 @@
 #include "plan.h"
 #include "relay.h"
 #include "result.h"
+#include "secret.h"
 #include "spec.h"
 #include "summary.h"
 #include "supervise.h"
@@ -44,6 +45,7 @@ struct run {
 	const struct spec *spec;
 	const struct plan *plan;
 	struct event_log log;
+	struct strv secrets; /* masked in what is recorded */
 	struct workdir workdir;
 	struct relay relay;
 	struct child child;
@@ -96,10 +98,12 @@ static void emit_start(struct run *run)
 	cJSON *e = cJSON_CreateObject();
 	cJSON *argv = cJSON_AddArrayToObject(e, "argv");
 
-	for (size_t i = 0; i < plan->program.argv.n; i++)
-		cJSON_AddItemToArray(
-		    argv, event_string(plan->program.argv.v[i],
-				       strlen(plan->program.argv.v[i])));
+	for (size_t i = 0; i < plan->program.argv.n; i++) {
+		auto_free char *word = secret_mask(
+		    &run->secrets, plan->program.argv.v[i], false);
+
+		cJSON_AddItemToArray(argv, event_string(word, strlen(word)));
+	}
 	cJSON_AddStringToObject(e, "program", plan->program.path);
 	cJSON_AddStringToObject(e, "agent",
 				plan->agent ? plan->agent->name : "none");
@@ -264,6 +268,7 @@ static void run_sandbox(struct run *run)
 						 .child = &run->child,
 						 .relay = &run->relay,
 						 .log = &run->log,
+						 .secrets = &run->secrets,
 						 .workdir = &run->workdir,
 						 .signal_fd = run->signal_fd },
 			  run->out);
@@ -353,8 +358,10 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 		return -1;
 	note_layers(out, plan);
 	hint_empty(spec, plan);
+	secret_collect(&run.secrets, plan, spec);
 	run_sandbox(&run);
 	event_close(&run.log);
+	strv_free(&run.secrets);
 	cleanup_fd(&run.signal_fd);
 	return 0;
 }

@@ -270,11 +270,27 @@ static void put_error(struct page *page, const struct outcome *o)
 	}
 }
 
+/* The most frequent first, else in the order in which they came. */
+static int compare_commands(const void *a, const void *b)
+{
+	const struct outcome_command *x = *(struct outcome_command *const *)a;
+	const struct outcome_command *y = *(struct outcome_command *const *)b;
+
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return (x > y) - (x < y);
+}
+
 static void put_commands(struct page *page, const struct outcome *o)
 {
+	const struct outcome_command *sorted[OUTCOME_GROUPS_MAX];
+
+	for (size_t i = 0; i < o->n_commands; i++)
+		sorted[i] = &o->commands[i];
+	qsort(sorted, o->n_commands, sizeof(sorted[0]), compare_commands);
 	section(page, "ran", BOLD);
 	for (size_t i = 0; i < o->n_commands && i < ROWS_MAX; i++) {
-		const struct outcome_command *c = &o->commands[i];
+		const struct outcome_command *c = sorted[i];
 		auto_free char *line = xasprintf(
 		    "%s%s%s", c->path ? c->path : "?", c->args ? " " : "",
 		    c->args ? c->args : "");

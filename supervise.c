@@ -15,6 +15,7 @@
 
 #include "control.h"
 #include "err.h"
+#include "exec.h"
 #include "stream.h"
 #include "terminal.h"
 
@@ -41,6 +42,7 @@ enum slot {
 	SLOT_PID,
 	SLOT_RELAY,
 	SLOT_EVENTS,
+	SLOT_EXEC, /* served first, apart from the others */
 	SLOT_STREAMS,
 	SLOT_SLOTS = SLOT_STREAMS + 2 * STREAMS,
 };
@@ -58,6 +60,7 @@ struct loop {
 	struct stream streams[STREAMS];
 	struct log_file logs[STREAMS];
 	struct terminal terminal;
+	struct exec_recorder exec;
 	int master_fd; /* of the payload's terminal; -1 none */
 	bool relay_gone;
 	bool started;
@@ -252,6 +255,8 @@ static int next_timeout(const struct loop *l)
 		next = l->deadline;
 	if (l->kill_at && (next == 0 || l->kill_at < next))
 		next = l->kill_at;
+	if (exec_has_work(&l->exec))
+		return 0;
 	if (next == 0)
 		return -1;
 	if (next <= now)
@@ -309,6 +314,7 @@ static void on_err(struct loop *l)
 		fail_run(l, &record);
 	} else if (!l->failed) {
 		l->started = true;
+		exec_started(&l->exec);
 	}
 	cleanup_fd(&child->err_fd);
 	child->err_fd = -1;
@@ -330,6 +336,10 @@ static void on_control(struct loop *l)
 		l->status = message.value;
 	} else if (message.kind == CONTROL_TERMINAL && fd >= 0) {
 		use_terminal(l, take_fd(&fd));
+	} else if (message.kind == CONTROL_PROGRAM) {
+		exec_program(&l->exec, take_fd(&fd));
+	} else if (message.kind == CONTROL_LISTENER) {
+		exec_listen(&l->exec, take_fd(&fd), message.value);
 	}
 	cleanup_fd(&fd);
 }
@@ -378,6 +388,11 @@ static void on_events(struct loop *l)
 	event_flush(l->run->log);
 }
 
+static void on_exec(struct loop *l)
+{
+	exec_serve(&l->exec);
+}
+
 static void (*const handlers[])(struct loop *) = {
 	[SLOT_SIGNAL] = on_signal,   [SLOT_ERR] = on_err,
 	[SLOT_CONTROL] = on_control, [SLOT_PID] = on_pid,
@@ -409,6 +424,7 @@ static void run_loop(struct loop *l)
 					      ? l->run->log->user_fd
 					      : -1,
 					  POLLOUT, 0 },
+			[SLOT_EXEC] = { l->exec.listener_fd, POLLIN, 0 },
 		};
 
 		for (int i = 0; i < STREAMS; i++)
@@ -417,11 +433,17 @@ static void run_loop(struct loop *l)
 		if (poll(fds, SLOT_SLOTS, next_timeout(l)) < 0 &&
 		    errno != EINTR)
 			kill_all(l);
+		/* A process waits for each of these answers. */
+		if (fds[SLOT_EXEC].fd >= 0 && fds[SLOT_EXEC].revents)
+			on_exec(l);
 		for (int i = 0; i < STREAMS; i++)
 			stream_move(&l->streams[i], &fds[SLOT_STREAMS + 2 * i]);
 		for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
 			if (fds[i].fd >= 0 && fds[i].revents)
 				handlers[i](l);
+		/* What nobody waits for has the moments that nobody needs. */
+		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))
+			exec_work(&l->exec);
 		check_deadlines(l);
 	}
 }
@@ -502,8 +524,10 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 
 	if (run->plan->timeout_ms)
 		l.deadline = now_ms(CLOCK_MONOTONIC) + run->plan->timeout_ms;
+	exec_open(&l.exec, run->plan, run->secrets, run->log, outcome);
 	open_streams(&l);
 	run_loop(&l);
+	exec_close(&l.exec);
 	terminal_restore(&l.terminal);
 	for (int i = 0; i < STREAMS; i++) {
 		stream_close(&l.streams[i]);

@@ -25,6 +25,7 @@ struct supervision {
 	struct child *child;
 	struct relay *relay;
 	struct event_log *log;
+	const struct strv *secrets; /* never to be recorded */
 	const struct workdir *workdir;
 	int signal_fd;
 };

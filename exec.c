@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+#include "exec.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "exec_hash.h"
+#include "exec_look.h"
+#include "secret.h"
+
+/*
+ * Theory of operation
+ *
+ *	payload's process		supervisor
+ *	seccomp(NEW_LISTENER) ------->	CONTROL_LISTENER
+ *	seccomp(default filter)
+ *	execve ---------------------->	its words are in the plan already
+ *	  <----------------------------	continue
+ *	... any descendant:
+ *	execve ---------------------->	reads path, arguments, cwd, file
+ *	  <----------------------------	continue
+ *					then: event, account, hash
+ *
+ * Nothing waits for us but an answer: what takes longer than reading comes
+ * after it.  With the supervisor the listener is gone, and the kernel answers
+ * for us with ENOSYS.
+ */
+
+/* Answers in a row before signals, deadlines and output have their turn. */
+#define BURST 32
+
+/* The structures of a newer kernel may be longer than those of our headers. */
+union request {
+	struct seccomp_notif notif;
+	char room[512];
+};
+
+union answer {
+	struct seccomp_notif_resp resp;
+	char room[512];
+};
+
+void exec_open(struct exec_recorder *r, const struct plan *plan,
+	       const struct strv *secrets, struct event_log *log,
+	       struct outcome *outcome)
+{
+	*r = (struct exec_recorder){ .plan = plan,
+				     .secrets = secrets,
+				     .log = log,
+				     .outcome = outcome,
+				     .listener_fd = -1,
+				     .program_fd = -1 };
+}
+
+static const struct {
+	int error;
+	const char *reason;
+} reasons[] = {
+	{ EBUSY, "an outer sandbox records them already" },
+	{ EPERM, "an outer filter forbids seccomp(2) listeners" },
+	{ EACCES, "an outer filter forbids seccomp(2) listeners" },
+	{ ENOSYS, "an outer filter forbids seccomp(2)" },
+	{ EINVAL, "the kernel has no seccomp listeners" },
+};
+
+void exec_listen(struct exec_recorder *r, int listener_fd, int error)
+{
+	const char *reason = strerror(error);
+
+	r->listener_fd = listener_fd;
+	if (listener_fd >= 0) {
+		r->hashes = exec_hash_new(r->log);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (reasons[i].error == error)
+			reason = reasons[i].reason;
+	outcome_add_warning(r->outcome, "commands are not recorded: %s",
+			    reason);
+}
+
+void exec_program(struct exec_recorder *r, int program_fd)
+{
+	cleanup_fd(&r->program_fd);
+	r->program_fd = program_fd;
+}
+
+/*** The record ***/
+
+static cJSON *masked(const struct exec_recorder *r, const char *text, bool cut)
+{
+	auto_free char *clean = secret_mask(r->secrets, text, cut);
+
+	return event_string(clean, strlen(clean));
+}
+
+static const char *const verdict_names[] = {
+	[EXEC_ALLOWED] = "allowed",
+	[EXEC_DENIED] = "denied",
+	[EXEC_ABSENT] = "absent",
+};
+
+static void emit(struct exec_recorder *r, const struct exec_attempt *a)
+{
+	cJSON *e = cJSON_CreateObject(), *argv;
+
+	cJSON_AddItemToObject(e, "path", masked(r, a->path, a->path_cut));
+	argv = cJSON_AddArrayToObject(e, "argv");
+	for (size_t i = 0; i < a->argv.n; i++)
+		cJSON_AddItemToArray(
+		    argv,
+		    masked(r, a->argv.v[i], a->argv_cut && i + 1 == a->argv.n));
+	if (a->argv_cut)
+		cJSON_AddTrueToObject(e, "argv_cut");
+	if (a->pid)
+		cJSON_AddNumberToObject(e, "pid", a->pid);
+	if (a->ppid)
+		cJSON_AddNumberToObject(e, "ppid", a->ppid);
+	if (a->cwd)
+		cJSON_AddItemToObject(e, "cwd", masked(r, a->cwd, false));
+	cJSON_AddStringToObject(e, "verdict", verdict_names[a->verdict]);
+	if (a->reason)
+		cJSON_AddStringToObject(e, "reason", a->reason);
+	event_emit(r->log, "exec", e);
+}
+
+static void emit_limit(struct exec_recorder *r)
+{
+	cJSON *e = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(e, "what", "exec");
+	cJSON_AddStringToObject(e, "reason",
+				"further executions are counted only");
+	event_emit(r->log, "limit", e);
+}
+
+/* The arguments in words, as the account has them. */
+static char *words(const struct exec_recorder *r, const struct exec_attempt *a)
+{
+	char *line = NULL;
+
+	for (size_t i = 1; i < a->argv.n; i++) {
+		auto_free char *before = line;
+		auto_free char *word = secret_mask(r->secrets, a->argv.v[i],
+						   a->argv_cut &&
+						       i + 1 == a->argv.n);
+
+		line = xasprintf("%s%s%s", before ? before : "",
+				 before ? " " : "", word);
+	}
+	return line;
+}
+
+static void account(struct exec_recorder *r, const struct exec_attempt *a)
+{
+	auto_free char *path = secret_mask(
+	    r->secrets, a->target ? a->target : a->path, a->path_cut);
+	auto_free char *args = words(r, a);
+
+	switch (a->verdict) {
+	case EXEC_ALLOWED:
+		outcome_add_command(r->outcome, path, args);
+		break;
+	case EXEC_DENIED:
+		r->outcome->exec_denied++;
+		outcome_add_denial(r->outcome, "exec", path, a->reason, NULL);
+		break;
+	case EXEC_ABSENT:
+		r->outcome->exec_absent++;
+		break;
+	}
+}
+
+static void record(struct exec_recorder *r, const struct exec_attempt *a)
+{
+	account(r, a);
+	/* Shells and execvp try one folder of PATH after the other. */
+	if (a->verdict == EXEC_ABSENT && !r->plan->verbose)
+		return;
+	if (r->events < EXEC_EVENTS_MAX)
+		emit(r, a);
+	else if (r->events == EXEC_EVENTS_MAX)
+		emit_limit(r);
+	r->events++;
+	if (a->file_fd >= 0 && a->verdict == EXEC_ALLOWED) {
+		auto_free char *path = secret_mask(
+		    r->secrets, a->target ? a->target : a->path, a->path_cut);
+
+		exec_hash_add(r->hashes, a->file_fd, &a->st, path);
+	}
+}
+
+/* As an attempt whose words are in the plan: the process that made it shared
+ * its memory with PID 1, which nobody may look into. */
+static void copy_plan(struct exec_attempt *a, const struct plan *plan)
+{
+	size_t left = EXEC_ARGS_BYTES;
+
+	a->path = xstrdup(plan->program.path);
+	a->target = xstrdup(plan->program.path);
+	a->cwd = xstrdup(plan->cwd);
+	for (size_t i = 0; i < plan->program.argv.n && !a->argv_cut; i++) {
+		const char *word = plan->program.argv.v[i];
+
+		if (i == EXEC_ARGS_MAX || left < 2) {
+			a->argv_cut = true;
+			break;
+		}
+		a->argv_cut = strlen(word) >= left;
+		strv_push(&a->argv, xstrndup(word, left - 1));
+		left -= strlen(a->argv.v[i]);
+	}
+}
+
+void exec_started(struct exec_recorder *r)
+{
+	struct exec_attempt a = EXEC_ATTEMPT_NONE;
+
+	if (!r->asked || r->told)
+		return;
+	r->told = true;
+	copy_plan(&a, r->plan);
+	a.pid = r->first;
+	a.ppid = 1;
+	a.file_fd = take_fd(&r->program_fd);
+	exec_look_judge(&a);
+	/* It did run. */
+	a.verdict = EXEC_ALLOWED;
+	a.reason = NULL;
+	record(r, &a);
+	exec_attempt_free(&a);
+}
+
+/*** Questions and answers ***/
+
+static bool take(int listener_fd, union request *request)
+{
+	struct pollfd fd = { listener_fd, POLLIN, 0 };
+
+	/* Without one in waiting the call would block. */
+	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLIN))
+		return false;
+	memset(request, 0, sizeof(*request));
+	return ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_RECV, request) == 0;
+}
+
+/* ENOENT: it was killed meanwhile, or a signal came before we read. */
+static void let_go_on(int listener_fd, const struct seccomp_notif *notif)
+{
+	union answer answer = { .resp = {
+				    .id = notif->id,
+				    .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+				} };
+
+	ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+}
+
+static void serve_first(struct exec_recorder *r,
+			const struct seccomp_notif *notif)
+{
+	r->asked = true;
+	r->first = exec_look_inner((pid_t)notif->pid);
+	let_go_on(r->listener_fd, notif);
+}
+
+static void serve_one(struct exec_recorder *r,
+		      const struct seccomp_notif *notif)
+{
+	struct exec_attempt a = EXEC_ATTEMPT_NONE;
+	auto_fd int proc_fd = exec_look_open((pid_t)notif->pid);
+	bool valid;
+
+	if (proc_fd >= 0)
+		exec_look(&a, proc_fd, (pid_t)notif->pid,
+			  (const uint64_t *)notif->data.args,
+			  notif->data.nr == SYS_execveat);
+	/* Valid after all was read: it was of who asked, who waits still; the
+	 * number did not go to another process meanwhile. */
+	valid = a.path && ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID,
+				&notif->id) == 0;
+	let_go_on(r->listener_fd, notif);
+	if (valid) {
+		exec_look_judge(&a);
+		a.ppid = exec_look_inner(a.outer_ppid);
+		record(r, &a);
+	}
+	exec_attempt_free(&a);
+}
+
+void exec_serve(struct exec_recorder *r)
+{
+	union request request;
+	int n = 0;
+
+	while (n < BURST && take(r->listener_fd, &request)) {
+		if (!r->asked) {
+			serve_first(r, &request.notif);
+		} else {
+			/* Whoever asks now descends from it. */
+			exec_started(r);
+			serve_one(r, &request.notif);
+		}
+		n++;
+	}
+	/* End of file: all who could ask are dead. */
+	if (n == 0) {
+		struct pollfd fd = { r->listener_fd, POLLIN, 0 };
+
+		if (poll(&fd, 1, 0) == 1 && (fd.revents & POLLHUP)) {
+			cleanup_fd(&r->listener_fd);
+			r->listener_fd = -1;
+		}
+	}
+}
+
+/*** Idle moments, and the end ***/
+
+bool exec_has_work(const struct exec_recorder *r)
+{
+	return exec_hash_pending(r->hashes);
+}
+
+void exec_work(struct exec_recorder *r)
+{
+	exec_hash_step(r->hashes);
+}
+
+void exec_close(struct exec_recorder *r)
+{
+	cleanup_fd(&r->listener_fd);
+	cleanup_fd(&r->program_fd);
+	exec_hash_free(r->hashes);
+	r->listener_fd = r->program_fd = -1;
+	r->hashes = NULL;
+}

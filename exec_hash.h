@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The SHA-256 of each executed file, once: an event "program".  Files are read
+ * a piece at a time while the supervisor has nothing else to do, never while a
+ * process waits for an answer.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "event.h"
+#include "sha256.h"
+
+#define EXEC_HASH_SEEN     1024 /* files that are known not to be new */
+#define EXEC_HASH_PENDING  32
+#define EXEC_HASH_FILE_MAX (512ULL << 20)
+/* In all: the payload makes files for nothing, but reading them costs us. */
+#define EXEC_HASH_RUN_MAX  (4ULL << 30)
+#define EXEC_HASH_END_MS   20 /* for what is unread when the run ends */
+
+struct exec_hash_key {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime;
+};
+
+struct exec_hash_job {
+	char *path;
+	struct exec_hash_key key;
+	struct sha256 sha;
+	uint64_t done;
+	int fd;
+};
+
+struct exec_hashes {
+	struct event_log *log;
+	uint64_t budget;
+	size_t n_jobs; /* the first is being read */
+	struct exec_hash_job jobs[EXEC_HASH_PENDING];
+	struct exec_hash_key seen[EXEC_HASH_SEEN];
+};
+
+struct exec_hashes *exec_hash_new(struct event_log *log);
+/* Takes note of a file that is executed: `path_fd` is borrowed. */
+void exec_hash_add(struct exec_hashes *hashes, int path_fd,
+		   const struct stat *st, const char *path);
+bool exec_hash_pending(const struct exec_hashes *hashes);
+/* Reads one piece. */
+void exec_hash_step(struct exec_hashes *hashes);
+/* A short last effort; what is not done then is told without a hash. */
+void exec_hash_free(struct exec_hashes *hashes);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "secret.h"
+
+#include <string.h>
+
+#define MASK      "***"
+/* A shorter end is found in too many innocent texts, and tells nothing. */
+#define PIECE_MIN 4
+
+static void collect(struct strv *secrets, const struct plan *plan,
+		    const struct strv *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		size_t len = strlen(names->v[i]);
+
+		for (size_t j = 0; j < plan->env.n; j++) {
+			const char *entry = plan->env.v[j];
+
+			if (strncmp(entry, names->v[i], len) == 0 &&
+			    entry[len] == '=' &&
+			    strlen(entry + len + 1) >= SECRET_MIN &&
+			    !strv_has(secrets, entry + len + 1))
+				strv_push(secrets, xstrdup(entry + len + 1));
+		}
+	}
+}
+
+void secret_collect(struct strv *secrets, const struct plan *plan,
+		    const struct spec *spec)
+{
+	collect(secrets, plan, &spec->env_pass);
+	if (plan->agent)
+		collect(secrets, plan, &plan->agent->env_pass);
+}
+
+/* The longest secret that `text` begins with; 0 none. */
+static size_t match(const struct strv *secrets, const char *text)
+{
+	size_t longest = 0;
+
+	for (size_t i = 0; i < secrets->n; i++) {
+		size_t len = strlen(secrets->v[i]);
+
+		if (len > longest && strncmp(text, secrets->v[i], len) == 0)
+			longest = len;
+	}
+	return longest;
+}
+
+/* Is all of the rest the beginning of a secret? */
+static bool is_piece(const struct strv *secrets, const char *rest)
+{
+	size_t len = strlen(rest);
+
+	for (size_t i = 0; len >= PIECE_MIN && i < secrets->n; i++)
+		if (strncmp(secrets->v[i], rest, len) == 0)
+			return true;
+	return false;
+}
+
+char *secret_mask(const struct strv *secrets, const char *text, bool cut)
+{
+	/* Nothing grows: a secret is longer than its mask, and so is a piece. */
+	char *masked = xstrdup(text), *to = masked;
+
+	_Static_assert(SECRET_MIN > strlen(MASK) && PIECE_MIN > strlen(MASK),
+		       "a mask fits where it goes");
+	if (secrets->n == 0)
+		return masked;
+	while (*text) {
+		size_t len = match(secrets, text);
+
+		if (len == 0 && cut && is_piece(secrets, text))
+			len = strlen(text);
+		if (len == 0) {
+			*to++ = *text++;
+			continue;
+		}
+		to = mempcpy(to, MASK, strlen(MASK));
+		text += len;
+	}
+	*to = '\0';
+	return masked;
+}

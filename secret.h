@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Values that were passed for use, not for the record: what the payload puts
+ * of them into an argument or a path is masked before it is written anywhere.
+ */
+
+#include <stdbool.h>
+
+#include "plan.h"
+#include "spec.h"
+#include "util.h"
+
+/* Shorter values are words ("true", "1") that would mask half a record. */
+#define SECRET_MIN 8
+
+/* The values of all variables that the spec or the profile passes. */
+void secret_collect(struct strv *secrets, const struct plan *plan,
+		    const struct spec *spec);
+/*
+ * A copy of `text` with "***" for each secret in it.  `cut`: the text went on,
+ * so that a secret may have been cut at its end; what is there of it goes too.
+ */
+char *secret_mask(const struct strv *secrets, const char *text, bool cut);
