@@ -41,7 +41,8 @@ struct net_event {
 	char name[NET_NAME_MAX]; /* canonical, or "" for a bare address */
 	char addr[INET6_ADDRSTRLEN]; /* dialled or asked-for address, or "" */
 	uint16_t port;
-	char protocol[8];   /* "tcp", "udp", "dns" */
+	char protocol
+	    [8]; /* "tcp", "udp": a question too came over one of them */
 	char detail[16];    /* DNS: question type; TLS: version offered */
 	char rule[96];      /* the rule that decided, as written; "" */
 	char reason[128];   /* of a denial or failure; "" */

@@ -81,6 +81,16 @@ static void box_lo_up(void)
 	close(fd);
 }
 
+/* Some kernels have no IPv6: what is about it is left out then. */
+__attribute__((unused)) static bool box_has_v6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static struct in6_addr box_addr(const char *text)
 {
 	struct in6_addr addr;

@@ -58,10 +58,12 @@ static int ask_at(const char *server, const char *name, uint16_t type,
 	uint8_t query[300], answer[600];
 	size_t n = make_query(query, name, type);
 	int fd = dns_socket(server);
-	ssize_t got = write(fd, query, n);
+	ssize_t got = -1;
 
-	if (got == (ssize_t)n)
-		got = read(fd, answer, sizeof(answer));
+	/* As every client does: a datagram may have found no room. */
+	for (int tries = 0; got < 0 && tries < 5; tries++)
+		if (write(fd, query, n) == (ssize_t)n)
+			got = read(fd, answer, sizeof(answer));
 	close(fd);
 	return read_answer(answer, got, addr);
 }

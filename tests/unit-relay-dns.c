@@ -50,7 +50,8 @@ static void test_dns(void)
 	ok(addr == again, "the host has one address by both names");
 	ok(ask_at("8.8.8.8", "t.test", 1, &addr) == 0 && addr,
 	   "any name server is ours, and answers from its address");
-	ok(ask_at("2001:4860:4860::8888", "evil.test", 1, &addr) == 5,
+	ok(!box_has_v6() ||
+	       ask_at("2001:4860:4860::8888", "evil.test", 1, &addr) == 5,
 	   "over IPv6 too");
 }
 

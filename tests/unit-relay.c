@@ -16,6 +16,8 @@ static const char *const resolve[] = {
 	"127.0.0.1", "a.wild.test", "127.0.0.1", NULL,
 };
 
+static bool has_v6;
+
 /*** Servers ***/
 
 static void echo(int fd)
@@ -140,10 +142,13 @@ static void test_ways(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		bool literal = rows[i].name[0] == '1';
-		int fd = box_connect(
-		    literal ? rows[i].name : fake(rows[i].name), rows[i].port);
 		char c = 0;
+		int fd;
 
+		if (!has_v6 && !strcmp(rows[i].name, "v6.test"))
+			continue;
+		fd = box_connect(literal ? rows[i].name : fake(rows[i].name),
+				 rows[i].port);
 		ok(fd >= 0 && write(fd, "x", 1) == 1 && read(fd, &c, 1) == 1 &&
 		       c == 'x',
 		   "%s", rows[i].what);
@@ -177,13 +182,17 @@ static void test_denied(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct net_event *e;
 		struct in6_addr addr;
 		bool literal = net_addr_parse(rows[i].name, &addr) == 0;
-		int fd = box_connect(
-		    literal ? rows[i].name : fake(rows[i].name), rows[i].port);
-		int how = fd < 0 ? errno : how_it_ends(fd);
-		const struct net_event *e = box_event(NET_EVENT_DENIED,
-						      rows[i].name);
+		int fd, how;
+
+		if (!has_v6 && literal && !netaddr_is_v4(&addr))
+			continue;
+		fd = box_connect(literal ? rows[i].name : fake(rows[i].name),
+				 rows[i].port);
+		how = fd < 0 ? errno : how_it_ends(fd);
+		e = box_event(NET_EVENT_DENIED, rows[i].name);
 
 		ok(how == ECONNRESET && e && e->port == rows[i].port &&
 		       !strcmp(e->remedy, rows[i].remedy),
@@ -212,8 +221,9 @@ static void test_nobody_listens(void)
 	ok(fd < 0 && errno == ECONNREFUSED, "a port of no rule: refused");
 	ok(told_of("93.184.216.34", 22, "tcp", "--allow 93.184.216.34:22"),
 	   "and told of");
-	ok(box_connect("2001:db8::7", 22) < 0 &&
-	       told_of("2001:db8::7", 22, "tcp", "--allow [2001:db8::7]:22"),
+	ok(!has_v6 ||
+	       (box_connect("2001:db8::7", 22) < 0 &&
+		told_of("2001:db8::7", 22, "tcp", "--allow [2001:db8::7]:22")),
 	   "over IPv6 too");
 	ok(box_connect(fake("t.test"), 22) < 0 &&
 	       told_of("t.test", 22, "tcp", "--allow t.test:22"),
@@ -242,10 +252,12 @@ static void test_failures(void)
 	ok(how_it_ends(fd) == ECONNRESET, "no server: reset");
 	e = box_event(NET_EVENT_CONNECT, "t.test");
 	ok(e && e->error == ECONNREFUSED && e->reason[0], "and told why");
-	fd = box_connect("2001:db8::5", 7001);
-	ok(how_it_ends(fd) == ECONNRESET, "no way: reset");
-	e = box_event(NET_EVENT_CONNECT, "2001:db8::5");
-	ok(e && e->error == ENETUNREACH, "and told why");
+	if (has_v6) {
+		fd = box_connect("2001:db8::5", 7001);
+		ok(how_it_ends(fd) == ECONNRESET, "no way: reset");
+		e = box_event(NET_EVENT_CONNECT, "2001:db8::5");
+		ok(e && e->error == ENETUNREACH, "and told why");
+	}
 	fd = box_connect(fake("t.test"), 7003);
 	(void)!write(fd, "x", 1);
 	ok(how_it_ends(fd) == ECONNRESET, "a server's reset is passed on");
@@ -517,7 +529,9 @@ static void start_servers(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
-		box_server(servers[i].addr, servers[i].port, servers[i].serve);
+		if (has_v6 || !strchr(servers[i].addr, ':'))
+			box_server(servers[i].addr, servers[i].port,
+				   servers[i].serve);
 }
 
 static void test_connections(void)
@@ -546,6 +560,7 @@ int main(void)
 	if (box_unshare(!root) < 0)
 		return skipped("no network namespaces here");
 	box_lo_up();
+	has_v6 = box_has_v6();
 	start_servers();
 	box_policy(&policy, rules, resolve, 7001);
 	if (!ok(box_start(&policy) == 0, "the relay takes the sockets: %s",
