@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What is executed inside is on record, as it was; nothing is decided by that,
+# nothing waits for it, and no secret gets into it.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq python3
+
+# recorded OPTION... -- COMMAND...
+recorded() {
+	rm -f "$T/events.jsonl" "$T/result.json"
+	run "$M9M" --no-artifact --events "$T/events.jsonl" \
+		--result "$T/result.json" "$@"
+	for what in event result; do
+		local file=$T/result.json
+		[ $what = result ] || file=$T/events.jsonl
+		check "the $what schema holds" python3 "$TOP/tests/schema.py" \
+			"$TOP/schema/$what.schema.json" "$file"
+	done
+}
+
+# As every exec event: PATH and verdict, in order.
+executed() { events exec | jq -r '.path + " " + .verdict'; }
+
+recorded -- sh -c 'cd /tmp; /usr/bin/true a "b c"; exec /usr/bin/env -- true'
+if grep -q 'are not recorded' "$T/result.json"; then
+	skip "$(json "$T/result.json" '.warnings[] | select(test("recorded"))')"
+fi
+is "each execution, in order" "$(executed | tr '\n' ',')" \
+	"$(printf '%s allowed,' /usr/bin/sh /usr/bin/true /usr/bin/env \
+		/usr/bin/true)"
+is "arguments, pid, parent and folder" \
+	"$(events exec | jq -c 'select(.argv[1] == "a") | [.argv[2], .pid, .ppid, .cwd]')" \
+	'["b c",3,2,"/tmp"]'
+is "the first one is pid 1's child" \
+	"$(events exec | jq -sc '.[0] | [.argv[0], .pid, .ppid, .cwd]')" \
+	'["sh",2,1,"/work"]'
+is "each program once, by its hash" \
+	"$(events program | jq -r '.sha256 + "  " + .path' | sort -k2)" \
+	"$(cd / && sha256sum /usr/bin/env /usr/bin/sh /usr/bin/true)"
+is "the account groups by path" \
+	"$(jq -c '.commands | [.allowed, .denied, (.executed[] | select(.path == "/usr/bin/true").count)]' \
+		"$T/result.json")" '[4,0,2]'
+
+# What is tried along PATH and is not there is no command.
+look='env PATH=/nowhere:/tmp:/usr/bin true; env -- no-such-program; exit 0'
+recorded -- sh -c "$look"
+is "names that do not exist are not told" \
+	"$(executed | grep -c 'absent\|nowhere\|no-such')" 0
+check "but counted" test "$(json "$T/result.json" .commands.absent)" -ge 3
+json_is "$T/result.json" .commands.allowed 4
+recorded --verbose -- sh -c "$look"
+is "with --verbose they are" "$(events exec '.verdict == "absent"' | wc -l)" \
+	"$(json "$T/result.json" .commands.absent)"
+
+# Nothing that runs is taken for absent, by whatever name it goes.
+cat >"$T/names.sh" <<'SH'
+cp /usr/bin/true t; ln -s t here; ln -s /proc/self/fd/5 there; ln -s / up
+./t; ./here; ../work/t; up/work/t
+python3 -c 'import os; os.execv("/proc/self/exe", ["python3", "-c", "0"])'
+bash -c 'exec 5<t; exec ./there'
+python3 -c 'import os
+fd = os.open("t", os.O_RDONLY); os.execve(fd, ["by-descriptor"], {})'
+python3 -c 'import os
+fd = os.memfd_create("secret-code"); os.sendfile(fd, os.open("t", 0), 0, 1 << 20)
+os.execve(fd, ["by-memory"], {})'
+chmod -x t; ./t; /tmp; true
+SH
+recorded --ro-bind "$T/names.sh" /names.sh -- sh /names.sh
+for path in ./t ./here ../work/t up/work/t /proc/self/exe /work/t \
+	'/memfd:secret-code (deleted)'; do
+	is "$path is on record" \
+		"$(executed | grep -cxF "$path allowed")" 1
+done
+is "a link through /proc, too" "$(executed | grep -c '/there allowed')" 1
+is "a file without the bit is denied" "$(executed | grep -cxF './t denied')" 1
+json_is "$T/result.json" '[.denials[] | select(.kind == "exec").what] | sort | join(" ")' \
+	"/tmp /work/t"
+is "one hash for one file" \
+	"$(events program '.path | startswith("/work")' | wc -l)" 1
+
+# A passed value in an argument, whole, twice, cut at the end, in a path.
+SECRET_TOKEN=planted-3e8a-value recorded --summary always --verbose \
+	--pass-env SECRET_TOKEN -- sh -c '/usr/bin/true "-H$SECRET_TOKEN"
+	/usr/bin/true "$SECRET_TOKEN$SECRET_TOKEN" x
+	/usr/bin/env -- "$SECRET_TOKEN"; mkdir "$SECRET_TOKEN"; cd "$SECRET_TOKEN"
+	cp /usr/bin/true t; ./t; "$PWD/t"
+	/usr/bin/true "$(printf %0995d 0)$SECRET_TOKEN"' "planted-3e8a-value"
+is "the arguments are masked" \
+	"$(events exec '.argv[1] == "-H***" or .argv[1] == "******"' | wc -l)" 2
+check "one was cut within" test -n "$(events exec \
+	'.argv_cut and (.argv[1] | test("0[*]{3}$"))')"
+grep -v '"stderr"' "$T/events.jsonl" >"$T/records.jsonl"
+for file in records.jsonl result.json; do
+	lacks "$T/$file" planted
+done
+is "the summary has none" "$(grep -c '^  .*planted' "$T/err")" 0
+
+# Bounded: many and long arguments; a flood stops neither clock nor signals.
+# shellcheck disable=SC2016
+recorded -- bash -c '/usr/bin/true {1..5000}; /usr/bin/true "$(printf %0100000d 0)"'
+is "long lines are cut" "$(events exec '.argv_cut' | wc -l)" 2
+check "to a kilobyte or so" test \
+	"$(awk '{ if (length > n) n = length } END { print n }' "$T/events.jsonl")" -lt 2000
+flood='f() { while :; do /usr/bin/true; done; }; f & f & f & f'
+begin=$(date +%s)
+recorded --timeout 1s --grace 1s -- sh -c "$flood"
+is "a flood ends on time: 124" "$rc" 124
+check "and soon" test $(($(date +%s) - begin)) -le 6
+check "with all of it counted" test \
+	"$(json "$T/result.json" .commands.allowed)" -ge 50
+
+# Who waits for our answer when we die does not wait for ever.
+mark=flood-$$-$RANDOM
+"$M9M" -q --no-artifact --events "$T/killed.jsonl" -- \
+	sh -c "$flood; : $mark" >/dev/null 2>&1 &
+supervisor=$!
+check "the flood runs" await_line "$T/killed.jsonl" '"/usr/bin/true"'
+pids=$(pgrep -f "$mark")
+kill -KILL "$supervisor"
+wait "$supervisor" 2>/dev/null
+alive=0
+for pid in $pids; do await_exit "$pid" 10 || alive=$((alive + 1)); done
+is "a killed supervisor leaves nobody waiting" "$alive" 0
+rm -rf "$XDG_STATE_HOME/m9m-sandbox/runs"
+
+# An outer sandbox may have the only listener there can be: a warning.
+cat >"$T/outer.py" <<'PY'
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+code = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7fff0000))
+prog = struct.pack("HxxxxxxQ", 1, ctypes.addressof(code))
+libc.prctl(38, 1, 0, 0, 0)
+number = 277 if os.uname().machine == "aarch64" else 317
+fd = libc.syscall(number, 1, 8, prog)
+if fd < 0:
+    sys.exit(77)
+os.set_inheritable(fd, True)
+os.execv(sys.argv[1], sys.argv[1:])
+PY
+run python3 "$T/outer.py" "$M9M" --no-artifact --result "$T/result.json" -- \
+	sh -c 'true; /usr/bin/true'
+is "without a listener it runs all the same" "$rc" 0
+contains "$T/result.json" "commands are not recorded: an outer sandbox"
+json_is "$T/result.json" .commands.allowed 0

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Masking of secrets, and reading a process that waits: this one. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "exec_hash.h"
+#include "exec_look.h"
+#include "secret.h"
+#include "tap.h"
+
+static const struct mask {
+	const char *text;
+	bool cut;
+	const char *want;
+} masks[] = {
+	{ "", false, "" },
+	{ "nothing here", true, "nothing here" },
+	{ "swordfish1", false, "***" },
+	{ "a=swordfish1,swordfish1!", false, "a=***,***!" },
+	{ "swordfishswordfish1", false, "swordfish***" },
+	/* The longer one, not its beginning. */
+	{ "swordfish1-long", false, "***" },
+	{ "swordfish", false, "swordfish" },
+	{ "a=swordfish", true, "a=***" },
+	{ "a=swor", true, "a=***" },
+	{ "a=swo", true, "a=swo" },
+	{ "swordfish1 swor", true, "*** ***" },
+};
+
+static void test_mask(void)
+{
+	char *values[] = { (char *)"swordfish1", (char *)"swordfish1-long",
+			   NULL };
+	const struct strv secrets = { values, 2 }, none = { 0 };
+	auto_free char *same = secret_mask(&none, "swordfish1", true);
+
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		const struct mask *m = &masks[i];
+		auto_free char *got = secret_mask(&secrets, m->text, m->cut);
+
+		ok(strcmp(got, m->want) == 0, "\"%s\" becomes \"%s\": %s",
+		   m->text, m->want, got);
+	}
+	ok(strcmp(same, "swordfish1") == 0, "without secrets nothing changes");
+}
+
+static void test_collect(void)
+{
+	char *env[] = { (char *)"LONG=0123456789", (char *)"SHORT=yes",
+			(char *)"LONGER=not asked for", NULL };
+	char *names[] = { (char *)"LONG", (char *)"SHORT", (char *)"NONE",
+			  NULL };
+	struct plan plan = { .env = { env, 3 } };
+	struct spec spec = { .env_pass = { names, 3 } };
+	auto_strv struct strv secrets = { 0 };
+
+	secret_collect(&secrets, &plan, &spec);
+	ok(secrets.n == 1 && strv_has(&secrets, "0123456789"),
+	   "long values of passed variables are secrets, %zu", secrets.n);
+}
+
+static void look(struct exec_attempt *a, const char *path, char *const *argv)
+{
+	auto_fd int proc_fd = exec_look_open(getpid());
+	const uint64_t args[6] = { (uint64_t)(uintptr_t)path,
+				   (uint64_t)(uintptr_t)argv };
+
+	*a = EXEC_ATTEMPT_NONE;
+	exec_look(a, proc_fd, getpid(), args, false);
+	exec_look_judge(a);
+}
+
+static const struct judged {
+	const char *path;
+	enum exec_verdict verdict;
+	bool file;
+} judgements[] = {
+	{ "/bin/sh", EXEC_ALLOWED, true },
+	{ "/bin/../bin/sh", EXEC_ALLOWED, true },
+	{ "/usr/bin/no-such-program", EXEC_ABSENT, false },
+	{ "/no/such/folder/at/all", EXEC_ABSENT, false },
+	{ "no-such-program", EXEC_ABSENT, false },
+	{ "/usr", EXEC_DENIED, true },
+	{ "/etc/passwd", EXEC_DENIED, true },
+	{ "/proc/self/exe", EXEC_ALLOWED, true },
+	/* What our own view cannot follow is not called absent. */
+	{ "link", EXEC_ALLOWED, false },
+	{ "link/below", EXEC_ALLOWED, false },
+};
+
+static void test_judge(void)
+{
+	char *argv[] = { (char *)"x", NULL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(judgements); i++) {
+		const struct judged *j = &judgements[i];
+		struct exec_attempt a;
+
+		look(&a, j->path, argv);
+		ok(a.verdict == j->verdict && (a.file_fd >= 0) == j->file,
+		   "%s: verdict %d, %s", j->path, a.verdict,
+		   a.file_fd >= 0 ? "found" : "not found");
+		exec_attempt_free(&a);
+	}
+}
+
+/* Two pages of which only the first is there. */
+static char *edge_of_memory(void)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	char *map = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(map + page, (size_t)page);
+	return map + page;
+}
+
+static void test_memory(void)
+{
+	char *edge = edge_of_memory();
+	char *many[EXEC_ARGS_MAX + 2] = { 0 }, big[4096] = { 0 };
+	char *long_argv[] = { (char *)"x", big, (char *)"y", NULL };
+	char *bad_argv[] = { (char *)"x", edge, NULL };
+	struct exec_attempt a;
+
+	memcpy(edge - 8, "/bin/sh", 8);
+	memset(big, 'b', sizeof(big) - 1);
+	for (size_t i = 0; i <= EXEC_ARGS_MAX; i++)
+		many[i] = (char *)"a";
+	look(&a, edge - 8, many);
+	ok(strcmp(a.path, "/bin/sh") == 0 && !a.path_cut,
+	   "a path that ends with the memory: %s", a.path);
+	ok(a.argv.n == EXEC_ARGS_MAX && a.argv_cut, "%zu arguments", a.argv.n);
+	exec_attempt_free(&a);
+	memcpy(edge - 4, "/bin", 4);
+	look(&a, edge - 4, long_argv);
+	ok(strcmp(a.path, "/bin") == 0 && a.path_cut,
+	   "a path that does not end: %s", a.path);
+	ok(a.argv.n == 2 && a.argv_cut &&
+	       strlen(a.argv.v[0]) + strlen(a.argv.v[1]) < EXEC_ARGS_BYTES,
+	   "arguments that are too long, %zu", a.argv.n);
+	exec_attempt_free(&a);
+	look(&a, "/bin/sh", bad_argv);
+	ok(a.argv.n == 1 && a.argv_cut, "an argument that is nowhere");
+	exec_attempt_free(&a);
+	look(&a, edge, NULL);
+	ok(strcmp(a.path, "?") == 0 && a.reason, "a path that is nowhere");
+	exec_attempt_free(&a);
+	look(&a, "/bin/sh", NULL);
+	ok(a.argv.n == 0 && !a.argv_cut, "no arguments at all");
+	ok(a.pid == getpid() && a.outer_ppid == getppid(), "pid and parent");
+	exec_attempt_free(&a);
+}
+
+static void test_hash(void)
+{
+	struct event_log log = EVENT_LOG_NONE;
+	struct exec_hashes *hashes = exec_hash_new(&log);
+	auto_fd int fd = open("/bin/sh", O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	fstat(fd, &st);
+	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	ok(hashes->n_jobs == 1, "a file is hashed once");
+	while (exec_hash_pending(hashes))
+		exec_hash_step(hashes);
+	ok(log.seq == 1, "and told once, %llu", (unsigned long long)log.seq);
+	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	ok(!exec_hash_pending(hashes), "and not again");
+	st.st_size = (off_t)EXEC_HASH_FILE_MAX + 1;
+	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	ok(!exec_hash_pending(hashes) && log.seq == 2,
+	   "one that is too big is told without");
+	exec_hash_free(hashes);
+	event_close(&log);
+}
+
+int main(void)
+{
+	char dir[] = "/tmp/unit-exec.XXXXXX";
+
+	if (!mkdtemp(dir) || chdir(dir) < 0 ||
+	    symlink("/nowhere/at/all", "link") < 0)
+		return 99;
+	test_mask();
+	test_collect();
+	test_judge();
+	test_memory();
+	test_hash();
+	unlink("link");
+	if (chdir("/") < 0 || rmdir(dir) < 0)
+		return 99;
+	return done();
+}
