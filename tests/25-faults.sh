@@ -23,8 +23,8 @@ close_range prlimit64 seccomp execve prctl flock fchown"
 # What an unprivileged strace cannot show are the arguments of a process that
 # made itself undumpable; calls whose outcome depends on them are root's to try.
 is_root || CALLS=$(echo " $CALLS " | tr '\n' ' ' |
-	sed -E 's/ (socket|sendmsg|setsockopt|openat2|open_tree|setgroups|prctl|prlimit64|flock) / /g;
-		s/ (socket|sendmsg|setsockopt|openat2|open_tree|setgroups|prctl|prlimit64|flock) / /g')
+	sed -E 's/ (socket|bind|sendmsg|setsockopt|openat2|open_tree|mount_setattr|setgroups|prctl|prlimit64|flock) / /g;
+		s/ (socket|bind|sendmsg|setsockopt|openat2|open_tree|mount_setattr|setgroups|prctl|prlimit64|flock) / /g')
 
 # How often the busiest process makes each call, up to the payload.
 strace -f -o "$T/trace" "${M9M_RUN[@]}" >/dev/null 2>"$T/err"
@@ -51,13 +51,15 @@ outlived() {
 	sendmsg) # the IPv6 route: without it less can be reached
 		fault | grep -q AF_NETLINK ;;
 	setsockopt) # one of the two families' ways to learn what was asked
-		fault | grep -qE 'PKTINFO|FREEBIND' ;;
+		fault | grep -qE 'PKTINFO|FREEBIND|_FILTER|SOL_PACKET' ;;
 	seccomp) # the record of executions is no wall
 		fault | grep -q NEW_LISTENER ;;
 	flock) # the audit log's lock: a line is one write with or without
 		true ;;
-	socket) # looking up an interface: glibc tries another family
-		fault | grep -q 'AF_UNIX, SOCK_DGRAM' ;;
+	socket) # looking up an interface: glibc tries another family; and the
+		# record of attempts at ports that nobody serves, which are closed
+		fault | grep -qE 'AF_UNIX, SOCK_DGRAM|AF_PACKET' ;;
+	bind) fault | grep -q AF_PACKET ;;
 	setgroups) ! is_root ;;     # the maps deny it to an ordinary user
 	openat2) # a file of the host's that need not exist
 		fault | grep -q /sys/devices ;;
