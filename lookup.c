@@ -356,8 +356,12 @@ struct source {
 };
 
 static const struct source sources[] = {
-	{ path_dirs, false },   { local_dirs, true }, { npm_dirs, true },
-	{ project_dirs, true }, { nvm_dirs, true },
+	{ path_dirs, false },
+	{ local_dirs, true },
+	{ npm_dirs, true },
+	{ nvm_dirs, true },
+	/* Last: a checkout may hold a "claude" that wants the real one's key. */
+	{ project_dirs, true },
 };
 
 /*** Finding ***/

@@ -249,10 +249,15 @@ static int add_store_references(struct needs *needs, const char *text,
 	while ((text = strstr(text, nix_store))) {
 		size_t len = strcspn(text, " \t\r\n\"':;$(){}<>,");
 		auto_free char *path = xstrndup(text, len);
+		auto_free char *real = lookup_real(needs->lookup, path, NULL);
 		struct stat st;
 
 		text += len;
-		if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		/* "/nix/store/../../home" is none, nor what a link leads to. */
+		if (real == NULL ||
+		    strncmp(real, nix_store, strlen(nix_store)) != 0)
+			continue;
+		if (stat(real, &st) == 0 && S_ISREG(st.st_mode) &&
 		    depth < CHAIN_MAX &&
 		    add_file(needs, path, "package root", NULL, depth + 1) < 0)
 			return -1;
@@ -280,7 +285,11 @@ static int add_place(struct needs *needs, const char *named, const char *real,
 
 	if (entry)
 		return needs_show(needs, entry, "package root");
-	held = package_add(needs, named, real, script);
+	/* A library is a file; what lies around it is nobody's to show. */
+	if (strcmp(why, "library") == 0)
+		return needs_show(needs, real, why);
+	held = package_add(needs, named, real, script,
+			   strcmp(why, "interpreter") != 0);
 	return held ? (held < 0 ? -1 : 0) : needs_show(needs, real, why);
 }
 
@@ -323,6 +332,27 @@ static char *read_start(int fd)
 	return take_ptr(&text);
 }
 
+/*
+ * "#!" lines, DT_NEEDED and links of a program are its own word, and a hostile
+ * one names the caller's keys.  Only what the kernel would execute is shown as
+ * an interpreter, and only what the linker would load as a library.
+ */
+static bool is_credible(const char *why, const char *real, int fd)
+{
+	auto_linkage struct linkage linkage = { 0 };
+	struct stat st;
+
+	if (stat(real, &st) < 0)
+		return false;
+	if (strcmp(why, "interpreter") == 0)
+		return S_ISREG(st.st_mode) &&
+		       faccessat(AT_FDCWD, real, X_OK, AT_EACCESS) == 0;
+	if (strcmp(why, "library") == 0)
+		return S_ISREG(st.st_mode) && fd >= 0 &&
+		       linkage_read(fd, &linkage);
+	return true;
+}
+
 /* The path with no links in its folder's part; links met are recorded. */
 static char *named_path(struct needs *needs, const char *path)
 {
@@ -350,6 +380,9 @@ static int add_file(struct needs *needs, const char *path, const char *why,
 	strv_push(&needs->seen, xstrdup(named));
 	/* A program that may be run but not read tells us nothing. */
 	fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	/* Not shown, it is missing inside, and the failure names it. */
+	if (!is_credible(why, real, fd))
+		return 0;
 	text = fd < 0 ? xstrdup("") : read_start(fd);
 	if (add_place(needs, named, real, why, strncmp(text, "#!", 2) == 0) < 0)
 		return -1;

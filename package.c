@@ -125,6 +125,15 @@ static char *linked_root(const char *real)
 	return NULL;
 }
 
+/* Is this a package's folder, directly below some node_modules? */
+static bool is_package(const char *real)
+{
+	auto_free char *within = path_join(real, "package.json");
+	auto_free char *root = package_root(within);
+
+	return root && strcmp(root, real) == 0;
+}
+
 /* As require() finds it: in node_modules of this folder, or of one above. */
 static char *find_dependency(struct needs *needs, const char *root,
 			     const char *name)
@@ -137,6 +146,11 @@ static char *find_dependency(struct needs *needs, const char *root,
 		if (access(path, F_OK) < 0)
 			continue;
 		real = lookup_real(needs->lookup, path, &needs->program->links);
+		/* A link to anything else is an attempt at ~/.ssh. */
+		if (real && !is_package(real) && !path_under(real, dir)) {
+			free(real);
+			real = NULL;
+		}
 		free(dir);
 		return real;
 	}
@@ -272,7 +286,9 @@ static int add_runtime(struct needs *needs, const char *real)
 			    needs->lookup, found.gl_pathv[j],
 			    &needs->program->links);
 
-			if (path && needs_show(needs, path, "library") < 0)
+			/* A link out of the runtime's own tree is no library. */
+			if (path && path_under(path, prefix) &&
+			    needs_show(needs, path, "library") < 0)
 				return -1;
 		}
 	}
@@ -282,7 +298,7 @@ static int add_runtime(struct needs *needs, const char *real)
 /*** What others call ***/
 
 int package_add(struct needs *needs, const char *named, const char *real,
-		bool script)
+		bool script, bool linked)
 {
 	auto_free char *root = NULL;
 	int held = add_environment(needs, named);
@@ -295,7 +311,7 @@ int package_add(struct needs *needs, const char *named, const char *real,
 	if (held && strcmp(named, real) == 0)
 		return 1;
 	root = package_root(real);
-	if (root == NULL && script)
+	if (root == NULL && script && linked)
 		root = linked_root(real);
 	if (root)
 		return add_node_package(needs, root, script) < 0 ? -1 : 1;

@@ -19,7 +19,9 @@ char *package_native(const struct lookup *lookup, const char *real,
 /*
  * Adds what `real` needs beside itself.  1: its package, which holds the file;
  * 0: nothing that holds it; -1 by fail().  `named` is the path it is executed
- * by; `script` tells whether it will load other files of its world.
+ * by; `script` tells whether it will load other files of its world; `linked`
+ * whether a checkout around it counts as its package: not when another program
+ * merely says that it needs the file.
  */
 int package_add(struct needs *needs, const char *named, const char *real,
-		bool script);
+		bool script, bool linked);
