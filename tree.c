@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -221,13 +223,34 @@ static void add_entries(struct plan *plan, const char *dir,
 	}
 }
 
-/* /etc/passwd and /etc/group: `before` (a rootfs's own) and our user. */
-static void add_accounts(struct plan *plan, const char *etc)
+/*
+ * A file of a rootfs, whose links are resolved as from inside: the tree may be
+ * anybody's image, and its etc/passwd a link to the host's /etc/shadow.
+ */
+static char *read_inside(const char *rootfs, const char *path)
 {
-	auto_free char *passwd = path_join(etc, "passwd");
-	auto_free char *group = path_join(etc, "group");
-	auto_free char *users = read_file(AT_FDCWD, passwd, 1 * MIB, NULL);
-	auto_free char *groups = read_file(AT_FDCWD, group, 1 * MIB, NULL);
+	struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+	};
+	auto_fd int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd int fd = -1;
+	struct stat st;
+
+	if (root >= 0)
+		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	return read_fd(fd, 1 * MIB, NULL);
+}
+
+/* /etc/passwd and /etc/group: `before` (a rootfs's own) and our user. */
+static void add_accounts(struct plan *plan, const char *rootfs)
+{
+	auto_free char *users = rootfs ? read_inside(rootfs, "etc/passwd")
+				       : NULL;
+	auto_free char *groups = rootfs ? read_inside(rootfs, "etc/group")
+					: NULL;
 
 	add_file(plan, "/etc/passwd",
 		 xasprintf("%s" TREE_USER ":x:%u:%u:sandbox:" TREE_HOME
@@ -289,7 +312,7 @@ static void add_host_base(struct plan *plan, const struct host *host)
 
 		add_entry(plan, from, to);
 	}
-	add_accounts(plan, "/nonexistent");
+	add_accounts(plan, NULL);
 }
 
 /* A whole tree of the user's in place of the host's; ours stays on top. */
@@ -306,7 +329,7 @@ static void add_rootfs(struct plan *plan, const char *rootfs)
 	add_entries(plan, etc, "/etc", own_etc);
 	add(plan, PLAN_DIR, "/var", NULL);
 	add_entries(plan, var, "/var", var_tmp);
-	add_accounts(plan, etc);
+	add_accounts(plan, rootfs);
 }
 
 static int add_program(struct plan *plan)
