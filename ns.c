@@ -192,6 +192,11 @@ static void close_ends(struct ends *e)
 /* Moves our ends into *child. */
 static void keep_our_ends(struct child *child, struct ends *e)
 {
+	/* Through /proc/self/fd the payload can read its own output pipe: what
+	 * poll announced may be gone, and a read that waits for more would keep
+	 * us from its timeout for ever. */
+	fcntl(e->out[0], F_SETFL, O_NONBLOCK);
+	fcntl(e->error[0], F_SETFL, O_NONBLOCK);
 	child->control_fd = take_fd(&e->control[0]);
 	child->err_fd = take_fd(&e->err[0]);
 	child->stdin_fd = take_fd(&e->in[1]);

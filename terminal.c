@@ -2,6 +2,7 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -19,6 +20,11 @@ int terminal_start(struct terminal *terminal, int master)
 {
 	struct termios raw;
 
+	/* A payload that does not read but has the real terminal answer its
+	 * queries fills this one: to wait there would be to miss its timeout.
+	 * Nor is what poll announced sure to be there: it can be flushed. */
+	if (fcntl(master, F_SETFL, O_NONBLOCK) < 0)
+		return fail(errno, "cannot set the payload's terminal up");
 	terminal_resize(master);
 	if (tcgetattr(STDIN_FILENO, &terminal->saved) < 0)
 		return fail(errno, "cannot read the terminal's settings");
