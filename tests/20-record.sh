@@ -86,7 +86,7 @@ recorded hostile ok 0 --no-artifact --verbose -- sh -c \
 is "no control character in a record" \
 	"$(cat "$T/events.jsonl" "$T/result.json" |
 		LC_ALL=C tr -d '\n -~' | wc -c)" \
-	"$(grep -o $'\xef\xbf\xbd' "$T/events.jsonl" | tr -d '\n' | wc -c)"
+	"$(grep -oh $'\xef\xbf\xbd' "$T/events.jsonl" "$T/result.json" | tr -d '\n' | wc -c)"
 is "the output is in one stdout event or more" \
 	"$(jq -rj 'select(.event == "stdout") | .text' "$T/events.jsonl" |
 		head -c 9 | od -An -tx1 | tr -d ' \n')" 1b5d303b78070a7b22
