@@ -91,7 +91,7 @@ static void peek_argv(struct exec_attempt *a, struct memory *memory,
 		return;
 	if (peek(memory, address, pointers, sizeof(pointers)) <= 0)
 		a->argv_cut = true;
-	for (size_t i = 0; pointers[i] && !a->argv_cut; i++) {
+	for (size_t i = 0; !a->argv_cut && pointers[i]; i++) {
 		if (i == EXEC_ARGS_MAX || left < 2) {
 			a->argv_cut = true;
 		} else if (peek_string(memory, pointers[i], text, left,
