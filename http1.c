@@ -256,9 +256,13 @@ static int64_t next_head(struct http1 *http, const uint8_t *data, size_t len,
 	http->trailers = 0;
 	if (head.chunked)
 		http->state = HTTP1_CHUNK;
-	else if (head.upgrade)
+	/* On a used connection the server's next words may answer an earlier
+	 * request, with a body that says "101 Switching Protocols": there an
+	 * upgrade is never believed. */
+	else if (head.upgrade && !http->used)
 		http->state = HTTP1_UPGRADE;
 	http->websocket = head.websocket;
+	http->used = true;
 	return (int64_t)head.size + head.length;
 }
 

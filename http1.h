@@ -26,6 +26,7 @@ struct http1 {
 	enum http1_state state;
 	unsigned int trailers;
 	bool websocket; /* that is what the upgrade is to */
+	bool used;      /* there was a request */
 };
 
 /*

@@ -92,7 +92,7 @@ static int64_t next_hello(struct inspect *inspect, const uint8_t *data,
 /*
  * After the hello.  A server may ask for a second one (HelloRetryRequest), and
  * it must not be for another host: it comes before any other handshake message
- * of the client's, after its change_cipher_spec or its early data.
+ * of the client's, after its change_cipher_spec, its early data or a warning.
  */
 static int64_t next_tls(struct inspect *inspect, const uint8_t *data,
 			size_t len, const char *host,
@@ -100,12 +100,17 @@ static int64_t next_tls(struct inspect *inspect, const uint8_t *data,
 {
 	size_t size;
 
-	if (len < TLS_RECORD_HEADER + 1)
+	if (len < TLS_RECORD_HEADER)
 		return 0;
 	size = TLS_RECORD_HEADER + ((size_t)data[3] << 8 | data[4]);
+	/* Servers skip it, and read the hello behind it. */
+	if (data[0] == TLS_HANDSHAKE && size == TLS_RECORD_HEADER)
+		return refuse_hello(verdict, "a record is empty");
+	if (len < TLS_RECORD_HEADER + 1)
+		return 0;
 	if (data[0] == TLS_HANDSHAKE && data[TLS_RECORD_HEADER] == 1)
 		return next_hello(inspect, data, len, host, verdict);
-	if (data[0] == TLS_CHANGE_CIPHER_SPEC ||
+	if (data[0] == TLS_CHANGE_CIPHER_SPEC || data[0] == TLS_ALERT ||
 	    (data[0] == TLS_APPLICATION_DATA && inspect->tls_early))
 		return (int64_t)size;
 	return let_pass(inspect);

@@ -174,9 +174,15 @@ static const char *read_body(struct cursor body, struct tls_hello *hello)
 	return body.left > 0 ? "there is something after it" : NULL;
 }
 
+/*
+ * What some server takes for TLS, not only what is: Go's takes any version
+ * below 16.0 in the first record, and warning alerts before the hello.  What is
+ * not right is refused when the hello is read.
+ */
 bool tls_begins(const uint8_t *data, size_t len)
 {
-	return data[0] == TLS_HANDSHAKE && (len < 2 || data[1] == 3);
+	return data[0] >= TLS_CHANGE_CIPHER_SPEC &&
+	       data[0] <= TLS_APPLICATION_DATA && (len < 2 || data[1] < 16);
 }
 
 /* Is the message whole?  Its size with the header, or 0. */

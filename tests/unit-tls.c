@@ -245,7 +245,10 @@ static void test_begins(void)
 {
 	ok(tls_begins((const uint8_t *)"\x16", 1), "0x16 may be TLS");
 	ok(tls_begins((const uint8_t *)"\x16\3", 2), "0x16 3 is");
-	ok(!tls_begins((const uint8_t *)"\x16\2", 2), "0x16 2 is not");
+	ok(tls_begins((const uint8_t *)"\x16\4", 2), "0x16 4 is, to Go");
+	ok(tls_begins((const uint8_t *)"\x15\3", 2), "0x15 3 is, to Go");
+	ok(!tls_begins((const uint8_t *)"\x16\x10", 2), "0x16 16 is not");
+	ok(!tls_begins((const uint8_t *)"\x18\3", 2), "0x18 3 is not");
 	ok(!tls_begins((const uint8_t *)"GET", 3), "GET is not");
 	ok(!strcmp(tls_version_name(0x0304), "tls1.3"), "0x0304 is TLS 1.3");
 	ok(!strcmp(tls_version_name(0x7f1c), "tls"), "0x7f1c is some TLS");
