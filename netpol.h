@@ -39,9 +39,14 @@ void netpol_free(struct net_policy *policy);
 /*
  * In the child, in its own user and network namespace, with CAP_NET_ADMIN and
  * CAP_NET_BIND_SERVICE: lo up, every address local, listeners and DNS sockets
- * made and sent over sockets_fd.  NET_DENY: lo up only.  By fail().
+ * made and sent over sockets_fd.  NET_DENY: lo up only.  NET_HOST: no abstract
+ * unix socket of the host's.  By fail().
  */
 int netpol_apply(const struct net_policy *policy, int sockets_fd);
+
+/* Can this kernel close the host's abstract unix sockets to a payload that
+ * shares the host's network? */
+bool netpol_scopes_sockets(void);
 
 /* The nameserver line's address inside ("198.18.0.1"). */
 extern const char netpol_nameserver[];

@@ -9,6 +9,7 @@
 #include <netlink/netlink.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -190,10 +191,47 @@ static int hand_over(const struct net_policy *policy, int socket)
 	return handover_finish(socket, &batch);
 }
 
+/*** The host's network ***/
+
+/* Linux 6.12; the headers may be older. */
+#define LL_CREATE_VERSION 1u
+#define LL_SCOPE_VERSION  6
+#define LL_SCOPE_SOCKETS  1ULL
+
+struct ll_scope {
+	uint64_t fs, net, scoped;
+};
+
+bool netpol_scopes_sockets(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0,
+		       LL_CREATE_VERSION) >= LL_SCOPE_VERSION;
+}
+
+/*
+ * Abstract unix sockets belong to the network namespace: with the host's come
+ * its D-Bus and X11, and who talks to those runs commands outside.
+ */
+static int scope_sockets(void)
+{
+	static const struct ll_scope scope = { .scoped = LL_SCOPE_SOCKETS };
+	auto_fd int ruleset = -1;
+
+	/* The plan has said so. */
+	if (!netpol_scopes_sockets())
+		return 0;
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &scope,
+			       sizeof(scope), 0);
+	/* CAP_SYS_ADMIN, which we have here, stands for no_new_privs. */
+	if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		return fail(errno, "cannot close the host's abstract sockets");
+	return 0;
+}
+
 int netpol_apply(const struct net_policy *policy, int sockets_fd)
 {
 	if (policy->mode == NET_HOST)
-		return 0;
+		return scope_sockets();
 	if (raise_loopback() < 0)
 		return -1;
 	if (policy->mode == NET_DENY)

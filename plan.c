@@ -243,6 +243,13 @@ static void plan_warnings(struct plan *plan, const struct spec *spec)
 	if (spec->network == SPEC_NETWORK_HOST)
 		strv_push(&plan->warnings,
 			  xstrdup("the sandbox shares the host's network"));
+	if (spec->network == SPEC_NETWORK_HOST && !netpol_scopes_sockets()) {
+		strv_push(&plan->degraded, xstrdup("landlock"));
+		strv_push(&plan->warnings,
+			  xstrdup("abstract unix sockets of the host, such as "
+				  "D-Bus's, can be reached: Linux 6.12 closes "
+				  "them"));
+	}
 }
 
 static int plan_artifact(struct plan *plan, const struct spec *spec,
