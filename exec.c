@@ -284,10 +284,12 @@ static void serve_one(struct exec_recorder *r,
 			  notif->data.nr == SYS_execveat);
 	/* Valid after all was read: it was of who asked, who waits still; the
 	 * number did not go to another process meanwhile. */
-	valid = a.path && ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID,
-				&notif->id) == 0;
+	valid = ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID,
+		      &notif->id) == 0;
 	let_go_on(r->listener_fd, notif);
 	if (valid) {
+		if (a.path == NULL)
+			a.path = xstrdup("?");
 		exec_look_judge(&a);
 		a.ppid = exec_look_inner(a.outer_ppid);
 		record(r, &a);
