@@ -401,6 +401,65 @@ static int add_user_mount(struct plan *plan, const struct spec_mount *mount)
 	return 0;
 }
 
+/* Does the way to `path` lead through `tree`, by words or by links? */
+static bool leads_through(const char *path, const char *tree)
+{
+	auto_free char *prefix = xstrdup(path);
+
+	for (char *end = strrchr(prefix, '/'); end;
+	     end = strrchr(prefix, '/')) {
+		auto_free char *real = NULL;
+
+		*end = '\0';
+		real = realpath(end == prefix ? "/" : prefix, NULL);
+		if (real && path_under(real, tree))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What we write on the host must not lie where the payload can write: it puts a
+ * link in the way, and its own words are in ~/.ssh/authorized_keys.  In the
+ * state directory it would change the record of what it did.
+ */
+static int keep_apart(const struct plan *plan, const struct spec *spec,
+		      const struct host *host, const char *tree)
+{
+	const char *places[] = { plan->artifact, spec->result, spec->events };
+	auto_free char *state = path_join(host->state_dir, "runs");
+	const char *lies = leads_through(state, tree) ? state : NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (places[i] && leads_through(places[i], tree))
+			lies = places[i];
+	for (size_t i = 0; i < spec->n_outputs; i++)
+		if (leads_through(spec->outputs[i].to, tree))
+			lies = spec->outputs[i].to;
+	if (lies == NULL)
+		return 0;
+	fail(0, "cannot write %s: it lies in %s, which the sandbox may change",
+	     lies, tree);
+	return fail_remedy("name a place outside, or show the tree with "
+			   "--ro-bind");
+}
+
+static int add_user_mounts(struct plan *plan, const struct spec *spec,
+			   const struct host *host)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct plan_mount *m;
+
+		if (add_user_mount(plan, &spec->mounts[i]) < 0)
+			return -1;
+		m = &plan->mounts[plan->n_mounts - 1];
+		if (m->kind == PLAN_BIND && m->flags & PLAN_RW &&
+		    keep_apart(plan, spec, host, m->source) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int tree_plan(struct plan *plan, const struct spec *spec,
 	      const struct host *host)
 {
@@ -413,9 +472,8 @@ int tree_plan(struct plan *plan, const struct spec *spec,
 	add_table(plan, proc_masks, ARRAY_SIZE(proc_masks));
 	if (add_program(plan) < 0)
 		return -1;
-	for (size_t i = 0; i < spec->n_mounts; i++)
-		if (add_user_mount(plan, &spec->mounts[i]) < 0)
-			return -1;
+	if (add_user_mounts(plan, spec, host) < 0)
+		return -1;
 	/*
 	 * Last: from here on there is something in the tree that a payload of
 	 * an earlier run may have shaped, so nothing is mounted below it.
