@@ -410,11 +410,24 @@ static char *print_bounded(cJSON *event)
 	return json;
 }
 
+/* Of these there is one a run, or few: they are told whatever came before. */
+static const char *const always_told[] = { "start", "timeout", "oom",
+					   "artifact", "exit" };
+
+static bool is_bounded(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(always_told); i++)
+		if (strcmp(name, always_told[i]) == 0)
+			return false;
+	return true;
+}
+
 static void write_sinks(struct event_log *log, const char *json)
 {
 	auto_free char *line = xasprintf("\n%s\n", json);
 	size_t len = strlen(line) - 1;
 
+	log->written += len;
 	if (log->audit_fd >= 0)
 		write_audit(log, line + 1, len);
 	if (log->run_fd >= 0)
@@ -460,8 +473,31 @@ static void report_drops(struct event_log *log)
 	emit(log, "limit", fields);
 }
 
+static void report_beyond(struct event_log *log)
+{
+	cJSON *fields = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(fields, "what", "events");
+	cJSON_AddStringToObject(fields, "reason",
+				"too many events in one run: the rest is "
+				"counted only");
+	cJSON_AddItemToObject(fields, "limit", event_number(EVENT_BYTES_MAX));
+	cJSON_AddItemToObject(fields, "dropped", event_number(log->beyond));
+	log->beyond = 0;
+	emit(log, "limit", fields);
+}
+
 void event_emit(struct event_log *log, const char *name, cJSON *fields)
 {
+	bool bounded = is_bounded(name);
+
+	if (bounded && log->written >= EVENT_BYTES_MAX) {
+		cJSON_Delete(fields);
+		log->beyond++;
+		return;
+	}
+	if (log->beyond && !bounded)
+		report_beyond(log);
 	emit(log, name, fields);
 	if (log->dropped && log->n_backlog == 0)
 		report_drops(log);

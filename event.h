@@ -19,6 +19,10 @@
 /* What the user's sink has not taken yet; more is dropped, and counted. */
 #define EVENT_BACKLOG_MAX (1024 * 1024)
 
+/* Of one run in the log, for what the payload causes at will: a loop of refused
+ * questions writes 20 MB/s.  What comes after is counted only. */
+#define EVENT_BYTES_MAX (64ULL * 1024 * 1024)
+
 struct event_log {
 	char *run_id;
 	char *id; /* label or NULL */
@@ -33,6 +37,8 @@ struct event_log {
 	char *backlog; /* lines that user_fd's reader is slow on */
 	size_t n_backlog;
 	uint64_t dropped; /* lines that did not fit there, not yet reported */
+	uint64_t written; /* bytes of the lines that count */
+	uint64_t beyond;  /* lines beyond EVENT_BYTES_MAX, not yet reported */
 };
 
 #define EVENT_LOG_NONE                                                         \

@@ -516,6 +516,39 @@ static void test_net(void)
 	ok(count_lines(user) == 7, "seven whole lines, hostile one included");
 }
 
+/* A payload that causes events in a loop must not fill the disk. */
+static void test_flood(void)
+{
+	auto_free char *audit = in_dir("flood");
+	auto_free char *big = xcalloc(1, 60001);
+	struct event_log log;
+	size_t lines = EVENT_BYTES_MAX / 60000 + 100;
+	auto_free char *text = NULL;
+	struct stat st;
+
+	memset(big, 'x', 60000);
+	if (event_open(&log, "run", NULL, audit, NULL, -1) < 0)
+		return;
+	for (size_t i = 0; i < lines; i++) {
+		cJSON *e = cJSON_CreateObject();
+
+		cJSON_AddItemToObject(e, "text", event_string(big, 60000));
+		event_emit(&log, "stdout", e);
+	}
+	ok(log.beyond > 50, "%llu lines are counted only",
+	   (unsigned long long)log.beyond);
+	event_emit(&log, "exit", NULL);
+	event_close(&log);
+	ok(stat(audit, &st) == 0 &&
+	       (uint64_t)st.st_size < EVENT_BYTES_MAX + 2 * EVENT_LINE_MAX,
+	   "the log ends where it should (%lld)", (long long)st.st_size);
+	text = read_file(AT_FDCWD, audit, EVENT_BYTES_MAX * 2, NULL);
+	ok(text && strstr(text, "\"what\":\"events\"") &&
+	       strstr(text, "\"event\":\"exit\""),
+	   "it says so, and how the run ended");
+	unlink(audit);
+}
+
 int main(void)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -541,6 +574,7 @@ int main(void)
 	test_refusals();
 	test_disk_full();
 	test_net();
+	test_flood();
 
 	remove = xasprintf("rm -rf '%s'", dir);
 	ok(system(remove) == 0, "nothing is left");
