@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Records under pressure: many runs write one audit log at once, and results and
+# events go to descriptors of the caller's.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq python3
+
+echo "# 20 at once, each with many long lines"
+RUNS=20 LINES=60
+mkdir "$T/many"
+pids=()
+# shellcheck disable=SC2016  # the payload's
+for i in $(seq $RUNS); do
+	"$M9M" -q --no-artifact --verbose --id "run $i" \
+		--result "$T/many/$i.json" --events "$T/many/$i.jsonl" sh -c '
+		i=0; while [ $i -lt "$1" ]; do
+			head -c 3000 /dev/zero | tr "\0" x; echo; i=$((i+1))
+		done' - $LINES >/dev/null 2>"$T/many/$i.err" &
+	pids+=($!)
+done
+bad=0
+for pid in "${pids[@]}"; do
+	wait "$pid" || bad=$((bad + 1))
+done
+is "each run ended well" "$bad" 0
+is "each line of the log is a whole object" \
+	"$(python3 - "$AUDIT" <<'END'
+import json, sys
+bad = 0
+data = open(sys.argv[1], "rb").read()
+assert data.endswith(b"\n")
+for line in data.splitlines():
+    try:
+        bad += not isinstance(json.loads(line), dict)
+    except ValueError:
+        bad += 1
+print(bad)
+END
+)" 0
+is "each run has one start and one exit" \
+	"$(jq -r 'select(.event == "start" or .event == "exit") |
+		.run + " " + .event' "$AUDIT" | sort | uniq -c |
+		awk '$1 != 1 { bad++ } END { print NR, bad + 0 }')" "$((2 * RUNS)) 0"
+wrong=0
+for i in $(seq $RUNS); do
+	run=$(json "$T/many/$i.json" .run)
+	grep -F "\"run\":\"$run\"" "$AUDIT" | cmp -s - "$T/many/$i.jsonl" ||
+		wrong=$((wrong + 1))
+	jq -s -e 'map(.seq) == [range(1; length + 1)]' "$T/many/$i.jsonl" \
+		>/dev/null || wrong=$((wrong + 1))
+done
+is "each run's lines are those of its own file, in order" "$wrong" 0
+is "and there are all of them" \
+	"$(jq -j 'select(.event == "stdout") | .text' "$AUDIT" | wc -c)" \
+	"$((RUNS * LINES * 3001))"
+
+echo "# descriptors of the caller's"
+run "$M9M" -q --no-artifact --result-fd 3 --events-fd 4 --id fds sh -c \
+	'ls /proc/self/fd; exit 7' 3>"$T/result" 4>"$T/events"
+is "exit status" "$rc" 7
+json_is "$T/result" '[.id, .status, .exit_code] | @csv' '"fds","failed",7'
+is "one object, one line" "$(wc -l <"$T/result")" 1
+is "the events" "$(jq -r .event "$T/events" | paste -sd ' ')" "start exit"
+is "neither is inside" "$(grep -cx '[4-9]' "$T/out")" 0
+run "$M9M" -q --no-artifact --result-fd 1 --events - echo word
+is "all three on stdout, in order" \
+	"$(sed 's/^{.*"event":"\([a-z]*\)".*/\1/; s/^{.*"status".*/result/' \
+		"$T/out" | paste -sd ' ')" "start word exit result"
+# A pipe that somebody holds, and one whose reader is gone.
+mkfifo "$T/pipe"
+exec 5<>"$T/pipe"
+expect_exit 0 "$M9M" -q --no-artifact --result "$T/pipe" true
+is "a result into a pipe" "$(head -n 1 <&5 | jq -r .status)" ok
+exec 5<&-
+run bash -c '"$0" -q --no-artifact --result-fd 3 --events-fd 3 echo out 3> >(:)' "$M9M"
+is "a reader that is gone does not undo the run's output" "$(cat "$T/out")" out
+check "and is no signal to us: $rc" test "$rc" -lt 126
+
+echo "# descriptors that are not there"
+for flag in --result-fd --events-fd; do
+	expect_exit 125 "$M9M" --no-artifact $flag 77 sh -c 'echo STARTED'
+	lacks "$T/out" STARTED
+	contains "$T/err" 77
+done
+
+echo "# the result says of each status what it was"
+one() {
+	rm -f "$T/r.json"
+	run "$M9M" -q --no-artifact --result "$T/r.json" "$@"
+	jq -r '[.status, .exit_code, .payload_exit_code, .signal, .started] |
+		map(tostring) | join(" ")' "$T/r.json"
+}
+is ok "$(one true)" "ok 0 0 null true"
+is failed "$(one sh -c 'exit 9')" "failed 9 9 null true"
+is "failed with 125 of its own" "$(one sh -c 'exit 125')" \
+	"failed 125 125 null true"
+is "failed with 124 of its own" "$(one sh -c 'exit 124')" \
+	"failed 124 124 null true"
+is "killed by itself" "$(one sh -c 'kill -9 $$')" "failed 137 null 9 true"
+is timeout "$(one --timeout 200ms sleep 60)" \
+	"timeout 124 null 15 true"
+is "error: not found" "$(one no-such-program)" "error 127 null null false"
+is "error: not executable" "$(one /etc/passwd)" "error 126 null null false"
+is "error: set-up" "$(one --chdir /nowhere true)" "error 125 null null false"
