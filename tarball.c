@@ -32,6 +32,9 @@
 #define NAMES_LEAST    (32 * 1024)
 #define SKIPPED_BYTES  (1024 * 1024)
 #define COPIES_BYTES   (1024LL * 1024 * 1024)
+/* The writer is told of each GiB of a hole: 8 EiB would take it minutes, which
+ * is one file on xfs, btrfs or tmpfs. */
+#define HOLES_BYTES    (1LL << 50)
 
 #define BLOCK (128 * 1024)
 #define ZEROS (1024LL * 1024 * 1024)
@@ -56,6 +59,7 @@ struct tarball {
 	size_t names_memory; /* of all levels but the innermost */
 	dev_t device;
 	struct inodes inodes;
+	off_t holes;
 	off_t copied; /* of hard-linked files that found no place there */
 	time_t stamp;
 
@@ -151,10 +155,20 @@ static int put_range(struct tarball *t, const char *path, int fd, off_t at,
 	return 0;
 }
 
+static ssize_t find_data(struct tarball *t, int fd, const struct stat *st)
+{
+	if (st->st_size > HOLES_BYTES - t->holes) {
+		errno = EFBIG;
+		return -1;
+	}
+	t->holes += st->st_size;
+	return sparse_find(fd, st, t->segments);
+}
+
 static int put_sparse(struct tarball *t, const char *path, int fd,
 		      const struct stat *st)
 {
-	ssize_t n = sparse_find(fd, st, t->segments);
+	ssize_t n = find_data(t, fd, st);
 	off_t at = 0;
 
 	if (n < 0) {
