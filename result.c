@@ -49,11 +49,14 @@ static void add_end(cJSON *result, const struct outcome *o)
 	add_text(result, "remedy", o->error.remedy);
 	cJSON_AddBoolToObject(result, "started", o->started);
 	cJSON_AddNumberToObject(result, "exit_code", o->exit_code);
+	/* Before its execve the payload's process is ours, and so is how it
+	 * ends. */
 	cJSON_AddItemToObject(result, "payload_exit_code",
-			      o->payload_code >= 0
+			      o->started && o->payload_code >= 0
 				  ? event_number((uint64_t)o->payload_code)
 				  : cJSON_CreateNull());
-	add_known(result, "signal", (uint64_t)o->payload_signal);
+	add_known(result, "signal",
+		  o->started ? (uint64_t)o->payload_signal : 0);
 }
 
 static void add_cost(cJSON *result, const struct outcome *o)
