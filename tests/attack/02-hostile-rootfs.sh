@@ -38,7 +38,7 @@ run timeout 20 "$M9M" -q --no-artifact --rootfs "$fs" -- /bin/thief show /etc/pa
 check "a fifo is passed by" test "$rc" != 124
 
 # The folder itself a link: refused, or nothing of the host's is shown.
-rm -r "$fs/etc"
+rm -r "${fs:?}/etc"
 mkdir "$T/hostetc"
 cp "$T/secret" "$T/hostetc/app.conf"
 ln -s "$T/hostetc" "$fs/etc"

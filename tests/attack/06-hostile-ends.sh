@@ -32,7 +32,7 @@ os.chmod("d/zero/f", 0)
 os.chmod("d/zero", 0)
 os.chmod("d", 0o7777)
 os.mkfifo("fifo")'
-is "no set-id bit comes out" "$(find "$T/d" -perm /7000 | wc -l)" 0
+is "no set-id bit comes out" "$(find "$T/d" -perm /7000 2>/dev/null | wc -l)" 0
 check "the link stays a link" test -L "$T/d/link"
 zstd -dc "$T/a.tar.zst" | tar -tvf - >"$T/list" 2>/dev/null
 contains "$T/list" d/zero/f
