@@ -340,19 +340,23 @@ static int keep_only(int control_fd, int signal_fd)
 	return close_range(2, ~0U, 0);
 }
 
-/* Reaps all that ended.  True once the payload did: its status is in *status. */
-static bool reap(pid_t payload, int *status)
+/*
+ * Reaps all that ended.  True once the payload did: the end is in *end, with
+ * whether anybody else lives in the namespace.
+ */
+static bool reap(pid_t payload, struct control_message *end)
 {
 	bool ended = false;
-	int one;
+	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == payload) {
-			*status = one;
+			end->value = status;
 			ended = true;
 		}
 	}
+	end->alone = pid < 0 && errno == ECHILD;
 	return ended;
 }
 
@@ -361,11 +365,10 @@ static int watch_payload(pid_t payload)
 	enum { CONTROL, SIGNALS };
 	struct pollfd fds[] = { [CONTROL] = { CONTROL, POLLIN, 0 },
 				[SIGNALS] = { SIGNALS, POLLIN, 0 } };
-	struct control_message message;
+	struct control_message message, end = { .kind = CONTROL_EXITED };
 	struct signalfd_siginfo info;
-	int status;
 
-	while (!reap(payload, &status)) {
+	while (!reap(payload, &end)) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return 125;
 		if (fds[SIGNALS].revents &&
@@ -379,7 +382,8 @@ static int watch_payload(pid_t payload)
 		if (message.kind == CONTROL_SIGNAL)
 			kill(-payload, message.value);
 	}
-	return control_send(CONTROL, CONTROL_EXITED, status, -1) < 0 ? 125 : 0;
+	getrusage(RUSAGE_CHILDREN, &end.usage);
+	return control_send_message(CONTROL, &end, -1) < 0 ? 125 : 0;
 }
 
 /*

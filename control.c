@@ -25,7 +25,13 @@ int control_pair(int fds[2])
 int control_send(int socket, enum control_kind kind, int value, int fd)
 {
 	struct control_message message = { .kind = kind, .value = value };
-	struct iovec iov = { &message, sizeof(message) };
+
+	return control_send_message(socket, &message, fd);
+}
+
+int control_send_message(int socket, struct control_message *message, int fd)
+{
+	struct iovec iov = { message, sizeof(*message) };
 	union carried carried = { 0 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
@@ -44,7 +50,7 @@ int control_send(int socket, enum control_kind kind, int value, int fd)
 	do
 		n = sendmsg(socket, &msg, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)sizeof(message) ? 0 : -1;
+	return n == (ssize_t)sizeof(*message) ? 0 : -1;
 }
 
 int control_receive(int socket, struct control_message *message, int *fd)

@@ -8,6 +8,7 @@
  */
 
 #include <stdint.h>
+#include <sys/resource.h>
 
 enum control_kind {
 	CONTROL_GO = 1,   /* to the child: ids are mapped, begin */
@@ -16,18 +17,22 @@ enum control_kind {
 	CONTROL_PROGRAM,  /* from the payload: its program, O_PATH */
 	CONTROL_LISTENER, /* from the payload: who executes; or value is why
 			     not, an errno */
-	CONTROL_EXITED, /* from the child: value is the payload's wait status */
+	CONTROL_EXITED,   /* from the child: value is the payload's wait status,
+			   usage that of all that was reaped */
 };
 
 struct control_message {
 	uint32_t kind;
 	int32_t value;
+	uint32_t alone; /* EXITED: PID 1 has nobody left, and ends too */
+	struct rusage usage;
 };
 
 /* Makes the pair, both close-on-exec; by fail(). */
 int control_pair(int fds[2]);
 /* Sends; fd is -1 or goes along.  0, or -1 with errno. */
 int control_send(int socket, enum control_kind kind, int value, int fd);
+int control_send_message(int socket, struct control_message *message, int fd);
 /*
  * Receives: 1; 0 at the end of file; -1 with errno.  *fd is the descriptor that
  * came along (owned by the caller) or -1; fd may be NULL: then it is closed.

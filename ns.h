@@ -20,9 +20,10 @@ struct child {
 	int stdin_fd; /* write end; -1: /dev/null inside */
 	int stdout_fd;
 	int stderr_fd;
+	bool alone; /* by its own word, PID 1 has nobody left and ends */
 	bool reaped;
 	int status;          /* of PID 1 */
-	struct rusage usage; /* of PID 1 and all that it reaped */
+	struct rusage usage; /* of all that was reaped inside */
 };
 
 #define CHILD_NONE                                                             \

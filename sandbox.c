@@ -247,18 +247,23 @@ static void remove_workdir(struct run *run)
 	workdir_close(&run->workdir);
 }
 
-/* Everything in it is dead before anything of it is read. */
+/*
+ * Everything in it is dead before anything of it is read; but a PID 1 that has
+ * nobody left may take its time to end.
+ */
 static void tear_down(struct run *run)
 {
-	ns_reap(&run->child);
+	if (!run->child.alone)
+		ns_reap(&run->child);
 	stop_relay(run);
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
-	if (run->workdir.run_fd < 0)
-		return;
-	if (run->out->started)
-		copy_outputs(run);
-	archive(run);
-	remove_workdir(run);
+	if (run->workdir.run_fd >= 0) {
+		if (run->out->started)
+			copy_outputs(run);
+		archive(run);
+		remove_workdir(run);
+	}
+	ns_reap(&run->child);
 }
 
 static void run_sandbox(struct run *run)

@@ -29,8 +29,9 @@
  * No descriptor of the caller's is ever inside: through /proc/self/fd a payload
  * could reopen it with rights of its own choosing.
  *
- * The run is over when PID 1 is reaped (by then the kernel has killed all that
- * lived in its namespace) and what the payload wrote has been passed on.
+ * The run is over when all inside is dead (PID 1 is reaped: the kernel killed
+ * what lived in its namespace; or PID 1 says that it has nobody left) and what
+ * the payload wrote has been passed on.
  */
 
 enum stream_name { IN, OUT, ERR, STREAMS };
@@ -264,6 +265,12 @@ static int next_timeout(const struct loop *l)
 	return next - now > 3600000 ? 3600000 : (int)(next - now);
 }
 
+/* Does nobody live inside any more, PID 1 apart? */
+static bool all_dead(const struct loop *l)
+{
+	return l->run->child->reaped || l->run->child->alone;
+}
+
 /*** What the descriptors say ***/
 
 static void on_signal(struct loop *l)
@@ -278,7 +285,7 @@ static void on_signal(struct loop *l)
 			continue;
 		}
 		/* All is dead already, only a reader of ours is slow: leave. */
-		if (l->run->child->reaped) {
+		if (all_dead(l)) {
 			for (int i = 0; i < STREAMS; i++)
 				stream_close(&l->streams[i]);
 			continue;
@@ -320,6 +327,26 @@ static void on_err(struct loop *l)
 	child->err_fd = -1;
 }
 
+/*
+ * When the payload was the last one alive, there is nothing left to wait for:
+ * the kernel takes PID 1 and its mounts apart while we go on.
+ */
+static void on_exited(struct loop *l, const struct control_message *end)
+{
+	struct child *child = l->run->child;
+
+	l->have_status = true;
+	l->status = end->value;
+	if (child->err_fd >= 0)
+		on_err(l);
+	if (!end->alone)
+		return;
+	child->alone = true;
+	child->usage = end->usage;
+	l->deadline = l->kill_at = 0;
+	stream_close(&l->streams[IN]);
+}
+
 static void on_control(struct loop *l)
 {
 	struct child *child = l->run->child;
@@ -332,8 +359,7 @@ static void on_control(struct loop *l)
 		return;
 	}
 	if (message.kind == CONTROL_EXITED) {
-		l->have_status = true;
-		l->status = message.value;
+		on_exited(l, &message);
 	} else if (message.kind == CONTROL_TERMINAL && fd >= 0) {
 		use_terminal(l, take_fd(&fd));
 	} else if (message.kind == CONTROL_PROGRAM) {
@@ -401,7 +427,7 @@ static void (*const handlers[])(struct loop *) = {
 
 static bool is_over(const struct loop *l)
 {
-	return l->run->child->reaped && stream_done(&l->streams[OUT]) &&
+	return all_dead(l) && stream_done(&l->streams[OUT]) &&
 	       stream_done(&l->streams[ERR]);
 }
 
@@ -410,7 +436,7 @@ static void run_loop(struct loop *l)
 	struct child *child = l->run->child;
 
 	while (!is_over(l)) {
-		bool relay_over = child->reaped || l->relay_gone;
+		bool relay_over = all_dead(l) || l->relay_gone;
 		struct pollfd fds[SLOT_SLOTS] = {
 			[SLOT_SIGNAL] = { l->run->signal_fd, POLLIN, 0 },
 			[SLOT_ERR] = { child->err_fd, POLLIN, 0 },
