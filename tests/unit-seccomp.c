@@ -88,12 +88,17 @@ static const struct attempt attempts[] = {
 	{ "mount_setattr", 442, { NONE, BAD, 0, BAD, 0 }, EPERM },
 	{ "statmount", 457, { BAD, BAD, 0, 0 }, EPERM },
 	{ "listmount", 458, { BAD, BAD, 0, 0 }, EPERM },
-	/* limits of our init */
-	{ "prlimit64 of PID 1", SYS_prlimit64, { 1, 7, 0, 0 }, EPERM },
+	/* limits of our init; outside, PID 1 is root's */
+	{ "prlimit64 of PID 1",
+	  SYS_prlimit64,
+	  { 1, 7, 0, 0 },
+	  EPERM,
+	  .root = true },
 	{ "prlimit64 of PID 1 high",
 	  SYS_prlimit64,
 	  { HIGH | 1, 7, 0, 0 },
-	  EPERM },
+	  EPERM,
+	  .root = true },
 	/* sockets; type -1 is EINVAL in every family */
 	{ "socket VSOCK", SYS_socket, { AF_VSOCK, NONE, 0 }, EPERM },
 	{ "socket ALG", SYS_socket, { AF_ALG, NONE, 0 }, EPERM },
