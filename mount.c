@@ -109,6 +109,13 @@ static int fail_source(const struct plan_mount *m, int err)
 		return fail_remedy("%s must be readable for the user that runs "
 				   "m9m-sandbox",
 				   m->source);
+	if (err == EPERM)
+		return fail_remedy("a container or policy forbids to mount: "
+				   "start it with CAP_SYS_ADMIN, or run "
+				   "m9m-sandbox there as an ordinary user");
+	if (err == ENOSPC)
+		return fail_remedy("a limit is reached: see the sysctls "
+				   "user.max_mnt_namespaces and fs.mount-max");
 	return -1;
 }
 

@@ -306,18 +306,25 @@ static bool is_refusal(const struct err_record *record)
 		strstr(record->message, strerror(EACCES)));
 }
 
+static void add_cause(struct err_record *record)
+{
+	const char *cause = ns_known_cause();
+
+	if (cause == NULL)
+		cause = "a container or policy forbids it: in Docker, "
+			"--security-opt seccomp=unconfined --security-opt "
+			"apparmor=unconfined";
+	snprintf(record->remedy, sizeof(record->remedy), "%s", cause);
+}
+
 static void on_err(struct loop *l)
 {
 	struct child *child = l->run->child;
 	struct err_record record;
 
 	if (err_receive(child->err_fd, &record)) {
-		const char *cause = is_refusal(&record) ? ns_known_cause()
-							: NULL;
-
-		if (record.remedy[0] == '\0' && cause)
-			snprintf(record.remedy, sizeof(record.remedy), "%s",
-				 cause);
+		if (record.remedy[0] == '\0' && is_refusal(&record))
+			add_cause(&record);
 		fail_run(l, &record);
 	} else if (!l->failed) {
 		l->started = true;

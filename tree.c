@@ -20,14 +20,13 @@
  * (/etc/ssl as a whole would bring /etc/ssl/private along).
  */
 static const char *const etc_shown[] = {
-	"alternatives",     "crypto-policies",     "fonts",
-	"host.conf",        "java-11-openjdk",     "java-17-openjdk",
-	"java-21-openjdk",  "java-25-openjdk",     "ld.so.cache",
-	"localtime",        "lsb-release",         "mime.types",
-	"os-release",       "pki/ca-trust",        "pki/tls/certs",
-	"pki/tls/cert.pem", "pki/tls/openssl.cnf", "protocols",
-	"services",         "ssh/ssh_config",      "ssl/cert.pem",
-	"ssl/certs",        "ssl/openssl.cnf",     "timezone",
+	"alternatives",    "crypto-policies",  "fonts",
+	"java-11-openjdk", "java-17-openjdk",  "java-21-openjdk",
+	"java-25-openjdk", "ld.so.cache",      "localtime",
+	"lsb-release",     "os-release",       "pki/ca-trust",
+	"pki/tls/certs",   "pki/tls/cert.pem", "pki/tls/openssl.cnf",
+	"protocols",       "services",         "ssh/ssh_config",
+	"ssl/cert.pem",    "ssl/certs",        "ssl/openssl.cnf",
 };
 
 /* Of the host's root: bound, or made again where it is a link (merged /usr). */
@@ -69,13 +68,8 @@ static const struct row skeleton[] = {
 	{ PLAN_SYMLINK, "/dev/stdout", "/proc/self/fd/1" },
 	{ PLAN_SYMLINK, "/dev/stderr", "/proc/self/fd/2" },
 	{ PLAN_READ_ONLY, "/dev" },
-	/* What run-times read to size their thread pools; no more of sysfs. */
-	{ PLAN_BIND, "/sys/devices/system/cpu/online",
-	  "/sys/devices/system/cpu/online", .flags = PLAN_OPTIONAL },
-	{ PLAN_BIND, "/sys/devices/system/cpu/possible",
-	  "/sys/devices/system/cpu/possible", .flags = PLAN_OPTIONAL },
-	{ PLAN_BIND, "/sys/devices/system/cpu/present",
-	  "/sys/devices/system/cpu/present", .flags = PLAN_OPTIONAL },
+	/* Nothing of sysfs: run-times count processors by other means too. */
+	{ PLAN_DIR, "/sys" },
 	{ PLAN_DIR, "/run" },
 	{ PLAN_DIR, "/var" },
 	{ PLAN_SYMLINK, "/var/tmp", "/tmp" },
@@ -87,8 +81,9 @@ static const struct row skeleton[] = {
 
 /*
  * /proc shows the host's kernel, not only the sandbox's processes.  Masked:
- * what tells about the host or its memory.  Read-only: what would change it,
- * although the file modes forbid that already to a uid that is not 0.
+ * what tells everybody about the host or its memory (kpagecount, slabinfo and
+ * their like are for host uid 0 alone, which nobody here ever is).  Read-only:
+ * what would change it, although the file modes forbid that as well.
  */
 static const struct row proc_masks[] = {
 	{ PLAN_READ_ONLY, "/proc/bus" },
@@ -105,23 +100,15 @@ static const struct row proc_masks[] = {
 	{ PLAN_MASK, "/proc/kcore" },
 	{ PLAN_MASK, "/proc/key-users" },
 	{ PLAN_MASK, "/proc/keys" },
-	{ PLAN_MASK, "/proc/kmsg" },
-	{ PLAN_MASK, "/proc/kpagecgroup" },
-	{ PLAN_MASK, "/proc/kpagecount" },
-	{ PLAN_MASK, "/proc/kpageflags" },
 	{ PLAN_MASK, "/proc/latency_stats" },
 	{ PLAN_MASK, "/proc/modules" },
 	{ PLAN_MASK, "/proc/mtrr" },
-	{ PLAN_MASK, "/proc/pagetypeinfo" },
 	{ PLAN_MASK, "/proc/partitions" },
 	{ PLAN_MASK, "/proc/sched_debug" },
 	{ PLAN_MASK, "/proc/scsi", .mode = S_IFDIR },
-	{ PLAN_MASK, "/proc/slabinfo" },
 	{ PLAN_MASK, "/proc/swaps" },
-	{ PLAN_MASK, "/proc/sysrq-trigger" },
 	{ PLAN_MASK, "/proc/timer_list" },
 	{ PLAN_MASK, "/proc/timer_stats" },
-	{ PLAN_MASK, "/proc/vmallocinfo" },
 };
 
 /* Appends; `source` and `text` are taken over, the destination copied. */
