@@ -36,7 +36,8 @@ static void describe(const struct conn *c, struct net_event *event)
 	event->port = c->port;
 	if (c->name)
 		snprintf(event->name, sizeof(event->name), "%s", c->name->text);
-	if (!c->name || c->phase >= CONN_OPEN)
+	event->proxied = c->proxied;
+	if (!c->name || (c->phase >= CONN_OPEN && !c->proxied))
 		netaddr_format(&c->addr, event->addr);
 	memcpy(event->protocol, "tcp", 4);
 	snprintf(event->detail, sizeof(event->detail), "%s", c->detail);
@@ -202,7 +203,8 @@ static void server_ready(struct watch *watch, uint32_t events)
 
 void conn_established(struct conn *c, const struct in6_addr *addr)
 {
-	c->addr = *addr;
+	if (addr)
+		c->addr = *addr;
 	c->phase = CONN_OPEN;
 	c->server.writable = true;
 	c->server.watch.ready = server_ready;
@@ -367,6 +369,19 @@ void conn_refused(struct relay_state *state, const struct in6_addr *addr,
 		record_refusal(state, &r, udp ? "udp" : "tcp");
 }
 
+/* What the host's own ports are asked for is the host's business, and a bare
+ * address has no name to be held against. */
+static void begin_inspection(struct conn *c)
+{
+	bool tls = relay_needs_tls(c->state->policy, c->port);
+
+	if (c->name ? c->name->gateway : !tls)
+		return;
+	c->inspect = xcalloc(1, sizeof(*c->inspect));
+	inspect_begin(c->inspect, c->port);
+	c->inspect->tls_only = tls;
+}
+
 static struct conn *make(struct relay_state *state, int fd,
 			 const struct request *r)
 {
@@ -389,11 +404,7 @@ static struct conn *make(struct relay_state *state, int fd,
 		c->next->prev = c;
 	state->conns = c;
 	state->n_conns++;
-	/* What the host's own ports are asked for is the host's business. */
-	if (c->name && !c->name->gateway) {
-		c->inspect = xcalloc(1, sizeof(*c->inspect));
-		inspect_begin(c->inspect, c->port);
-	}
+	begin_inspection(c);
 	return c;
 }
 
@@ -424,7 +435,8 @@ void conn_accepted(struct relay_state *state, int fd)
 		conn_failed(c, errno, "the relay is out of resources");
 		return;
 	}
-	if (c->inspect && inspect_client_first(c->port))
+	if (c->inspect &&
+	    (c->inspect->tls_only || inspect_client_first(c->port)))
 		timer_start(&state->loop, &state->first_words, &c->timer);
 	else
 		proceed(c);

@@ -36,6 +36,7 @@ enum conn_state {
 	CONN_LISTENING, /* to what the client wants */
 	CONN_RESOLVING,
 	CONN_DIALLING,
+	CONN_TUNNEL, /* the proxy was asked for the way on */
 	CONN_OPEN,
 };
 
@@ -55,7 +56,9 @@ struct conn {
 	const char *detail;      /* TLS version offered, or "" */
 	struct inspect *inspect; /* NULL: nothing to be judged */
 
-	struct conn *next_waiting; /* for the same lookup */
+	bool proxied;
+	struct lookup *lookup;     /* waited for, in CONN_RESOLVING */
+	struct conn *next_waiting; /* for the same one */
 	struct dial *dial;
 	struct end client, server;
 	struct flow out, in; /* to the server, to the client */
@@ -81,7 +84,8 @@ void conn_deny(struct conn *c, const char *reason, const char *remedy);
 void conn_failed(struct conn *c, int error, const char *reason);
 /* Tells of it, if nobody did: what the client is let do is known now. */
 void conn_announce(struct conn *c, int error, const char *reason);
-/* The server answered the dial; addr is whom it is. */
+/* The server answered the dial; addr is whom it is, NULL when only the proxy
+ * knows. */
 void conn_established(struct conn *c, const struct in6_addr *addr);
 /* The end of the run: an event for each one that lives. */
 void conn_close_all(struct relay_state *state);
@@ -100,6 +104,6 @@ void flow_pipe_expired(struct timer *timer);
 /*** dial.c ***/
 
 void dial_init(struct relay_state *state);
-/* Finds the server's addresses and connects to one. */
+/* Finds the server's addresses and connects to one, or has the proxy do it. */
 void dial_start(struct conn *c);
 void dial_stop(struct conn *c);

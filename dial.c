@@ -37,13 +37,77 @@ struct dial {
 	struct timer timer;
 	size_t n, next; /* attempts in all; the next one to start */
 	size_t pending;
+	uint16_t port;
 	int error; /* of the first that failed */
 	struct attempt attempts[];
 };
 
+/*** Through the proxy ***/
+
+/* What follows the head is the server's already: it stays where it is. */
+static void read_answer(struct conn *c)
+{
+	uint8_t *window = c->state->window;
+	ssize_t n = recv(c->server.watch.fd, window, PROXY_ANSWER_MAX,
+			 MSG_PEEK | MSG_DONTWAIT);
+	int status = 0;
+	long head;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		conn_failed(c, n < 0 ? errno : ECONNRESET, "the proxy hung up");
+		return;
+	}
+	head = proxy_answer(window, (size_t)n, &status);
+	if (head == 0 && !c->server.hup)
+		return;
+	if (head <= 0)
+		conn_failed(c, EPROTO, "the proxy's answer is no HTTP");
+	else if (status / 100 != 2)
+		conn_failed(c, EACCES, proxy_refusal(status));
+	else if (recv(c->server.watch.fd, window, (size_t)head, MSG_DONTWAIT) !=
+		 head)
+		conn_failed(c, EPROTO, "the proxy's answer cannot be read");
+	else
+		conn_established(c, NULL);
+}
+
+static void proxy_ready(struct watch *watch, uint32_t events)
+{
+	struct conn *c = container_of(watch, struct conn, server.watch);
+
+	c->server.hup |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+	/* The edge may be of more than the head: flow.c looks again. */
+	c->server.readable |= (events & (EPOLLIN | EPOLLRDHUP)) != 0;
+	if (c->server.readable || c->server.hup)
+		read_answer(c);
+}
+
+static void ask_proxy(struct conn *c)
+{
+	char request[PROXY_REQUEST_MAX], addr[INET6_ADDRSTRLEN];
+	size_t n;
+
+	netaddr_format(&c->addr, addr);
+	n = proxy_request(c->state->policy->proxy,
+			  c->name ? c->name->text : addr, c->port, request);
+	c->phase = CONN_TUNNEL;
+	c->server.watch.ready = proxy_ready;
+	if (send(c->server.watch.fd, request, n, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+	    (ssize_t)n)
+		conn_failed(c, ECONNRESET, "the proxy takes no request");
+}
+
 /*** Connecting ***/
 
 static void start_next(struct dial *d);
+
+static const char *no_way(const struct conn *c)
+{
+	return c->proxied ? "no connection to the proxy"
+			  : "no connection to the server";
+}
 
 static void attempt_failed(struct attempt *a, int error)
 {
@@ -56,7 +120,7 @@ static void attempt_failed(struct attempt *a, int error)
 	if (d->next < d->n)
 		start_next(d);
 	else if (d->pending == 0)
-		conn_failed(d->conn, d->error, "no connection to the server");
+		conn_failed(d->conn, d->error, no_way(d->conn));
 }
 
 static void attempt_ready(struct watch *watch, uint32_t events)
@@ -80,7 +144,10 @@ static void attempt_ready(struct watch *watch, uint32_t events)
 		return;
 	}
 	dial_stop(c);
-	conn_established(c, &addr);
+	if (c->proxied)
+		ask_proxy(c);
+	else
+		conn_established(c, &addr);
 }
 
 /* A dead peer must not hold a connection for ever. */
@@ -106,7 +173,7 @@ static int start_attempt(struct attempt *a)
 {
 	struct conn *c = a->dial->conn;
 	struct sockaddr_storage sa;
-	socklen_t len = netaddr_to_socket(&a->addr, c->port, &sa);
+	socklen_t len = netaddr_to_socket(&a->addr, a->dial->port, &sa);
 	int fd = socket(sa.ss_family,
 			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -143,7 +210,7 @@ static void start_next(struct dial *d)
 		timer_start(&c->state->loop, &c->state->next_attempt,
 			    &d->timer);
 	else if (d->pending == 0)
-		conn_failed(c, d->error, "no connection to the server");
+		conn_failed(c, d->error, no_way(c));
 }
 
 static void next_attempt_expired(struct timer *timer)
@@ -153,10 +220,12 @@ static void next_attempt_expired(struct timer *timer)
 
 static void connect_to(struct conn *c, const struct in6_addr *addrs, size_t n)
 {
+	const struct proxy *proxy = c->state->policy->proxy;
 	struct dial *d = xcalloc(1, sizeof(*d) + n * sizeof(d->attempts[0]));
 
 	d->conn = c;
 	d->n = n;
+	d->port = c->proxied ? proxy->port : c->port;
 	for (size_t i = 0; i < n; i++) {
 		d->attempts[i].dial = d;
 		d->attempts[i].addr = addrs[i];
@@ -174,6 +243,9 @@ static const char *refused(const struct conn *c, const struct in6_addr *addr)
 {
 	const char *special = netaddr_special(addr);
 
+	/* The proxy itself is the user's own choice. */
+	if (c->proxied)
+		return NULL;
 	if (!special && netaddr_is_own(c->state->route_fd, addr))
 		special = "an address of this host";
 	/* Who names the address itself means it. */
@@ -226,7 +298,8 @@ static void use_answer(struct conn *c, const struct resolver_job *job)
 	if (job->error) {
 		conn_failed(
 		    c, job->error == EAI_SYSTEM ? job->system : EHOSTUNREACH,
-		    gai_strerror(job->error));
+		    c->proxied ? "the proxy's name cannot be looked up"
+			       : gai_strerror(job->error));
 		return;
 	}
 	for (size_t i = 0; i < job->n; i++) {
@@ -280,19 +353,20 @@ static void resolved_ready(struct watch *watch, uint32_t events)
 		finish_lookup(state, container_of(job, struct lookup, job));
 }
 
-static void look_up(struct conn *c)
+static void look_up(struct conn *c, struct lookup **cached, const char *name)
 {
-	struct lookup *l = c->name->lookup;
+	struct lookup *l = *cached;
 
 	if (!l) {
-		l = c->name->lookup = xcalloc(1, sizeof(*l));
-		snprintf(l->job.name, sizeof(l->job.name), "%s", c->name->text);
+		l = *cached = xcalloc(1, sizeof(*l));
+		snprintf(l->job.name, sizeof(l->job.name), "%s", name);
 	}
 	if (!l->busy && c->state->loop.now < l->fresh_until) {
 		use_answer(c, &l->job);
 		return;
 	}
 	c->phase = CONN_RESOLVING;
+	c->lookup = l;
 	if (!l->busy) {
 		l->job.n = 0;
 		l->job.embedded = false;
@@ -315,11 +389,36 @@ void dial_init(struct relay_state *state)
 			next_attempt_expired);
 }
 
+static bool goes_by_proxy(const struct conn *c)
+{
+	const struct net_policy *policy = c->state->policy;
+	const char *name = c->name ? c->name->text : NULL;
+
+	/* Where these are, the user has said. */
+	if (!policy->proxy ||
+	    (name && (c->name->gateway || relay_resolve_entry(policy, name))))
+		return false;
+	return !proxy_passes_by(policy->proxy, name, &c->addr, c->port);
+}
+
+static void dial_proxy(struct conn *c)
+{
+	const struct proxy *proxy = c->state->policy->proxy;
+
+	if (proxy->host[0])
+		look_up(c, &c->state->proxy, proxy->host);
+	else
+		connect_to(c, &proxy->addr, 1);
+}
+
 void dial_start(struct conn *c)
 {
 	const struct spec_resolve *entry;
 
-	if (!c->name) {
+	c->proxied = goes_by_proxy(c);
+	if (c->proxied) {
+		dial_proxy(c);
+	} else if (!c->name) {
 		connect_to(c, &c->addr, 1);
 	} else if (c->name->gateway) {
 		struct in6_addr loopback[] = { netaddr_from_v4(INADDR_LOOPBACK),
@@ -331,13 +430,13 @@ void dial_start(struct conn *c)
 		if (entry)
 			connect_to(c, &entry->addr, 1);
 		else
-			look_up(c);
+			look_up(c, &c->name->lookup, c->name->text);
 	}
 }
 
 static void stop_waiting(struct conn *c)
 {
-	struct conn **at = &c->name->lookup->waiting;
+	struct conn **at = &c->lookup->waiting;
 
 	while (*at && *at != c)
 		at = &(*at)->next_waiting;

@@ -102,7 +102,7 @@ static ssize_t approve(struct conn *c, struct flow *flow, size_t n)
 	if (flow->allowed == 0) {
 		pass = inspect_next(c->inspect, c->state->window, n,
 				    c->client.hup || n == INSPECT_WINDOW,
-				    c->name->text, &verdict);
+				    c->name ? c->name->text : NULL, &verdict);
 		if (pass < 0) {
 			deny(c, &verdict);
 			return -1;

@@ -74,6 +74,10 @@ static int64_t next_hello(struct inspect *inspect, const uint8_t *data,
 		return refuse_hello(verdict, why);
 	if (size == 0)
 		return 0;
+	if (!host) {
+		inspect->tls_version = hello.version;
+		return let_pass(inspect);
+	}
 	if (check_name(&hello, host, verdict) < 0)
 		return -1;
 	/* The name in the clear is not the one that counts then. */
@@ -174,6 +178,12 @@ static int64_t recognise(struct inspect *inspect, const uint8_t *data,
 	if (tls_begins(data, len))
 		return len < 2 ? 0
 			       : next_hello(inspect, data, len, host, verdict);
+	if (inspect->tls_only) {
+		snprintf(verdict->reason, sizeof(verdict->reason),
+			 "this port requires TLS, and the client speaks "
+			 "something else");
+		return -1;
+	}
 	/* No HTTP server takes a request that begins so. */
 	if (is_binary(data[0]))
 		return let_pass(inspect);

@@ -28,6 +28,7 @@ enum inspect_kind {
 struct inspect {
 	enum inspect_kind kind;
 	bool plain_http; /* the port is one of plain HTTP */
+	bool tls_only;   /* set by the caller: any other protocol is refused */
 	struct http1 http;
 	uint16_t tls_version; /* offered; 0: no TLS */
 	bool tls_early;
@@ -44,7 +45,8 @@ void inspect_begin(struct inspect *inspect, uint16_t port);
 /*
  * `data` is what the client sent and has not passed yet.  Above 0: so many
  * octets, beginning with these, may pass (INSPECT_ALL: whatever comes).
- * 0: more is needed.  -1: refused, with *verdict.  `last`: there is no more,
+ * 0: more is needed.  -1: refused, with *verdict.  host NULL: a bare address,
+ * with which only tls_only is of use.  `last`: there is no more,
  * then it is never 0 but for len 0.
  */
 int64_t inspect_next(struct inspect *inspect, const uint8_t *data, size_t len,

@@ -119,6 +119,33 @@ static int collect_ports(struct net_policy *policy)
 	return 0;
 }
 
+/*** The way out ***/
+
+static int add_proxy(struct net_policy *policy, const struct spec *spec)
+{
+	struct proxy proxy;
+	char why[256] = "";
+	int rc;
+
+	if (!spec->proxy)
+		return 0;
+	if (strcmp(spec->proxy, PROXY_ENV) == 0)
+		rc = proxy_from_env(&proxy, why, sizeof(why));
+	else
+		rc = proxy_parse(spec->proxy, &proxy, why, sizeof(why)) < 0 ? -1
+									    : 1;
+	if (rc < 0) {
+		fail(0, "cannot use the proxy: %s", why);
+		return fail_remedy("mend https_proxy, or name the proxy with "
+				   "--proxy http://HOST:PORT");
+	}
+	if (rc > 0) {
+		policy->proxy = xcalloc(1, sizeof(proxy));
+		*policy->proxy = proxy;
+	}
+	return 0;
+}
+
 int netpol_plan(struct net_policy *policy, const struct spec *spec,
 		const struct agent *agent)
 {
@@ -146,6 +173,11 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 	if (policy->n_host_ports > 0)
 		qsort(policy->host_ports, policy->n_host_ports,
 		      sizeof(uint16_t), by_port);
+	policy->n_tls_ports = spec->n_tls_ports;
+	policy->tls_ports = copy(spec->tls_ports, spec->n_tls_ports,
+				 sizeof(uint16_t));
+	if (add_proxy(policy, spec) < 0)
+		return -1;
 	/* Nothing is allowed: then nobody need listen either. */
 	if (policy->n_rules + policy->n_host_ports > 0)
 		policy->mode = NET_RELAY;
@@ -160,6 +192,10 @@ void netpol_free(struct net_policy *policy)
 	free(policy->resolve);
 	free(policy->host_ports);
 	free(policy->listen_ports);
+	free(policy->tls_ports);
+	if (policy->proxy)
+		proxy_free(policy->proxy);
+	free(policy->proxy);
 	*policy = (struct net_policy){ 0 };
 }
 
@@ -192,6 +228,16 @@ static void explain_rule(const struct net_rule *rule, FILE *out)
 		fprintf(out, " ports %u-%u\n", rule->port_lo, rule->port_hi);
 }
 
+static void explain_proxy(const struct proxy *proxy, FILE *out)
+{
+	auto_free char *shown = proxy_shown(proxy);
+
+	fprintf(out, "  connect through the proxy %s%s\n", shown,
+		proxy->authorization ? " (with credentials)" : "");
+	for (size_t i = 0; i < proxy->n_direct; i++)
+		fprintf(out, "  without it to %s\n", proxy->direct[i].text);
+}
+
 static void explain_relay(const struct net_policy *policy, FILE *out)
 {
 	char addr[INET6_ADDRSTRLEN];
@@ -208,6 +254,11 @@ static void explain_relay(const struct net_policy *policy, FILE *out)
 		fprintf(out, "  resolve %s to %s\n", policy->resolve[i].name,
 			addr);
 	}
+	for (size_t i = 0; i < policy->n_tls_ports; i++)
+		fprintf(out, "  require TLS on port %u\n",
+			policy->tls_ports[i]);
+	if (policy->proxy)
+		explain_proxy(policy->proxy, out);
 	fputs("  deny everything else\n", out);
 }
 

@@ -11,6 +11,7 @@
 
 #include "agent.h"
 #include "netrule.h"
+#include "proxy.h"
 #include "spec.h"
 
 enum net_mode {
@@ -29,6 +30,9 @@ struct net_policy {
 	size_t n_host_ports;
 	uint16_t *listen_ports; /* union of all of them, sorted, without 53 */
 	size_t n_listen_ports;
+	uint16_t *tls_ports; /* where nothing but TLS may be spoken */
+	size_t n_tls_ports;
+	struct proxy *proxy; /* NULL: connections go out directly */
 };
 
 /* Spec (and profile for "restricted"; may be NULL) to policy; by fail(). */

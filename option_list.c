@@ -149,6 +149,8 @@ static struct ports ports_of(const struct spec *spec, const struct option *o)
 
 	if (o->offset == offsetof(struct spec, ports))
 		return (struct ports){ &s->ports, &s->n_ports };
+	if (o->offset == offsetof(struct spec, tls_ports))
+		return (struct ports){ &s->tls_ports, &s->n_tls_ports };
 	return (struct ports){ &s->host_ports, &s->n_host_ports };
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "proxy.h"
 #include "text.h"
 
 #define STRING_OR_NUMBER (cJSON_String | cJSON_Number)
@@ -251,6 +252,34 @@ const struct option_type type_hostname = {
 	.json = cJSON_String,
 	.set = set_hostname,
 	.dump = dump_string,
+	.clear = clear_string,
+};
+
+/* Messages must not show it: there may be a password in it. */
+static void set_proxy(struct parse *p, const struct option *o, char *const *arg)
+{
+	struct proxy proxy = { .port = 0 };
+	char why[256] = "";
+
+	if (strcmp(arg[0], PROXY_ENV) != 0 &&
+	    proxy_parse(arg[0], &proxy, why, sizeof(why)) < 0)
+		complain(p, "cannot be used: %s", why);
+	else
+		replace(p, o, xstrdup(arg[0]));
+	proxy_free(&proxy);
+}
+
+static cJSON *dump_proxy(const struct spec *spec, const struct option *o)
+{
+	char *auto_free shown = proxy_redacted(*(char **)option_field(spec, o));
+
+	return cJSON_CreateString(shown);
+}
+
+const struct option_type type_proxy = {
+	.json = cJSON_String,
+	.set = set_proxy,
+	.dump = dump_proxy,
 	.clear = clear_string,
 };
 

@@ -47,10 +47,20 @@ const struct spec_resolve *relay_resolve_entry(const struct net_policy *policy,
 	return NULL;
 }
 
-bool relay_host_port(const struct net_policy *policy, uint16_t port)
+static bool has_port(const uint16_t *ports, size_t n, uint16_t port)
 {
-	for (size_t i = 0; i < policy->n_host_ports; i++)
-		if (policy->host_ports[i] == port)
+	for (size_t i = 0; i < n; i++)
+		if (ports[i] == port)
 			return true;
 	return false;
+}
+
+bool relay_host_port(const struct net_policy *policy, uint16_t port)
+{
+	return has_port(policy->host_ports, policy->n_host_ports, port);
+}
+
+bool relay_needs_tls(const struct net_policy *policy, uint16_t port)
+{
+	return has_port(policy->tls_ports, policy->n_tls_ports, port);
 }

@@ -48,6 +48,7 @@ struct relay_state {
 	struct watch sockets; /* where sockets from inside come from */
 	struct watch resolved;
 	struct names names;
+	struct lookup *proxy; /* where it is; of the dialling side */
 	int route_fd;
 
 	struct watch **listeners;
@@ -125,3 +126,4 @@ const struct net_rule *relay_rule_naming(const struct net_policy *policy,
 const struct spec_resolve *relay_resolve_entry(const struct net_policy *policy,
 					       const char *name);
 bool relay_host_port(const struct net_policy *policy, uint16_t port);
+bool relay_needs_tls(const struct net_policy *policy, uint16_t port);

@@ -86,6 +86,9 @@ struct spec {
 	size_t n_host_ports;
 	struct spec_resolve *resolve;
 	size_t n_resolve;
+	uint16_t *tls_ports; /* where nothing but TLS may be spoken */
+	size_t n_tls_ports;
+	char *proxy; /* a URL that proxy_parse takes, "env", or NULL */
 
 	char *workdir; /* inside; absolute, clean */
 	struct spec_copy *inputs;

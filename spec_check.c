@@ -15,6 +15,8 @@ static const struct {
 	{ "network.ports", MODE(ALLOW) },
 	{ "network.host_ports", MODE(ALLOW) },
 	{ "network.resolve", MODE(ALLOW) | MODE(RESTRICTED) },
+	{ "network.tls_ports", MODE(ALLOW) | MODE(RESTRICTED) },
+	{ "network.proxy", MODE(ALLOW) | MODE(RESTRICTED) },
 };
 
 static void imply_allow(struct parse *p)
