@@ -1,9 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # Under systemd: scopes from the system's and the user's manager.
 # run-as: root
 # timeout: 600
 . "$(dirname "$0")/lib.sh"
 
+! sanitized || skip "the sanitizers' libraries are not in the guest"
 cd "$TOP" || exit 99
 [ -x "$B/unit-cgroup" ] || skip "$B/unit-cgroup is not built (make unit)"
 run tests/guest/uml.sh --systemd --time 500 bash tests/guest/cgroup-systemd.sh
