@@ -62,9 +62,11 @@ FUZZ  := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/fuzz-*.c))
 # Helpers of the tests: static, so that they run in any root.
 TOOLS := $(patsubst tests/%.c,$(B)/%,\
            $(filter-out tests/unit-% tests/fuzz-%,$(wildcard tests/*.c)))
-TESTS := $(sort $(wildcard tests/[0-9]*.sh)) $(wildcard tests/docs.sh)
+TESTS := $(sort $(wildcard tests/[0-9]*.sh)) $(wildcard tests/attack/*.sh) \
+         $(wildcard tests/docs.sh)
 SHELL_FILES := $(filter-out %.py,$(wildcard tests/run tests/*.sh \
-           tests/standin/*.sh scripts/*.sh profiles/*.sh demo/*.sh \
+           tests/standin/*.sh scripts/*.sh profiles/*.sh demo/*.sh tests/attack/*.sh \
+           tests/guest/*.sh \
            bench/*.sh bench/run .ci/run .ci/install))
 
 all: $(B)/m9m-sandbox

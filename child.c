@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/keyctl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,21 @@ struct step {
 };
 
 /*** PID 1: build the sandbox ***/
+
+/* Before anything is done that should count; it also closes our copies. */
+static int join_cgroup(struct child_context *c)
+{
+	bool capped = c->cgroup->backend != CGROUP_NOT;
+
+	if (cgroup_join(c->cgroup) < 0)
+		return -1;
+	/* The namespace of the clone began in the caller's cgroup: this one
+	 * does not show the way from there. */
+	if (capped && c->plan->namespaces & CLONE_NEWCGROUP &&
+	    unshare(CLONE_NEWCGROUP) < 0)
+		return fail(errno, "cannot hide the cgroup's place");
+	return 0;
+}
 
 static int take_identity(struct child_context *c)
 {
@@ -162,6 +178,7 @@ static int forbid_privileges(struct child_context *c)
  * process.
  */
 static const struct step setup_steps[] = {
+	{ "cgroup", join_cgroup },
 	{ "identity", take_identity },
 	{ "keyring", leave_keyring },
 	{ "hostname", set_hostname },

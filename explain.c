@@ -68,6 +68,10 @@ static void print_limits(FILE *out, const struct plan *plan)
 	for (size_t i = 0; i < ARRAY_SIZE(plan->rlimits); i++)
 		fprintf(out, "  %-12s %llu\n", plan->rlimits[i].name,
 			(unsigned long long)plan->rlimits[i].value);
+	if (plan->capped)
+		fprintf(out, "  %-12s %llu bytes\n  %-12s %g cores\n", "memory",
+			(unsigned long long)plan->caps.memory, "cpu",
+			plan->caps.cpu);
 	fprintf(out, "  %-12s %llu bytes\n", "output kept",
 		(unsigned long long)plan->output);
 	if (plan->timeout_ms)

@@ -212,7 +212,15 @@ static int clone_child(struct child *child, struct child_context *context,
 		.pidfd = (uint64_t)(uintptr_t)&child->pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	struct cgroup *cgroup = context->cgroup;
+	long pid;
+
+	/* Born in it: not an instant without caps. */
+	if (cgroup->dir_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup->dir_fd;
+	}
+	pid = syscall(SYS_clone3, &args, sizeof(args));
 
 	if (pid < 0)
 		return fail_clone(errno);
@@ -241,6 +249,7 @@ static int spawn(struct child *child, struct child_context *context,
 	context->stdout_fd = e->out[1];
 	context->stderr_fd = e->error[1];
 	if (clone_child(child, context, e) < 0 ||
+	    cgroup_enter(context->cgroup, child->pid) < 0 ||
 	    map_ids(child->pid, context->plan) < 0)
 		return -1;
 	if (control_send(e->control[0], CONTROL_GO, 0, -1) < 0)
@@ -248,12 +257,13 @@ static int spawn(struct child *child, struct child_context *context,
 	return 0;
 }
 
-int ns_spawn(struct child *child, const struct plan *plan, int work_fd,
-	     int relay_fd, bool feed_stdin)
+int ns_spawn(struct child *child, const struct plan *plan,
+	     struct cgroup *cgroup, int work_fd, int relay_fd, bool feed_stdin)
 {
 	struct mount_sources sources = { 0 };
 	struct child_context context = { .plan = plan,
 					 .sources = &sources,
+					 .cgroup = cgroup,
 					 .work_fd = work_fd,
 					 .relay_fd = relay_fd,
 					 .terminal_fd = -1 };

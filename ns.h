@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
 #include "plan.h"
 
 struct child {
@@ -37,8 +38,8 @@ struct child {
 
 /* work_fd: the workdir; relay_fd: where the inside sockets go, or -1.
  * By fail(); then nothing was started or it is dead already. */
-int ns_spawn(struct child *child, const struct plan *plan, int work_fd,
-	     int relay_fd, bool feed_stdin);
+int ns_spawn(struct child *child, const struct plan *plan,
+	     struct cgroup *cgroup, int work_fd, int relay_fd, bool feed_stdin);
 
 /* Kills all that is inside. */
 void ns_kill(struct child *child);

@@ -11,14 +11,14 @@
 		.help = (h)                                                    \
 	}
 
-#define NO_CGROUP "need the cgroup layer, which this version does not have"
+#define NO_DISK "disk caps need a file system that this version cannot make"
 #define NO_PROJECT                                                             \
 	"projects need copy-on-write trees, which this version "               \
 	"does not have (copy files in with --input)"
 #define NO_COMMANDS                                                            \
 	"the list of allowed commands needs the execution layer, "             \
 	"which this version does not have"
-#define NO_EXECUTION "this version does not judge or record executions"
+#define NO_EXECUTION "this version has no learning mode"
 #define NO_GC        "this version has no collector of what dead runs left"
 
 static const char *const modes[] = { "deny", "restricted", "host", "allow",
@@ -26,7 +26,8 @@ static const char *const modes[] = { "deny", "restricted", "host", "allow",
 static const char *const whens[] = { "auto", "always", "never", NULL };
 static const char *const compressions[] = { "zstd", "gzip", "none", NULL };
 /* Layers that a run can be told to do without. */
-static const char *const layers[] = { "cgroup", "landlock", "seccomp", NULL };
+/* Those that a run may go without: the others are always there. */
+static const char *const layers[] = { "cgroup", NULL };
 
 /* In the order of --help and --print-spec. */
 const struct option option_table[] = {
@@ -46,23 +47,21 @@ const struct option option_table[] = {
 
 	HEADING("Limits (SIZE: bytes, or 10k 2M 1Gi; TIME: 90, 5m, 1h30m):"),
 	{ "cpu", 0, "N", "cpu", &type_cores, FIELD(cpu), 0, 4096,
-	  .help = "cores, fractions allowed (2)",
-	  .pending = "CPU caps " NO_CGROUP },
+	  .help = "cores, fractions allowed (with --memory: 2)" },
 	{ "memory", 0, "SIZE", "memory", &type_size, FIELD(memory), 1 << 20,
-	  INT64_MAX, .help = "RAM and swap (2Gi)",
-	  .pending = "memory caps " NO_CGROUP },
+	  INT64_MAX, .help = "RAM and swap (with --cpu: 2Gi)" },
 	{ "pids", 0, "N", "pids", &type_count, FIELD(pids), 1, 4194304,
 	  .help = "processes and threads (512)" },
 	{ "files", 0, "N", "files", &type_count, FIELD(files), 8, 1048576,
 	  .help = "open files of each process (1024)" },
-	{ "disk", 0, "SIZE", "disk", .pending = "disk caps " NO_CGROUP },
+	{ "disk", 0, "SIZE", "disk", .pending = NO_DISK },
 	{ "output", 0, "SIZE", "output", &type_size, FIELD(output), 0,
 	  INT64_MAX, .help = "stdout and stderr kept (10Mi)" },
 	{ "timeout", 0, "TIME", "timeout", &type_duration, FIELD(timeout_ms), 0,
 	  366ULL * 86400000, .help = "wall clock (none); exit status 124" },
 	{ "grace", 0, "TIME", "grace", &type_duration, FIELD(grace_ms), 0,
 	  3600000, .help = "from the polite signal to the kill (5s)" },
-	{ "cgroup", 0, "KIND", "cgroup", .pending = "cgroups " NO_CGROUP },
+	{ "cgroup", 0, "KIND", "cgroup", .pending = "this version chooses the cgroup by itself" },
 
 	HEADING("Network (nothing, unless asked for):"),
 	{ "network", 0, "MODE", "network.mode", &type_choice, FIELD(network),

@@ -230,16 +230,21 @@ static void plan_limits(struct plan *plan, const struct spec *spec)
 	};
 
 	memcpy(plan->rlimits, limits, sizeof(limits));
+	plan->capped = spec_asked(spec, "memory") || spec_asked(spec, "cpu");
+	plan->caps = (struct cgroup_limits){ .memory = spec->memory,
+					     .cpu = spec->cpu,
+					     .pids = spec->pids + 1 };
 }
 
 static void plan_warnings(struct plan *plan, const struct spec *spec)
 {
-	/* Nobody asked for these caps (asking is refused), so that they may be
-	 * missing, but never silently. */
-	strv_push(&plan->degraded, xstrdup("cgroup"));
-	strv_push(&plan->warnings,
-		  xstrdup("CPU and memory are not capped: the cgroup layer is "
-			  "not built yet"));
+	/* Caps that nobody asked for may be missing, but never silently. */
+	if (!plan->capped) {
+		strv_push(&plan->degraded, xstrdup("cgroup"));
+		strv_push(&plan->warnings,
+			  xstrdup("CPU and memory are not capped: ask with "
+				  "--memory and --cpu"));
+	}
 	if (spec->network == SPEC_NETWORK_HOST)
 		strv_push(&plan->warnings,
 			  xstrdup("the sandbox shares the host's network"));
@@ -312,11 +317,11 @@ int plan_make(struct plan *plan, const struct spec *spec,
 	    netpol_plan(&plan->net, spec, plan->agent) < 0 ||
 	    plan_artifact(plan, spec, host) < 0)
 		return -1;
-	plan_warnings(plan, spec);
 	plan_ids(plan, spec, host);
 	plan_run(plan, spec, host);
 	plan_env(plan, spec, host);
 	plan_limits(plan, spec);
+	plan_warnings(plan, spec);
 	return tree_plan(plan, spec, host);
 }
 

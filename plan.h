@@ -14,6 +14,7 @@
 
 #include "agent.h"
 #include "artifact.h"
+#include "cgroup.h"
 #include "host.h"
 #include "netpol.h"
 #include "program.h"
@@ -78,6 +79,8 @@ struct plan {
 	struct plan_mount *mounts; /* in order */
 	size_t n_mounts;
 	struct plan_rlimit rlimits[PLAN_RLIMITS];
+	bool capped; /* by a cgroup: the user asked for a cap */
+	struct cgroup_limits caps;
 	struct net_policy net;
 
 	uint64_t timeout_ms, grace_ms;

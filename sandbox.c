@@ -15,6 +15,7 @@
  * the workdir goes last, when all that was in it is safe elsewhere.
  */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 
 #include "agent.h"
 #include "artifact.h"
+#include "cgroup.h"
 #include "err.h"
 #include "event.h"
 #include "host.h"
@@ -47,6 +49,7 @@ struct run {
 	struct event_log log;
 	struct strv secrets; /* masked in what is recorded */
 	struct workdir workdir;
+	struct cgroup cgroup;
 	struct relay relay;
 	struct child child;
 	int signal_fd;
@@ -153,6 +156,29 @@ static bool stdin_has_data(void)
 	       in.st_rdev != null.st_rdev;
 }
 
+/* The caps that were asked for, or the user's word that they may be missing. */
+static int make_cgroup(struct run *run)
+{
+	const struct plan *plan = run->plan;
+
+	if (!plan->capped)
+		return 0;
+	if (cgroup_create(&run->cgroup, plan->run_id, &plan->caps,
+			  CGROUP_AUTO) == 0) {
+		strv_push(&run->out->layers,
+			  xasprintf("cgroup:%s",
+				    cgroup_backend_name(run->cgroup.backend)));
+		return 0;
+	}
+	if (!strv_has(&run->spec->allow_degraded, "cgroup"))
+		return fail_remedy("--allow-degraded cgroup runs without caps");
+	outcome_add_warning(run->out, "CPU and memory are not capped: %s",
+			    err_get()->message);
+	strv_push(&run->out->degraded, xstrdup("cgroup"));
+	err_reset();
+	return 0;
+}
+
 /* All that exists before the payload runs; by fail(). */
 static int set_up(struct run *run)
 {
@@ -177,12 +203,16 @@ static int set_up(struct run *run)
 	err_stage("inputs");
 	if (workdir_copy_in(&run->workdir, spec->inputs, spec->n_inputs) < 0)
 		return -1;
+	/* Before other processes: being alone in one's cgroup is a way to it. */
+	err_stage("cgroup");
+	if (make_cgroup(run) < 0)
+		return -1;
 	/* The relay is forked from us while we hold nothing of the sandbox. */
 	err_stage("relay");
 	if (relay_start(&run->relay, &plan->net) < 0)
 		return -1;
 	err_stage("namespaces");
-	rc = ns_spawn(&run->child, plan, run->workdir.work_fd,
+	rc = ns_spawn(&run->child, plan, &run->cgroup, run->workdir.work_fd,
 		      run->relay.sockets_fd, feed);
 	relay_handed_over(&run->relay);
 	return rc;
@@ -247,14 +277,49 @@ static void remove_workdir(struct run *run)
 	workdir_close(&run->workdir);
 }
 
+/* What the kernel counted, and whether it was too much. */
+static void end_cgroup(struct run *run)
+{
+	struct outcome *out = run->out;
+	struct cgroup_usage usage;
+
+	if (run->cgroup.backend == CGROUP_NOT)
+		return;
+	cgroup_read_usage(&run->cgroup, &usage);
+	out->memory_peak = usage.memory_peak;
+	out->pids_peak = usage.pids_peak;
+	out->cpu_user_ms = usage.cpu_user_ms;
+	out->cpu_sys_ms = usage.cpu_sys_ms;
+	if (usage.oom_kills > 0) {
+		cJSON *e = cJSON_CreateObject();
+
+		cJSON_AddItemToObject(e, "limit",
+				      event_number(run->plan->caps.memory));
+		event_emit(&run->log, "oom", e);
+	}
+	/* Unless it could do without what was killed. */
+	if (usage.oom_kills > 0 && out->status != OUTCOME_OK &&
+	    out->status != OUTCOME_TIMEOUT) {
+		out->status = OUTCOME_OOM;
+		out->exit_code = 128 + SIGKILL;
+		/* If PID 1 went with the others, this is why. */
+		out->error = (struct err_record){ .status = 125 };
+	}
+	err_stage("cgroup");
+	if (cgroup_remove(&run->cgroup) < 0)
+		outcome_add_warning(out, "%s", err_get()->message);
+	err_reset();
+}
+
 /*
  * Everything in it is dead before anything of it is read; but a PID 1 that has
  * nobody left may take its time to end.
  */
 static void tear_down(struct run *run)
 {
-	if (!run->child.alone)
+	if (!run->child.alone || run->plan->capped)
 		ns_reap(&run->child);
+	end_cgroup(run);
 	stop_relay(run);
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
 	if (run->workdir.run_fd >= 0) {
@@ -351,6 +416,7 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 			   .plan = plan,
 			   .log = EVENT_LOG_NONE,
 			   .workdir = WORKDIR_NONE,
+			   .cgroup = CGROUP_NONE,
 			   .relay = RELAY_NONE,
 			   .child = CHILD_NONE,
 			   .signal_fd = -1,
