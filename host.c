@@ -132,6 +132,8 @@ int host_read(struct host *host)
 			       .environ = environ,
 			       .stdin_tty = isatty(STDIN_FILENO),
 			       .stdout_tty = isatty(STDOUT_FILENO) };
+	if (host->stdin_tty)
+		(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &host->window);
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return fail(errno, "cannot get random bytes for the run id");
 	host->root = xstrdup("/");

@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
 
 struct host {
@@ -20,7 +21,8 @@ struct host {
 	gid_t payload_gid;
 	bool stdin_tty;
 	bool stdout_tty;
-	char **environ; /* borrowed */
+	struct winsize window; /* of the terminal, if there is one */
+	char **environ;        /* borrowed */
 };
 
 /* By fail() (no home for the state directory). */

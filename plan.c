@@ -296,6 +296,7 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 	plan->hostname = xstrdup(spec->hostname ? spec->hostname : "sandbox");
 	plan->runs_dir = path_join(host->state_dir, "runs");
 	plan->prompt = spec->prompt;
+	plan->window = host->window;
 	plan->pty = host->stdin_tty && host->stdout_tty && !spec->prompt;
 	plan->stop_signal = plan->agent ? plan->agent->stop_signal : SIGTERM;
 	plan->die_with_parent = spec->die_with_parent;

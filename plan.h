@@ -67,6 +67,7 @@ struct plan {
 	struct strv env; /* NAME=VALUE, complete */
 	char *cwd;
 	char *hostname;
+	struct winsize window;
 	bool pty;           /* a terminal of its own */
 	const char *prompt; /* on stdin, or NULL */
 	int stop_signal;    /* the polite one */

@@ -157,26 +157,31 @@ static bool is_shared(int fd)
 	return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
 }
 
+static void open_output(struct loop *l, enum stream_name name, int from_fd,
+			int to_fd)
+{
+	struct stream *stream = &l->streams[name];
+
+	stream_open(stream, from_fd, to_fd);
+	stream->owns_from = true;
+	stream->to_shared = is_shared(to_fd);
+	stream->tap = tap_output;
+	stream->context = l;
+}
+
 static void open_streams(struct loop *l)
 {
 	struct child *child = l->run->child;
 	const char *prompt = l->run->plan->prompt;
 
-	/* With a terminal of its own, what leads inside comes later. */
 	stream_open(&l->streams[IN], prompt ? -1 : STDIN_FILENO,
 		    take_fd(&child->stdin_fd));
-	stream_open(&l->streams[OUT], take_fd(&child->stdout_fd),
-		    STDOUT_FILENO);
-	stream_open(&l->streams[ERR], take_fd(&child->stderr_fd),
-		    STDERR_FILENO);
 	l->streams[IN].owns_to = true;
-	for (int i = OUT; i <= ERR; i++) {
-		l->streams[i].owns_from = true;
-		l->streams[i].to_shared = is_shared(l->streams[i].to_fd);
-		l->streams[i].tap = tap_output;
-		l->streams[i].context = l;
-	}
-	if (l->streams[IN].to_fd < 0)
+	open_output(l, OUT, take_fd(&child->stdout_fd), STDOUT_FILENO);
+	open_output(l, ERR, take_fd(&child->stderr_fd), STDERR_FILENO);
+	/* With a terminal of its own, what leads inside comes later: nothing
+	 * is read from the caller's until it can be passed on. */
+	if (l->streams[IN].to_fd < 0 || l->run->plan->pty)
 		l->streams[IN].from_fd = -1;
 	else
 		fcntl(l->streams[IN].to_fd, F_SETFL, O_NONBLOCK);
@@ -187,15 +192,14 @@ static void open_streams(struct loop *l)
 /* The payload's terminal arrived: both directions go through it. */
 static void use_terminal(struct loop *l, int master)
 {
-	struct stream *in = &l->streams[IN], *out = &l->streams[OUT];
-
 	l->master_fd = master;
 	if (terminal_start(&l->terminal, master) < 0)
 		outcome_add_warning(l->outcome, "%s", err_get()->message);
-	stream_close(in);
-	stream_open(in, STDIN_FILENO, master);
-	cleanup_fd(&out->from_fd);
-	out->from_fd = fcntl(master, F_DUPFD_CLOEXEC, 3);
+	stream_close(&l->streams[IN]);
+	stream_open(&l->streams[IN], STDIN_FILENO, master);
+	/* The pipe in its place has no writer: its end may be seen already. */
+	stream_close(&l->streams[OUT]);
+	open_output(l, OUT, fcntl(master, F_DUPFD_CLOEXEC, 3), STDOUT_FILENO);
 }
 
 /*** Ends ***/
