@@ -125,6 +125,9 @@ static int make_terminal(struct child_context *c)
 	master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return fail(errno, "cannot open a terminal");
+	/* Before the payload can ask for it. */
+	if (ioctl(master, TIOCSWINSZ, &c->plan->window) < 0)
+		return fail(errno, "cannot set the terminal's size");
 	c->terminal_fd = ioctl(master, TIOCGPTPEER,
 			       O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (c->terminal_fd < 0)
