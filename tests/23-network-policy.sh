@@ -1,0 +1,310 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The allow-list against those who talk their way round one: each way that got
+# out of another sandbox, with servers that would have answered.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq python3 ip
+# The world and what no rule may lead to: all of it is on this "host".
+OWN=203.0.113.5 OTHER=198.51.100.9 V6=2001:db8::5
+METADATA=169.254.169.254 PRIVATE=10.9.8.7
+host_netns "ip addr add $OWN/32 dev lo" "ip addr add $OTHER/32 dev lo" \
+	"ip addr add $METADATA/32 dev lo" "ip addr add $PRIVATE/32 dev lo" \
+	"{ ip -6 addr add $V6/128 dev lo nodad || true; }"
+v6=
+! ip -6 addr show dev lo 2>/dev/null | grep -q "$V6" || v6=$V6
+
+mkdir "$T/world"
+cat >"$T/world/zone" <<END
+good.test $OWN
+v6.test $V6
+own.test $OTHER
+loopback.test 127.0.0.1
+zero.test 0.0.0.0
+private.test $PRIVATE
+metadata.test $METADATA
+cgnat.test 100.64.0.1
+ula.test fd00::1
+link.test fe80::1
+six.test ::1
+mapped.test ::ffff:$PRIVATE
+nat64.test 64:ff9b::a09:807
+6to4.test 2002:a09:807::1
+mixed.test $PRIVATE $OWN
+flip.test flip $OWN $PRIVATE
+deep.wild.test $OWN
+wild.test $OWN
+END
+: >"$T/world/asked"
+: >"$T/world/hits"
+# shellcheck disable=SC2086  # there may be no IPv6
+serve python3 "$TOP/tests/standin/net-world.py" "$T/world" 127.0.0.1 $OWN \
+	$OTHER $METADATA $PRIVATE $v6
+
+# The host's resolver asks our server, in a mount namespace of its own.
+echo "nameserver 127.0.0.1" >"$T/resolv.conf"
+echo "hosts: files dns" >"$T/nsswitch.conf"
+echo "127.0.0.1 localhost" >"$T/hosts"
+cat >"$T/on-host" <<END
+#!/bin/sh
+for file in resolv.conf nsswitch.conf hosts; do
+	mount --bind "$T/\$file" "\$(readlink -f /etc/\$file)" || exit 99
+done
+[ "\$(id -u)" = 0 ] || exec setpriv --ambient-caps=-all --inh-caps=-all "\$@"
+exec "\$@"
+END
+chmod +x "$T/on-host"
+in_world=(unshare -m "$T/on-host")
+is_root || in_world=(unshare -U -m --map-current-user --keep-caps "$T/on-host")
+"${in_world[@]}" true || skip "no mount namespace can be made here"
+cp "$TOP/tests/standin/net-probe.py" "$T/probe.py"
+
+# try OPTION... -- ATTEMPT...: what came of them in $T/out.
+try() {
+	local options=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	rm -f "$T/events.jsonl"
+	: >"$T/world/asked"
+	: >"$T/world/hits"
+	run "${in_world[@]}" "$M9M" -q --no-artifact --verbose \
+		--events "$T/events.jsonl" --input "$T/probe.py" \
+		"${options[@]}" -- python3 -B probe.py "$@"
+	[ "$rc" = 0 ] || { not_ok "the probe ran"; show_output; }
+}
+
+result() {
+	A="$1 -> " awk 'index($0, ENVIRON["A"]) == 1 {
+		print substr($0, length(ENVIRON["A"]) + 1); exit }' "$T/out"
+}
+
+# came ATTEMPT RESULT: to the letter; came_of ATTEMPT REGEX.
+came() { is "$1: $2" "$(result "$1")" "$2"; }
+came_of() {
+	check "$1: $(result "$1")" grep -qE "^($2)\$" <<<"$(result "$1")"
+}
+
+untouched() { is "$1: no server was reached" "$(cat "$T/world/hits")" ""; }
+unasked() { is "$1: no resolver was asked" "$(cat "$T/world/asked")" ""; }
+
+# denied FILTER: an event with a reason.
+denied() {
+	check "an event says so: $1" test -n \
+		"$(events denied "$1" | jq -r .reason | head -n 1)"
+}
+
+H='\r\n\r\n' G='GET / HTTP/1.1\r\nHost:'
+
+echo "# 1: what means nothing, and what would mean everything"
+echo '{"network": {"hosts": []}}' >"$T/empty.json"
+try --spec "$T/empty.json" -- "say:$OWN:443:x" "say:good.test:443:x" \
+	"say:127.0.0.1:80:x" "say:[::1]:80:x"
+untouched "an empty list"
+unasked "an empty list"
+came say:good.test:443:x EAI_AGAIN
+for hosts in null '[null]' '[""]' '["*"]' '["*."]' '["0.0.0.0/0"]' '["::/0"]' \
+	'["http://good.test"]' '["good.test:0"]' '["a b"]' '["127.1"]' \
+	'["good.test\u0000x"]' '["0x7f.1"]' '"*"' '{}'; do
+	echo "{\"command\": [\"true\"], \"network\": {\"hosts\": $hosts}}" \
+		>"$T/bad.json"
+	run "$M9M" --spec "$T/bad.json"
+	is "hosts $hosts: exit 125" "$rc" 125
+	matches "$T/err" '\$\.network\.hosts|NUL character'
+done
+
+echo "# 2, 3: odd names, and names that look like an allowed one"
+allow=(--allow good.test:80 --allow good.test:443 --allow "$OWN:443"
+	--allow "$OWN:80" --allow '*.wild.test:80')
+odd=('good.test\x00.evil.test' 'good.test\x00' 'good.test .evil.test'
+	'good\x0d\x0a.test' 'good.test%00.evil.test' 'xgood.test'
+	'good.test.evil.test' 'good\xef\xbc\x8etest' 'good-test' 'goodxtest'
+	'wild.test' 'xwild.test' 'x.wild.test.evil.test' '\x00' '*.wild.test')
+attempts=()
+for name in "${odd[@]}"; do attempts+=("dns:$name:1"); done
+try "${allow[@]}" -- "${attempts[@]}" dns:GOOD.Test:1 dns:deep.wild.test:1
+for name in "${odd[@]}"; do
+	came "dns:$name:1" "rcode 5 none"
+done
+came_of dns:GOOD.Test:1 'rcode 0 198\.1[89]\..*'
+came_of dns:deep.wild.test:1 'rcode 0 198\.1[89]\..*'
+unasked "questions alone"
+
+echo "# 4: one name to the resolver, another in TLS"
+try "${allow[@]}" -- tls:good.test:443:good.test tls:good.test:443:evil.test \
+	tls:good.test:443:xgood.test tls:good.test:443:- \
+	'say:good.test:443:\x16\x03\x01\x00\x05nonsense'
+came tls:good.test:443:good.test heard
+for sni in evil.test xgood.test -; do
+	came "tls:good.test:443:$sni" ECONNRESET
+done
+is "the server heard one hello" "$(grep -vc accepted "$T/world/hits")" 1
+contains "$T/world/hits" good.test
+lacks "$T/world/hits" evil
+denied '.reason | contains("evil.test")'
+denied '.reason | contains("without a server name")'
+try "${allow[@]}" --require-tls 443 -- 'say:good.test:443:SSH-2.0-x' \
+	"say:$OWN:443:SSH-2.0-x" tls:good.test:443:good.test "tls:$OWN:443:-"
+came 'say:good.test:443:SSH-2.0-x' ECONNRESET
+came "say:$OWN:443:SSH-2.0-x" ECONNRESET
+came tls:good.test:443:good.test heard
+came "tls:$OWN:443:-" heard
+lacks "$T/world/hits" SSH
+denied '.reason | contains("requires TLS")'
+
+echo "# 5, 6: another host in HTTP"
+bad=("say:good.test:80:$G evil.test$H"
+	"say:good.test:80:GET http://evil.test/ HTTP/1.1\r\nHost: good.test$H"
+	"say:good.test:443:$G evil.test$H"
+	"say:good.test:80:CONNECT evil.test:443 HTTP/1.1\r\nHost: good.test$H"
+	"say:good.test:80:GET /1 HTTP/1.1\r\nHost: good.test$H|GET /2 HTTP/1.1\r\nHost: evil.test$H"
+	"say:good.test:80:GET /3 HTTP/1.1\r\nHost: good.test${H}GET /4 HTTP/1.1\r\nHost: evil.test$H")
+try "${allow[@]}" -- "say:good.test:80:$G good.test$H" "${bad[@]}"
+came_of "say:good.test:80:$G good.test$H" 'HTTP/1.1 200 OK .*served'
+lacks "$T/world/hits" evil.test
+contains "$T/world/hits" "GET /1 "
+lacks "$T/world/hits" "GET /2 "
+lacks "$T/world/hits" "GET /4 "
+is "each is told of" "$(events denied '.name == "good.test"' | wc -l)" \
+	${#bad[@]}
+
+echo "# 7: a way in between changes nothing"
+cat >"$T/hop.py" <<END
+import os, socket, threading
+entry = socket.create_server(("127.0.0.1", 8080))
+def serve():
+    client, _ = entry.accept()
+    try:
+        socket.create_connection(("$OWN", 5432), 5).sendall(client.recv(9))
+    except OSError as e:
+        client.sendall(str(e.errno).encode())
+    client.close()
+threading.Thread(target=serve, daemon=True).start()
+with socket.create_connection(("127.0.0.1", 8080)) as s:
+    s.sendall(b"secret")
+    print(s.recv(9), flush=True)
+os._exit(0)
+END
+: >"$T/world/hits"
+run "${in_world[@]}" "$M9M" -q --no-artifact "${allow[@]}" \
+	--input "$T/hop.py" python3 -B hop.py
+is "a relay of the payload's own gets no further" "$(cat "$T/out")" "b'111'"
+untouched "by a hop"
+
+echo "# 9: names that carry data"
+long=$(printf 'a%.0s' {1..60})
+types=(16 10 15 255 12 5 2 65280)
+attempts=()
+for type in "${types[@]}"; do attempts+=("dns:good.test:$type"); done
+try "${allow[@]}" -- dns:secret.evil.test:1 dns:secret.good.test:1 \
+	dns:good.test:28 dns:1.2.0.192.in-addr.arpa:12 "${attempts[@]}" \
+	"dns:$long.$long.$long.wild.test:1" say:evil.test:443:x \
+	"say:$OWN:853:x" say:good.test:853:x
+for name in secret.evil.test:1 secret.good.test:1 1.2.0.192.in-addr.arpa:12; do
+	came "dns:$name" "rcode 5 none"
+done
+for type in "${types[@]}"; do came "dns:good.test:$type" "rcode 5 none"; done
+came dns:good.test:28 "rcode 0 none"
+came "dns:$long.$long.$long.wild.test:1" "rcode 5 none"
+came say:evil.test:443:x EAI_AGAIN
+came "say:$OWN:853:x" ECONNREFUSED
+came say:good.test:853:x ECONNREFUSED
+unasked "whatever was asked inside"
+is "each question is on record" "$(events dns '.name == "secret.evil.test"' |
+	jq -r .verdict)" denied
+
+echo "# 10, 11: allowed names that lead where no name may"
+bad=(loopback zero private metadata cgnat ula link six mapped nat64 6to4 own)
+options=() attempts=()
+for name in "${bad[@]}"; do
+	options+=(--allow "$name.test:80")
+	attempts+=("say:$name.test:80:$G $name.test$H")
+done
+try "${options[@]}" -- "${attempts[@]}"
+untouched "a special address behind a name"
+for name in "${bad[@]}"; do
+	came "say:$name.test:80:$G $name.test$H" ECONNRESET
+	check "$name.test was asked for" grep -qx "$name.test" "$T/world/asked"
+	denied ".name == \"$name.test\""
+done
+denied '.name == "metadata.test" and (.reason | contains("169.254.169.254"))'
+denied '.name == "own.test" and (.reason | contains("of this host"))'
+try --allow mixed.test:80 --allow flip.test:80 --allow "$OWN:80" -- \
+	"say:mixed.test:80:$G mixed.test$H" "say:flip.test:80:$G flip.test$H"
+lacks "$T/world/hits" "$PRIVATE"
+is "of good and bad answers, and of the first, the good ones are dialled" \
+	"$(grep -c "^$OWN 80 b'GET" "$T/world/hits")" 2
+try --allow "$PRIVATE:80" -- "say:$PRIVATE:80:$G x$H"
+contains "$T/world/hits" "$PRIVATE 80 b'GET"
+
+echo "# literals"
+try "${allow[@]}" -- "say:$METADATA:80:x" "say:$PRIVATE:443:x" \
+	"say:[::ffff:$PRIVATE]:443:x" "say:[64:ff9b::a09:807]:443:x" \
+	"say:[2002:a09:807::1]:80:x" "say:[fd00:ec2::254]:80:x" \
+	"say:198.18.77.77:443:x" "say:127.0.0.1:5432:x" "say:2130706433:5432:x" \
+	"say:0:5432:x" "say:$OWN:5432:x" "say:$OWN:443:x"
+is "only the address that was named is reached" \
+	"$(sort -u "$T/world/hits" | paste -sd ' ')" \
+	"$OWN 443 accepted $OWN 443 b'x'"
+came "say:$OWN:443:x" heard
+came "say:$OWN:5432:x" ECONNREFUSED
+denied ".addr == \"$METADATA\""
+denied ".addr == \"$PRIVATE\""
+[ -z "$v6" ] || denied '.addr == "fd00:ec2::254"'
+is "a port where nobody listens is on record, with the flag" \
+	"$(events denied ".addr == \"$OWN\" and .port == 5432" |
+		jq -r .remedy | head -n 1)" "--allow $OWN:5432"
+
+if [ -n "$v6" ]; then
+	echo "# hosts that have IPv6 only"
+	try --allow v6.test:80 --allow "[$V6]:80" -- \
+		"say:v6.test:80:$G v6.test$H" "say:[$V6]:80:$G x$H"
+	is "by name and by address" "$(grep -c "^$V6 80 b'GET" "$T/world/hits")" 2
+fi
+
+echo "# 12, 13: other ways than TCP"
+# ICMP, raw, ICMPv6, packet, vsock, alg, SCTP, RDS, CAN: family, type, protocol.
+sockets=(2:2:1 2:3:1 2:3:255 10:3:58 17:3:768 17:2:768 40:1:0 38:5:0 2:1:132
+	2:5:132 21:5:0 29:3:1)
+attempts=()
+for s in "${sockets[@]}"; do attempts+=("sock:$s"); done
+try "${allow[@]}" -- "udp:$OWN:443" udp:8.8.8.8:53000 "${attempts[@]}" \
+	"mptcp:$OWN:5432" "mptcp:$PRIVATE:443" devices
+came "udp:$OWN:443" ECONNREFUSED
+came udp:8.8.8.8:53000 ECONNREFUSED
+denied '.protocol == "udp" and .port == 443'
+is "no socket of another kind can be had" \
+	"$(grep '^sock:.* -> made' "$T/out")" ""
+came_of "mptcp:$OWN:5432" 'E[A-Z]+'
+came_of "mptcp:$PRIVATE:443" 'E[A-Z]+'
+came devices lo
+untouched "other protocols"
+
+echo "# 8: the rules are those of the start"
+echo '{"network": {"hosts": ["good.test:80"]}}' >"$T/policy.json"
+cat >"$T/late.sh" <<'END'
+echo ready
+read -r _
+exec python3 -B probe.py say:evil.test:80:x
+END
+mkfifo "$T/go"
+exec 8<>"$T/go"
+: >"$T/world/asked"
+: >"$T/late.out"
+"${in_world[@]}" "$M9M" -q --no-artifact --spec "$T/policy.json" \
+	--input "$T/probe.py" --input "$T/late.sh" -- sh late.sh <&8 \
+	>"$T/late.out" 2>&1 &
+job=$!
+await_line "$T/late.out" ready
+echo '{"network": "host"}' >"$T/policy.json"
+# The relay is forked first.
+relay=$(pgrep -P "$job" | head -n 1)
+check "the relay is told to hang up" kill -HUP "$relay"
+echo go >&8
+wait "$job"
+contains "$T/late.out" "EAI_AGAIN"
+unasked "a spec that changed"
