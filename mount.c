@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "newfs.h"
 
 /*
  * Theory of operation
@@ -276,40 +277,6 @@ static int attach(struct build *b, int tree, const char *path)
 	return 0;
 }
 
-/* A new file system that is not in the tree yet; -1 by fail(). */
-static int new_fs(const char *type, const char *const options[][2],
-		  size_t n_options)
-{
-	auto_fd int fs = fsopen(type, FSOPEN_CLOEXEC);
-	int fd;
-
-	if (fs < 0)
-		return fail(errno, "cannot open file system type %s", type);
-	for (size_t i = 0; i < n_options; i++)
-		if (fsconfig(fs, FSCONFIG_SET_STRING, options[i][0],
-			     options[i][1], 0) < 0)
-			return fail(errno, "cannot set %s=%s of a new %s",
-				    options[i][0], options[i][1], type);
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return fail(errno, "cannot make a new %s", type);
-	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-	return fd >= 0 ? fd : fail(errno, "cannot mount a new %s", type);
-}
-
-static int new_tmpfs(uint64_t bytes, mode_t mode)
-{
-	auto_free char *size = xasprintf("%llu", (unsigned long long)bytes);
-	/* One file per 4 KiB, so that empty files cannot eat kernel memory. */
-	auto_free char *inodes = xasprintf(
-	    "%llu", (unsigned long long)bytes / 4096 + 64);
-	auto_free char *octal = xasprintf("%o", mode);
-	const char *const options[][2] = { { "size", size },
-					   { "nr_inodes", inodes },
-					   { "mode", octal } };
-
-	return new_fs("tmpfs", options, ARRAY_SIZE(options));
-}
-
 static int make_dir(struct build *b, const struct plan_mount *m, int source)
 {
 	(void)source;
@@ -381,7 +348,7 @@ static int make_workdir(struct build *b, const struct plan_mount *m, int source)
 
 static int make_tmpfs(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int fd = new_tmpfs(m->size, m->mode);
+	auto_fd int fd = newfs_tmpfs(m->size, m->mode);
 
 	(void)source;
 	if (fd < 0 || add_own(b, fd) < 0)
@@ -420,7 +387,7 @@ static int forbid_namespaces(const struct build *b)
 
 static int make_proc(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int fd = new_fs("proc", NULL, 0);
+	auto_fd int fd = newfs_make("proc", NULL, 0);
 
 	(void)source;
 	if (fd < 0) {
@@ -444,7 +411,7 @@ static int make_devpts(struct build *b, const struct plan_mount *m, int source)
 {
 	static const char *const options[][2] = { { "ptmxmode", "0666" },
 						  { "mode", "0620" } };
-	auto_fd int fd = new_fs("devpts", options, ARRAY_SIZE(options));
+	auto_fd int fd = newfs_make("devpts", options, ARRAY_SIZE(options));
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID |
 					       MOUNT_ATTR_NOEXEC,
 				   .attr_clr = MOUNT_ATTR_NODEV };
@@ -546,7 +513,7 @@ static int new_root(struct build *b)
 	/* Nothing of ours may travel back to the host. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return fail(errno, "cannot make the mounts private");
-	b->root_fd = new_tmpfs(1 << 20, 0755);
+	b->root_fd = newfs_tmpfs(1 << 20, 0755);
 	if (b->root_fd < 0 || add_own(b, b->root_fd) < 0)
 		return -1;
 	if (move_mount(b->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) <

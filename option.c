@@ -61,7 +61,8 @@ const struct option option_table[] = {
 	  366ULL * 86400000, .help = "wall clock (none); exit status 124" },
 	{ "grace", 0, "TIME", "grace", &type_duration, FIELD(grace_ms), 0,
 	  3600000, .help = "from the polite signal to the kill (5s)" },
-	{ "cgroup", 0, "KIND", "cgroup", .pending = "this version chooses the cgroup by itself" },
+	{ "cgroup", 0, "KIND", "cgroup",
+	  .pending = "this version chooses the cgroup by itself" },
 
 	HEADING("Network (nothing, unless asked for):"),
 	{ "network", 0, "MODE", "network.mode", &type_choice, FIELD(network),

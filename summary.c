@@ -283,7 +283,7 @@ static int compare_commands(const void *a, const void *b)
 
 static void put_commands(struct page *page, const struct outcome *o)
 {
-	const struct outcome_command *sorted[OUTCOME_GROUPS_MAX];
+	const struct outcome_command *sorted[OUTCOME_GROUPS_MAX] = { NULL };
 
 	for (size_t i = 0; i < o->n_commands; i++)
 		sorted[i] = &o->commands[i];

@@ -442,41 +442,49 @@ static bool is_over(const struct loop *l)
 	       stream_done(&l->streams[ERR]);
 }
 
+static void watch(const struct loop *l, struct pollfd fds[static SLOT_SLOTS])
+{
+	const struct child *child = l->run->child;
+	const struct event_log *log = l->run->log;
+	bool relay_over = all_dead(l) || l->relay_gone;
+	const struct pollfd slots[SLOT_STREAMS] = {
+		[SLOT_SIGNAL] = { l->run->signal_fd, POLLIN, 0 },
+		[SLOT_ERR] = { child->err_fd, POLLIN, 0 },
+		[SLOT_CONTROL] = { child->control_fd, POLLIN, 0 },
+		[SLOT_PID] = { child->reaped ? -1 : child->pidfd, POLLIN, 0 },
+		[SLOT_RELAY] = { relay_over ? -1 : l->run->relay->event_fd,
+				 POLLIN, 0 },
+		[SLOT_EVENTS] = { log->n_backlog ? log->user_fd : -1, POLLOUT,
+				  0 },
+		[SLOT_EXEC] = { l->exec.listener_fd, POLLIN, 0 },
+	};
+
+	memcpy(fds, slots, sizeof(slots));
+	for (int i = 0; i < STREAMS; i++)
+		stream_wants(&l->streams[i], &fds[SLOT_STREAMS + 2 * i]);
+}
+
+static bool is_ready(const struct pollfd *pfd)
+{
+	return pfd->fd >= 0 && pfd->revents;
+}
+
 static void run_loop(struct loop *l)
 {
-	struct child *child = l->run->child;
+	struct pollfd fds[SLOT_SLOTS];
 
 	while (!is_over(l)) {
-		bool relay_over = all_dead(l) || l->relay_gone;
-		struct pollfd fds[SLOT_SLOTS] = {
-			[SLOT_SIGNAL] = { l->run->signal_fd, POLLIN, 0 },
-			[SLOT_ERR] = { child->err_fd, POLLIN, 0 },
-			[SLOT_CONTROL] = { child->control_fd, POLLIN, 0 },
-			[SLOT_PID] = { child->reaped ? -1 : child->pidfd,
-				       POLLIN, 0 },
-			[SLOT_RELAY] = { relay_over ? -1
-						    : l->run->relay->event_fd,
-					 POLLIN, 0 },
-			[SLOT_EVENTS] = { l->run->log->n_backlog
-					      ? l->run->log->user_fd
-					      : -1,
-					  POLLOUT, 0 },
-			[SLOT_EXEC] = { l->exec.listener_fd, POLLIN, 0 },
-		};
-
-		for (int i = 0; i < STREAMS; i++)
-			stream_wants(&l->streams[i],
-				     &fds[SLOT_STREAMS + 2 * i]);
+		watch(l, fds);
 		if (poll(fds, SLOT_SLOTS, next_timeout(l)) < 0 &&
 		    errno != EINTR)
 			kill_all(l);
 		/* A process waits for each of these answers. */
-		if (fds[SLOT_EXEC].fd >= 0 && fds[SLOT_EXEC].revents)
+		if (is_ready(&fds[SLOT_EXEC]))
 			on_exec(l);
 		for (int i = 0; i < STREAMS; i++)
 			stream_move(&l->streams[i], &fds[SLOT_STREAMS + 2 * i]);
 		for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
-			if (fds[i].fd >= 0 && fds[i].revents)
+			if (is_ready(&fds[i]))
 				handlers[i](l);
 		/* What nobody waits for has the moments that nobody needs. */
 		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))

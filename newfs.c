@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "newfs.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mount.h>
+
+#include "err.h"
+#include "util.h"
+
+int newfs_make(const char *type, const char *const options[][2],
+	       size_t n_options)
+{
+	auto_fd int fs = fsopen(type, FSOPEN_CLOEXEC);
+	int fd;
+
+	if (fs < 0)
+		return fail(errno, "cannot open file system type %s", type);
+	for (size_t i = 0; i < n_options; i++)
+		if (fsconfig(fs, FSCONFIG_SET_STRING, options[i][0],
+			     options[i][1], 0) < 0)
+			return fail(errno, "cannot set %s=%s of a new %s",
+				    options[i][0], options[i][1], type);
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return fail(errno, "cannot make a new %s", type);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	return fd >= 0 ? fd : fail(errno, "cannot mount a new %s", type);
+}
+
+int newfs_tmpfs(uint64_t bytes, mode_t mode)
+{
+	auto_free char *size = xasprintf("%llu", (unsigned long long)bytes);
+	/* One file per 4 KiB, so that empty files cannot eat kernel memory. */
+	auto_free char *inodes = xasprintf(
+	    "%llu", (unsigned long long)bytes / 4096 + 64);
+	auto_free char *octal = xasprintf("%o", mode);
+	const char *const options[][2] = { { "size", size },
+					   { "nr_inodes", inodes },
+					   { "mode", octal } };
+
+	return newfs_make("tmpfs", options, ARRAY_SIZE(options));
+}

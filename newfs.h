@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* New file systems of our own, mounted but not in any tree yet. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Options are name and value; nosuid and nodev.  A descriptor, or by fail(). */
+int newfs_make(const char *type, const char *const options[][2],
+	       size_t n_options);
+
+/* A tmpfs of at most `bytes`, and as many files as that has pages; by fail(). */
+int newfs_tmpfs(uint64_t bytes, mode_t mode);
