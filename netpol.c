@@ -146,13 +146,22 @@ static int add_proxy(struct net_policy *policy, const struct spec *spec)
 	return 0;
 }
 
+/*
+ * Where nothing is allowed a relay is there for the record only, and its
+ * process costs a third or more of the whole start: who reads the events pays.
+ */
+static bool records(const struct spec *spec)
+{
+	return spec->events || spec->events_fd >= 0 || spec->verbose;
+}
+
 int netpol_plan(struct net_policy *policy, const struct spec *spec,
 		const struct agent *agent)
 {
 	*policy = (struct net_policy){ .mode = NET_DENY };
 	switch (spec->network) {
 	case SPEC_NETWORK_DENY:
-		return 0;
+		break;
 	case SPEC_NETWORK_HOST:
 		policy->mode = NET_HOST;
 		return 0;
@@ -179,7 +188,7 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 	if (add_proxy(policy, spec) < 0)
 		return -1;
 	/* Nothing is allowed: then nobody need listen either. */
-	if (policy->n_rules + policy->n_host_ports > 0)
+	if (policy->n_rules + policy->n_host_ports > 0 || records(spec))
 		policy->mode = NET_RELAY;
 	return collect_ports(policy);
 }
@@ -259,7 +268,10 @@ static void explain_relay(const struct net_policy *policy, FILE *out)
 			policy->tls_ports[i]);
 	if (policy->proxy)
 		explain_proxy(policy->proxy, out);
-	fputs("  deny everything else\n", out);
+	if (policy->n_rules + policy->n_host_ports > 0)
+		fputs("  deny everything else\n", out);
+	else
+		fputs("  deny everything, and record what is tried\n", out);
 }
 
 void netpol_explain(const struct net_policy *policy, FILE *out)

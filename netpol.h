@@ -16,7 +16,8 @@
 
 enum net_mode {
 	NET_DENY,  /* own namespace, lo only, nobody listens */
-	NET_RELAY, /* own namespace, everything meets the relay */
+	NET_RELAY, /* own namespace, everything meets the relay, which may be
+		      there for the record only */
 	NET_HOST,  /* the host's namespace */
 };
 

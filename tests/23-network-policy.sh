@@ -107,6 +107,24 @@ try --spec "$T/empty.json" -- "say:$OWN:443:x" "say:good.test:443:x" \
 untouched "an empty list"
 unasked "an empty list"
 came say:good.test:443:x EAI_AGAIN
+
+echo "# deny: what is tried is on record all the same"
+try --network deny -- dns:secret.evil.test:1 say:good.test:443:x \
+	"say:$OWN:443:x" udp:8.8.8.8:53000
+untouched deny
+unasked deny
+came say:good.test:443:x EAI_AGAIN
+came "say:$OWN:443:x" ECONNREFUSED
+is "questions" "$(events dns | jq -r '"\(.name) \(.verdict)"' | sort -u |
+	paste -sd ' ')" "good.test denied secret.evil.test denied"
+denied ".addr == \"$OWN\" and .port == 443"
+denied '.protocol == "udp" and .addr == "8.8.8.8"'
+run "${in_world[@]}" "$M9M" -q --no-artifact --input "$T/probe.py" \
+	python3 -B probe.py say:good.test:443:x "say:$OWN:443:x"
+came say:good.test:443:x EAI_AGAIN
+came_of "say:$OWN:443:x" 'E(NETUNREACH|HOSTUNREACH)'
+
+echo "# 1: lists that are none"
 for hosts in null '[null]' '[""]' '["*"]' '["*."]' '["0.0.0.0/0"]' '["::/0"]' \
 	'["http://good.test"]' '["good.test:0"]' '["a b"]' '["127.1"]' \
 	'["good.test\u0000x"]' '["0x7f.1"]' '"*"' '{}'; do
