@@ -31,6 +31,9 @@
 static struct relay box_relay = RELAY_NONE;
 static int box_factory = -1; /* makes sockets in the sandbox's namespace */
 static pid_t box_child = -1;
+/* IPV6_FREEBIND, since Linux 4.15. */
+#define BOX_IPV6_FREEBIND 78
+
 static pid_t box_servers[32];
 static size_t box_n_servers;
 
@@ -112,6 +115,10 @@ __attribute__((unused)) static void box_server(const char *addr, uint16_t port,
 	pid_t pid;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* A new IPv6 address can be bound only some moments later. */
+	if (sa.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, BOX_IPV6_FREEBIND, &on,
+			   sizeof(on));
 	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, 1024) < 0)
 		box_die("server");
 	/* What the servers leave behind comes to us. */
