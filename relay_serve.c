@@ -203,11 +203,15 @@ static void sockets_ready(struct watch *watch, uint32_t events)
 
 static void set_caps(struct relay_state *state)
 {
-	struct rlimit files;
+	struct rlimit files, wanted;
 	size_t room;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		files.rlim_max = files.rlim_cur = 1024;
+	/* Root can have more than its shell was given, and still can here. */
+	wanted = (struct rlimit){ FILES_MAX, FILES_MAX };
+	if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+		files = wanted;
 	if (files.rlim_max > FILES_MAX)
 		files.rlim_max = FILES_MAX;
 	files.rlim_cur = files.rlim_max;

@@ -7,6 +7,12 @@
  * net connect HOST PORT COUNT  median microseconds from connect() to the first
  *                              byte of an answer, so that a relay's own dial
  *                              is in it
+ * net greet PORT               prints "ready", then says one byte to each
+ *                              connection and keeps it open
+ * net rate HOST PORT COUNT     connections a second, greeted and closed, eight
+ *                              at a time (to a greet)
+ * net hold HOST PORT COUNT     prints how many are open at once (to a greet),
+ *                              and keeps them till its input ends
  */
 
 #include <errno.h>
@@ -18,12 +24,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CHUNK (256 * 1024)
-#define MIB   (1024.0 * 1024.0)
+#define CHUNK     (256 * 1024)
+#define MIB       (1024.0 * 1024.0)
+#define AT_A_TIME 8
 
 /* What a client says first. */
 struct request {
@@ -79,23 +88,62 @@ static void answer(int fd)
 		push(fd, 1);
 }
 
-static int serve(const char *port)
+static int listen_on(const char *port)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET,
 				    .sin_port = htons(
 					(uint16_t)strtol(port, NULL, 10)),
 				    .sin_addr.s_addr = htonl(INADDR_ANY) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    listen(fd, 512) < 0) {
+	    listen(fd, 4096) < 0) {
 		perror("net: listen");
-		return 1;
+		return -1;
 	}
-	signal(SIGCHLD, SIG_IGN);
 	puts("ready");
 	fflush(stdout);
+	return fd;
+}
+
+static void all_files(void)
+{
+	struct rlimit files;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* Those who went away are not noticed: it is there for one figure. */
+static int greet(const char *port)
+{
+	int fd = listen_on(port);
+
+	all_files();
+	while (fd >= 0) {
+		int client = accept(fd, NULL, NULL);
+
+		if (client >= 0)
+			push(client, 1);
+		/* The oldest go when there is no room: their peers are long
+		 * done. */
+		if (client < 0 && errno == EMFILE)
+			for (int old = 0; old < 4000; old++)
+				close(fd + 1 + old);
+	}
+	return 1;
+}
+
+static int serve(const char *port)
+{
+	int fd = listen_on(port), one = 1;
+
+	if (fd < 0)
+		return 1;
+	signal(SIGCHLD, SIG_IGN);
 	for (;;) {
 		int client = accept(fd, NULL, NULL);
 
@@ -185,6 +233,61 @@ static int connects(const struct addrinfo *to, long count)
 	return 0;
 }
 
+static int meet(const struct addrinfo *to)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, to->ai_addr, to->ai_addrlen) == 0 &&
+	    pull(fd, 1) == 0)
+		return fd;
+	perror("net: meet");
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int meet_many(const struct addrinfo *to, long count)
+{
+	for (long i = 0; i < count; i++) {
+		int fd = meet(to);
+
+		if (fd < 0)
+			return 1;
+		close(fd);
+	}
+	return 0;
+}
+
+static int rate(const struct addrinfo *to, long count)
+{
+	double begin = now_us();
+	int status, failed = 0;
+
+	for (int i = 0; i < AT_A_TIME; i++)
+		if (fork() == 0)
+			_exit(meet_many(to, count / AT_A_TIME));
+	for (int i = 0; i < AT_A_TIME; i++)
+		failed |= wait(&status) < 0 || status != 0;
+	if (!failed)
+		printf("%.0f\n", (double)(count / AT_A_TIME * AT_A_TIME) /
+				     ((now_us() - begin) / 1e6));
+	return failed;
+}
+
+static int hold(const struct addrinfo *to, long count)
+{
+	long open = 0;
+
+	all_files();
+	while (open < count && meet(to) >= 0)
+		open++;
+	printf("%ld\n", open);
+	fflush(stdout);
+	while (read(STDIN_FILENO, chunk, sizeof(chunk)) > 0)
+		;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct addrinfo *to;
@@ -192,10 +295,16 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "serve") == 0)
 		return serve(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "greet") == 0)
+		return greet(argv[2]);
 	if (argc != 5 || !(to = look_up(argv[2], argv[3])))
 		return 2;
 	n = strtol(argv[4], NULL, 10);
 	if (strcmp(argv[1], "connect") == 0)
 		return connects(to, n > 0 ? n : 1);
+	if (strcmp(argv[1], "rate") == 0)
+		return rate(to, n);
+	if (strcmp(argv[1], "hold") == 0)
+		return hold(to, n);
 	return transfer(to, argv[1][0] == 'u' ? 'u' : 'd', (double)n);
 }
