@@ -263,12 +263,19 @@ static int set_signals(struct child_context *c)
 	return 0;
 }
 
+/* A hard limit that is lower already (sudo takes core dumps away) stays. */
 static int set_rlimits(struct child_context *c)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(c->plan->rlimits); i++) {
 		const struct plan_rlimit *r = &c->plan->rlimits[i];
-		struct rlimit limit = { r->value, r->value };
+		struct rlimit limit;
 
+		if (getrlimit(r->resource, &limit) < 0)
+			return fail(errno, "cannot read the limit of %s",
+				    r->name);
+		if (limit.rlim_max > r->value)
+			limit.rlim_max = r->value;
+		limit.rlim_cur = limit.rlim_max;
 		if (setrlimit(r->resource, &limit) < 0)
 			return fail(errno, "cannot limit %s to %llu", r->name,
 				    (unsigned long long)r->value);

@@ -2,10 +2,12 @@
 #include "host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -123,6 +125,21 @@ static int find_state(struct host *host)
 	return 0;
 }
 
+/*
+ * A limit of 1 keeps core dumps from a handler that is a pipe; 0 does not, and
+ * where that is the hard limit it cannot be raised.
+ */
+static bool do_cores_leave(void)
+{
+	auto_free char *pattern = read_file(
+	    AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096, NULL);
+	struct rlimit limit;
+
+	return pattern && pattern[0] == '|' &&
+	       getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 0 &&
+	       geteuid() != 0;
+}
+
 int host_read(struct host *host)
 {
 	uint32_t random;
@@ -132,6 +149,7 @@ int host_read(struct host *host)
 			       .environ = environ,
 			       .stdin_tty = isatty(STDIN_FILENO),
 			       .stdout_tty = isatty(STDOUT_FILENO) };
+	host->cores_leave = do_cores_leave();
 	if (host->stdin_tty)
 		(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &host->window);
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))

@@ -19,6 +19,7 @@ struct host {
 	char *run_id;      /* sorts by time, unique */
 	uid_t payload_uid; /* host id that the payload will have */
 	gid_t payload_gid;
+	bool cores_leave; /* a crash inside reaches the host's core handler */
 	bool stdin_tty;
 	bool stdout_tty;
 	struct winsize window; /* of the terminal, if there is one */

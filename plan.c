@@ -236,7 +236,8 @@ static void plan_limits(struct plan *plan, const struct spec *spec)
 					     .pids = spec->pids + 1 };
 }
 
-static void plan_warnings(struct plan *plan, const struct spec *spec)
+static void plan_warnings(struct plan *plan, const struct spec *spec,
+			  const struct host *host)
 {
 	/* Caps that nobody asked for may be missing, but never silently. */
 	if (!plan->capped) {
@@ -245,6 +246,11 @@ static void plan_warnings(struct plan *plan, const struct spec *spec)
 			  xstrdup("CPU and memory are not capped: ask with "
 				  "--memory and --cpu"));
 	}
+	if (host->cores_leave)
+		strv_push(&plan->warnings,
+			  xstrdup("a crash inside is handed to the host's core "
+				  "handler: raise the hard limit of core "
+				  "dumps (ulimit -Hc) to 1 or more"));
 	if (spec->network == SPEC_NETWORK_HOST)
 		strv_push(&plan->warnings,
 			  xstrdup("the sandbox shares the host's network"));
@@ -322,7 +328,7 @@ int plan_make(struct plan *plan, const struct spec *spec,
 	plan_run(plan, spec, host);
 	plan_env(plan, spec, host);
 	plan_limits(plan, spec);
-	plan_warnings(plan, spec);
+	plan_warnings(plan, spec, host);
 	return tree_plan(plan, spec, host);
 }
 

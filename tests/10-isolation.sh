@@ -79,6 +79,8 @@ is "the caller's stdout cannot be truncated" "$(xargs <"$T/log")" "kept more"
 # --- limits ---
 is "--files" "$(m9m --files 77 sh -c 'ulimit -n')" 77
 is "core dumps" "$(m9m sh -c 'ulimit -c')" 0
+is "lower hard limits stay" "$(bash -c 'ulimit -c 0; ulimit -n 500; "$@"' - \
+	"$M9M" -q --no-artifact sh -c 'ulimit -Hc; ulimit -Hn' | xargs)" "0 500"
 run m9m --pids 20 python3 -c '
 import os, sys
 n = 0
