@@ -43,7 +43,7 @@ TEST_LIBS := -lnl-route-3
 
 ifeq ($(SAN),)
 override CFLAGS += $(HARDEN) -ffunction-sections -fdata-sections \
-          -fno-asynchronous-unwind-tables
+          -fno-asynchronous-unwind-tables -fno-plt
 override LDFLAGS += $(LDHARDEN) -Wl,--gc-sections
 else
 override CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all \
