@@ -94,9 +94,22 @@ except BlockingIOError:
 '
 is "--pids 20 stops the 20th process" "$(cat "$T/out")" 19
 
-# --- session keyring ---
-if is_root && command -v keyctl >/dev/null; then
-	ok "keyctl is there"
-fi
+# --- session keyring: a key in the caller's is found outside, not inside ---
+cat >"$T/keys.py" <<'P'
+import ctypes, platform, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+add_key, keyctl = (248, 250) if platform.machine() == 'x86_64' else (217, 219)
+SESSION, JOIN, SEARCH = -3, 1, 10
+if sys.argv[1:]:
+    libc.syscall(keyctl, JOIN, None)
+    libc.syscall(add_key, b'user', b'm9m:planted', b'x', 1, SESSION)
+found = libc.syscall(keyctl, SEARCH, SESSION, b'user', b'm9m:planted', 0)
+print('found' if found > 0 else 'not found', flush=True)
+if sys.argv[1:]:
+    subprocess.run(sys.argv[1:], check=True)
+P
+is "the caller's session key stays outside" \
+	"$(python3 "$T/keys.py" "$M9M" -q --no-artifact --ro-bind "$T/keys.py" /keys.py \
+		python3 /keys.py | xargs)" "found not found"
 is "no session of the caller's" "$(m9m sh -c 'echo $$ $(ps -o sid= -p $$)' | xargs -n1 | sort -u | wc -l)" 1
 is "--hostname" "$(m9m --hostname box hostname)" box
