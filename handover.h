@@ -19,7 +19,8 @@ enum handover_kind {
 	HANDOVER_LISTENER, /* TCP on `port`, any address */
 	HANDOVER_DNS_UDP,
 	HANDOVER_DNS_TCP,
-	HANDOVER_PACKETS, /* sees attempts at ports where nobody listens */
+	HANDOVER_SYNS, /* sees attempts at ports where nobody listens */
+	HANDOVER_UDP,  /* the same of UDP, to any port */
 	HANDOVER_KINDS,
 };
 

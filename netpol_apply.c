@@ -165,17 +165,36 @@ static int add(int socket, struct handover_batch *batch,
 	return fd < 0 ? -1 : handover_add(socket, batch, kind, port, fd);
 }
 
+/* Some containers have no raw sockets: then the relay says so. */
+static int add_packets(int socket, struct handover_batch *batch)
+{
+	static const struct {
+		int family;
+		bool udp;
+	} kinds[] = { { AF_INET, false },
+		      { AF_INET, true },
+		      { AF_INET6, false },
+		      { AF_INET6, true } };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kinds); i++) {
+		int fd = netpol_packets(kinds[i].family, kinds[i].udp);
+
+		if (fd >= 0)
+			rc = handover_add(
+			    socket, batch,
+			    kinds[i].udp ? HANDOVER_UDP : HANDOVER_SYNS, 0, fd);
+	}
+	return rc;
+}
+
 static int hand_over(const struct net_policy *policy, int socket)
 {
 	struct handover_batch batch = { .n = 0 };
 	int rc = add(socket, &batch, HANDOVER_DNS_UDP, 53, dns_socket());
-	int packets = netpol_packets();
 
-	/* Some containers have no packet sockets: then the relay says so. */
-	if (rc == 0 && packets >= 0)
-		rc = handover_add(socket, &batch, HANDOVER_PACKETS, 0,
-				  take_fd(&packets));
-	cleanup_fd(&packets);
+	if (rc == 0)
+		rc = add_packets(socket, &batch);
 	if (rc == 0)
 		rc = add(socket, &batch, HANDOVER_DNS_TCP, 53, listen_any(53));
 	for (size_t i = 0; rc == 0 && i < policy->n_listen_ports; i++) {

@@ -1,84 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 #include "netpol_packets.h"
 
-#include <arpa/inet.h>
 #include <linux/filter.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <netinet/in.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "util.h"
 
-#ifndef PACKET_IGNORE_OUTGOING
-#define PACKET_IGNORE_OUTGOING 23 /* Linux 4.20+ */
-#endif
-
-/* The two headers, at their longest (of IPv6 without extensions). */
-#define SNAP 80
-
 /*
- * The loopback device carries all that the sandbox does, so this runs for each
- * packet: a few instructions for one of an open connection.  Offsets are from
- * the network header.
+ * Raw sockets rather than one packet socket, which the kernel closes only after
+ * a grace period: ten milliseconds at the end of every run.
+ *
+ * They are shown all that the loopback device carries, so this runs for each
+ * packet: a few instructions for one of an open connection.  With IPv4 a packet
+ * begins at the network header, whose length goes to X; with IPv6 at that of
+ * TCP or UDP.
  */
-#define LOAD8(at)    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, at)
-#define LOAD16(at)   BPF_STMT(BPF_LD | BPF_H | BPF_ABS, at)
+#define HEADER       BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0)
+#define NO_HEADER    BPF_STMT(BPF_LDX | BPF_IMM, 0)
 #define LOAD8_X(at)  BPF_STMT(BPF_LD | BPF_B | BPF_IND, at)
 #define LOAD16_X(at) BPF_STMT(BPF_LD | BPF_H | BPF_IND, at)
 #define EQ(k, t, f)  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k, t, f)
-#define SET(k, t, f) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, k, t, f)
-#define GO(n)        BPF_STMT(BPF_JMP | BPF_JA, n)
 #define RET(k)       BPF_STMT(BPF_RET | BPF_K, k)
 #define SYN          0x02
 #define ACK          0x10
 
-/* clang-format off */
-static struct sock_filter filter[] = {
-	/*  0 */ LOAD16((uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
-	/*  1 */ EQ(ETH_P_IPV6, 0, 3),
-	/*  2 */ BPF_STMT(BPF_LDX | BPF_IMM, 40), /* X: where TCP begins */
-	/*  3 */ LOAD8(6),
-	/*  4 */ GO(5),
-	/*  5 */ EQ(ETH_P_IP, 0, 13),
-	/*  6 */ LOAD16(6),
-	/*  7 */ SET(0x1fff, 11, 0), /* a later fragment */
-	/*  8 */ BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
-	/*  9 */ LOAD8(9),
-	/* 10 */ EQ(IPPROTO_TCP, 1, 0),
-	/* 11 */ EQ(IPPROTO_UDP, 3, 7),
-	/* 12 */ LOAD8_X(13),
-	/* 13 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
-	/* 14 */ EQ(SYN, 5, 4),
-	/* 15 */ LOAD16_X(0), /* name service, either way */
-	/* 16 */ EQ(53, 2, 0),
-	/* 17 */ LOAD16_X(2),
-	/* 18 */ EQ(53, 0, 1),
-	/* 19 */ RET(0),
-	/* 20 */ RET(SNAP),
-};
-/* clang-format on */
+/* The two headers, at their longest. */
+#define SNAP 80
 
-int netpol_packets(void)
+static const struct sock_filter tcp[] = {
+	LOAD8_X(13), /* the flags */
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+	EQ(SYN, 0, 1),
+	RET(SNAP),
+	RET(0),
+};
+
+static const struct sock_filter udp[] = {
+	LOAD16_X(0), /* name service, either way */
+	EQ(53, 3, 0), LOAD16_X(2), EQ(53, 1, 0), RET(SNAP), RET(0),
+};
+
+static int attach(int fd, int family, bool is_udp)
 {
 	static const int on = 1;
-	static const struct sock_fprog program = { ARRAY_SIZE(filter), filter };
-	struct sockaddr_ll lo = { .sll_family = AF_PACKET,
-				  .sll_protocol = htons(ETH_P_ALL),
-				  .sll_ifindex = (int)if_nametoindex("lo") };
-	/* Protocol 0: nothing comes before the filter is there. */
-	auto_fd int fd = socket(AF_PACKET,
-				SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sock_filter *rest = is_udp ? udp : tcp;
+	size_t n = is_udp ? ARRAY_SIZE(udp) : ARRAY_SIZE(tcp);
+	struct sock_filter filter[1 + ARRAY_SIZE(udp)] = {
+		family == AF_INET ? (struct sock_filter)HEADER
+				  : (struct sock_filter)NO_HEADER
+	};
+	struct sock_fprog program = { (unsigned short)(n + 1), filter };
 
-	if (fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
-		       sizeof(program)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on,
-		       sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&lo, sizeof(lo)) < 0)
+	memcpy(filter + 1, rest, n * sizeof(*rest));
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+		       sizeof(program)) < 0)
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on));
+}
+
+int netpol_packets(int family, bool is_udp)
+{
+	static const int on = 1;
+	auto_fd int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				is_udp ? IPPROTO_UDP : IPPROTO_TCP);
+
+	if (fd < 0 || attach(fd, family, is_udp) < 0)
+		return -1;
+	/* What comes begins beyond the header that has the destination. */
+	if (family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0)
 		return -1;
 	return take_fd(&fd);
 }

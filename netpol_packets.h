@@ -2,10 +2,12 @@
 #pragma once
 
 /*
- * A packet socket in the sandbox's namespace that sees the attempts which no
- * listener takes: TCP's first packet, and UDP, to anywhere but loopback and the
- * name service.
+ * Raw sockets in the sandbox's namespace that see the attempts which no
+ * listener takes: TCP's first packet, and UDP apart from the name service.
  */
 
-/* -1 with errno where there is none: it records, and enforces nothing. */
-int netpol_packets(void);
+#include <stdbool.h>
+
+/* Of one protocol in one family, AF_INET or AF_INET6: -1 with errno where there
+ * is none: it records, and enforces nothing. */
+int netpol_packets(int family, bool udp);

@@ -2,7 +2,7 @@
 #include "relay_state.h"
 
 #include <errno.h>
-#include <linux/if_packet.h>
+#include <linux/sock_diag.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -23,6 +23,8 @@ struct target {
 struct packets {
 	struct watch watch;
 	struct relay_state *state;
+	bool udp;
+	uint32_t drops; /* of the socket's, told already */
 	struct {
 		struct target target;
 		uint64_t at;
@@ -30,27 +32,32 @@ struct packets {
 	size_t next;
 };
 
-/* Where a packet (from its network header on) goes; false: of no interest. */
-static bool read_target(const uint8_t *p, size_t n, struct target *t, bool *udp)
+/* A packet as its socket shows it. */
+struct packet {
+	uint8_t bytes[80];
+	size_t n;
+	bool v6; /* addr is known, and the bytes begin beyond its header */
+	struct in6_addr addr;
+};
+
+/* Where it goes; false: of no interest. */
+static bool read_target(const struct packet *p, struct target *t)
 {
-	size_t ports;
+	size_t ports = 0;
 	uint32_t v4;
 
-	if (n >= 20 && p[0] >> 4 == 4) {
-		memcpy(&v4, p + 16, 4);
+	if (p->v6) {
+		t->addr = p->addr;
+	} else if (p->n >= 20 && p->bytes[0] >> 4 == 4) {
+		memcpy(&v4, p->bytes + 16, 4);
 		t->addr = netaddr_from_v4(ntohl(v4));
-		ports = (size_t)(p[0] & 15) * 4;
-		*udp = p[9] == IPPROTO_UDP;
-	} else if (n >= 40 && p[0] >> 4 == 6) {
-		memcpy(&t->addr, p + 24, 16);
-		ports = 40;
-		*udp = p[6] == IPPROTO_UDP;
+		ports = (size_t)(p->bytes[0] & 15) * 4;
 	} else {
 		return false;
 	}
-	if (n < ports + 4)
+	if (p->n < ports + 4)
 		return false;
-	t->port = (uint16_t)(p[ports + 2] << 8 | p[ports + 3]);
+	t->port = (uint16_t)(p->bytes[ports + 2] << 8 | p->bytes[ports + 3]);
 	return true;
 }
 
@@ -86,58 +93,85 @@ static bool was_told(struct packets *packets, const struct target *t)
 	return false;
 }
 
-static void look_at(struct packets *packets, const uint8_t *p, size_t n)
+static void look_at(struct packets *packets, const struct packet *p)
 {
 	struct relay_state *state = packets->state;
 	struct target t;
-	bool udp;
 
-	if (!read_target(p, n, &t, &udp) || is_inside(&t.addr))
+	if (!read_target(p, &t) || is_inside(&t.addr))
 		return;
-	if (udp ? was_told(packets, &t) : is_listened_to(state->policy, t.port))
+	if (packets->udp ? was_told(packets, &t)
+			 : is_listened_to(state->policy, t.port))
 		return;
-	conn_refused(state, &t.addr, t.port, udp);
+	conn_refused(state, &t.addr, t.port, packets->udp);
 }
 
 /* What the socket's buffer had no room for. */
 static void count_lost(struct packets *packets)
 {
-	struct tpacket_stats stats;
-	socklen_t len = sizeof(stats);
+	uint32_t info[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(info);
 
-	if (getsockopt(packets->watch.fd, SOL_PACKET, PACKET_STATISTICS, &stats,
-		       &len) == 0)
-		packets->state->events.dropped += stats.tp_drops;
+	if (getsockopt(packets->watch.fd, SOL_SOCKET, SO_MEMINFO, info, &len) <
+		0 ||
+	    len < sizeof(info))
+		return;
+	packets->state->events.dropped += info[SK_MEMINFO_DROPS] -
+					  packets->drops;
+	packets->drops = info[SK_MEMINFO_DROPS];
+}
+
+/* False: none waits. */
+static bool receive(int fd, struct packet *p)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { p->bytes, sizeof(p->bytes) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.room,
+			      .msg_controllen = sizeof(control.room) };
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+	struct in6_pktinfo info;
+
+	p->n = n < 0 ? 0 : (size_t)n;
+	p->v6 = c && c->cmsg_level == IPPROTO_IPV6 &&
+		c->cmsg_type == IPV6_PKTINFO;
+	if (p->v6) {
+		memcpy(&info, CMSG_DATA(c), sizeof(info));
+		p->addr = info.ipi6_addr;
+	}
+	return n >= 0 || errno == EINTR;
 }
 
 static void packets_ready(struct watch *watch, uint32_t events)
 {
 	struct packets *packets = container_of(watch, struct packets, watch);
-	uint8_t packet[128];
+	struct packet packet;
 
 	(void)events;
 	for (int i = 0; i < SHARE; i++) {
-		ssize_t n;
-
 		if (relay_event_crowded(packets->state)) {
 			relay_pause(packets->state);
 			break;
 		}
-		n = recv(watch->fd, packet, sizeof(packet), MSG_DONTWAIT);
-		if (n < 0 && errno != EINTR)
+		if (!receive(watch->fd, &packet))
 			break;
-		if (n > 0)
-			look_at(packets, packet, (size_t)n);
+		look_at(packets, &packet);
 	}
 	count_lost(packets);
 }
 
-struct watch *relay_packets(struct relay_state *state, int fd)
+struct watch *relay_packets(struct relay_state *state, int fd, bool udp)
 {
 	struct packets *packets = xcalloc(1, sizeof(*packets));
 
 	packets->watch = (struct watch){ fd, packets_ready };
 	packets->state = state;
+	packets->udp = udp;
 	state->has_packets = true;
 	return &packets->watch;
 }

@@ -137,8 +137,9 @@ static int take_socket(struct relay_state *state,
 	case HANDOVER_DNS_UDP:
 		watch = relay_dns_udp(state, fd);
 		break;
-	case HANDOVER_PACKETS:
-		watch = relay_packets(state, fd);
+	case HANDOVER_SYNS:
+	case HANDOVER_UDP:
+		watch = relay_packets(state, fd, item->kind == HANDOVER_UDP);
 		break;
 	case HANDOVER_DNS_TCP:
 	case HANDOVER_LISTENER:
@@ -193,7 +194,7 @@ static void sockets_ready(struct watch *watch, uint32_t events)
 	if (rc == 1 && batch.last && !state->has_packets)
 		relay_event_limit(state, "", "",
 				  "attempts at ports of no rule are not "
-				  "recorded: no packet socket can be had here");
+				  "recorded: no raw socket can be had here");
 	/* From here on nobody can hand it anything any more. */
 	if (rc == 0 || batch.last)
 		loop_close(&state->loop, watch);

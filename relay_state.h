@@ -111,8 +111,8 @@ void relay_dns_accepted(struct relay_state *state, int fd);
 /* dns_idle */
 void relay_dns_expired(struct timer *timer);
 
-/* relay_packets.c: a watch of the packet socket, not yet in the loop. */
-struct watch *relay_packets(struct relay_state *state, int fd);
+/* relay_packets.c: a watch of a raw socket, not yet in the loop. */
+struct watch *relay_packets(struct relay_state *state, int fd, bool udp);
 
 /* relay_rules.c: the policy's answers. */
 const struct net_rule *relay_rule_for_name(const struct net_policy *policy,
