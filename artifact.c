@@ -373,6 +373,9 @@ int artifact_write(const struct workdir *wd, const struct artifact_request *req,
 	if (rc == 0 && target.temp)
 		rc = write_target(&target, wd, req, &report);
 	close_target(&target);
+	if (rc < 0 && wd->mount_fd >= 0)
+		return fail_remedy("--artifact FILE writes the archive "
+				   "elsewhere");
 	if (rc < 0)
 		return fail_remedy("nothing is lost: the workdir is kept as "
 				   "%s; --artifact FILE writes the archive "

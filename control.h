@@ -17,6 +17,7 @@ enum control_kind {
 	CONTROL_PROGRAM,  /* from the payload: its program, O_PATH */
 	CONTROL_LISTENER, /* from the payload: who executes; or value is why
 			     not, an errno */
+	CONTROL_DISK,     /* from the disk's helper: the mount */
 	CONTROL_EXITED,   /* from the child: value is the payload's wait status,
 			   usage that of all that was reaped */
 };

@@ -72,6 +72,9 @@ static void print_limits(FILE *out, const struct plan *plan)
 		fprintf(out, "  %-12s %llu bytes\n  %-12s %g cores\n", "memory",
 			(unsigned long long)plan->caps.memory, "cpu",
 			plan->caps.cpu);
+	if (plan->disk)
+		fprintf(out, "  %-12s %llu bytes, in memory\n", "disk",
+			(unsigned long long)plan->disk);
 	fprintf(out, "  %-12s %llu bytes\n", "output kept",
 		(unsigned long long)plan->output);
 	if (plan->timeout_ms)

@@ -133,7 +133,7 @@ int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
 		const struct plan_mount *m = &plan->mounts[i];
 		int *fd = &sources->fds[i];
 
-		if (m->kind == PLAN_WORKDIR) {
+		if (m->kind == PLAN_WORKDIR && plan->disk == 0) {
 			*fd = clone_tree(work_fd, m->flags);
 			if (*fd < 0)
 				return fail(errno, "cannot show the workdir");
@@ -331,8 +331,11 @@ static int make_workdir(struct build *b, const struct plan_mount *m, int source)
 	auto_fd int fd = -1, tree = -1;
 	struct stat held, found;
 
-	if (source >= 0)
-		return attach(b, source, m->destination);
+	if (b->plan->disk && set_attributes(b->work_fd, m->flags, 0) < 0)
+		return fail(errno, "cannot restrict the workdir");
+	if (b->plan->disk || source >= 0)
+		return attach(b, source >= 0 ? source : b->work_fd,
+			      m->destination);
 	/* The held descriptor is of the parent's mounts: open it again here,
 	 * and see that it is the same directory. */
 	fd = open_resolved(AT_FDCWD, path, RESOLVE_NO_MAGICLINKS);

@@ -36,7 +36,7 @@ struct child {
 			 .stdout_fd = -1,                                      \
 			 .stderr_fd = -1 })
 
-/* work_fd: the workdir; relay_fd: where the inside sockets go, or -1.
+/* work_fd: the workdir, or the mount for it; relay_fd: where the inside sockets go, or -1.
  * By fail(); then nothing was started or it is dead already. */
 int ns_spawn(struct child *child, const struct plan *plan,
 	     struct cgroup *cgroup, int work_fd, int relay_fd, bool feed_stdin);

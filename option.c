@@ -11,7 +11,6 @@
 		.help = (h)                                                    \
 	}
 
-#define NO_DISK "disk caps need a file system that this version cannot make"
 #define NO_PROJECT                                                             \
 	"projects need copy-on-write trees, which this version "               \
 	"does not have (copy files in with --input)"
@@ -54,7 +53,8 @@ const struct option option_table[] = {
 	  .help = "processes and threads (512)" },
 	{ "files", 0, "N", "files", &type_count, FIELD(files), 8, 1048576,
 	  .help = "open files of each process (1024)" },
-	{ "disk", 0, "SIZE", "disk", .pending = NO_DISK },
+	{ "disk", 0, "SIZE", "disk", &type_size, FIELD(disk), 0, INT64_MAX,
+	  .help = "the workdir, held in memory then (none)" },
 	{ "output", 0, "SIZE", "output", &type_size, FIELD(output), 0,
 	  INT64_MAX, .help = "stdout and stderr kept (10Mi)" },
 	{ "timeout", 0, "TIME", "timeout", &type_duration, FIELD(timeout_ms), 0,

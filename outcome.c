@@ -217,6 +217,14 @@ void outcome_add_warning(struct outcome *outcome, const char *fmt, ...)
 		strv_push(&outcome->warnings, take_ptr(&text));
 }
 
+bool outcome_add_limit(struct outcome *outcome, const char *what)
+{
+	if (strv_has(&outcome->limits, what))
+		return false;
+	strv_push(&outcome->limits, xstrdup(what));
+	return true;
+}
+
 static void free_groups(struct outcome *outcome)
 {
 	for (size_t i = 0; i < outcome->n_connections; i++) {
@@ -245,6 +253,7 @@ void outcome_free(struct outcome *outcome)
 	artifact_free(&outcome->artifact);
 	strv_free(&outcome->warnings);
 	strv_free(&outcome->degraded);
+	strv_free(&outcome->limits);
 	strv_free(&outcome->layers);
 	*outcome = OUTCOME_NONE;
 }

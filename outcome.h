@@ -95,6 +95,7 @@ struct outcome {
 	char *kept_workdir; /* why it was kept is in error or warnings */
 	struct strv warnings;
 	struct strv degraded;
+	struct strv limits; /* caps that were reached: "disk", "pids" */
 	struct strv layers; /* names in force: "user-namespace", "landlock:7" */
 };
 
@@ -109,6 +110,8 @@ void outcome_add_net(struct outcome *outcome, const struct net_event *event);
 void outcome_add_denial(struct outcome *outcome, const char *kind,
 			const char *what, const char *reason,
 			const char *remedy);
+/* True if this cap was not known to be reached yet; `what` is a literal. */
+bool outcome_add_limit(struct outcome *outcome, const char *what);
 /* An execution that was allowed; args may be NULL. */
 void outcome_add_command(struct outcome *outcome, const char *path,
 			 const char *args);

@@ -266,15 +266,21 @@ static void plan_warnings(struct plan *plan, const struct spec *spec,
 static int plan_artifact(struct plan *plan, const struct spec *spec,
 			 const struct host *host)
 {
+	auto_free char *usual = NULL;
+
 	plan->compression = ARTIFACT_ZSTD;
 	plan->artifact_asked = spec->artifact != NULL;
 	if (spec->artifact_off)
 		return 0;
+	usual = xasprintf("%s/artifacts/%s.tar.zst", host->state_dir,
+			  host->run_id);
 	if (spec->artifact == NULL) {
-		plan->artifact = xasprintf("%s/artifacts/%s.tar.zst",
-					   host->state_dir, host->run_id);
+		plan->artifact = take_ptr(&usual);
 		return 0;
 	}
+	/* What is in memory only cannot be kept where it is. */
+	if (plan->disk)
+		plan->rescue = take_ptr(&usual);
 	plan->artifact = xstrdup(spec->artifact);
 	if (spec->compression == NULL) {
 		if (artifact_compression_of(plan->artifact,
@@ -319,7 +325,7 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 int plan_make(struct plan *plan, const struct spec *spec,
 	      const struct host *host)
 {
-	*plan = (struct plan){ 0 };
+	*plan = (struct plan){ .disk = spec->disk };
 	if (plan_agent(plan, spec) < 0 || plan_command(plan, spec) < 0 ||
 	    netpol_plan(&plan->net, spec, plan->agent) < 0 ||
 	    plan_artifact(plan, spec, host) < 0)
@@ -349,6 +355,7 @@ void plan_free(struct plan *plan)
 	free(plan->runs_dir);
 	free(plan->workdir);
 	free(plan->artifact);
+	free(plan->rescue);
 	strv_free(&plan->degraded);
 	strv_free(&plan->warnings);
 }

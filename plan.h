@@ -82,6 +82,7 @@ struct plan {
 	struct plan_rlimit rlimits[PLAN_RLIMITS];
 	bool capped; /* by a cgroup: the user asked for a cap */
 	struct cgroup_limits caps;
+	uint64_t disk; /* bytes of a workdir in memory; 0: on the host's disk */
 	struct net_policy net;
 
 	uint64_t timeout_ms, grace_ms;
@@ -91,6 +92,7 @@ struct plan {
 	char *workdir; /* inside */
 	bool artifact_asked;
 	char *artifact; /* host path, or NULL: none */
+	char *rescue;   /* a second place for it, or NULL */
 	enum artifact_compression compression;
 
 	struct strv degraded; /* layers that are missing by the user's word */

@@ -177,6 +177,7 @@ char *result_json(const char *run_id, const char *id, const char *agent,
 	add_text(result, "agent", agent);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		parts[i](result, outcome);
+	add_strings(result, "limits", &outcome->limits);
 	add_strings(result, "degraded", &outcome->degraded);
 	add_strings(result, "warnings", &outcome->warnings);
 	add_strings(result, "layers", &outcome->layers);

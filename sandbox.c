@@ -38,6 +38,7 @@
 #include "summary.h"
 #include "supervise.h"
 #include "text.h"
+#include "watch.h"
 #include "workdir.h"
 
 #define EXIT_SANDBOX 125
@@ -200,6 +201,9 @@ static int set_up(struct run *run)
 	emit_start(run);
 	if (rc < 0)
 		return -1;
+	err_stage("disk");
+	if (plan->disk && workdir_use_disk(&run->workdir, plan->disk) < 0)
+		return -1;
 	err_stage("inputs");
 	if (workdir_copy_in(&run->workdir, spec->inputs, spec->n_inputs) < 0)
 		return -1;
@@ -212,7 +216,8 @@ static int set_up(struct run *run)
 	if (relay_start(&run->relay, &plan->net) < 0)
 		return -1;
 	err_stage("namespaces");
-	rc = ns_spawn(&run->child, plan, &run->cgroup, run->workdir.work_fd,
+	rc = ns_spawn(&run->child, plan, &run->cgroup,
+		      plan->disk ? run->workdir.mount_fd : run->workdir.work_fd,
 		      run->relay.sockets_fd, feed);
 	relay_handed_over(&run->relay);
 	return rc;
@@ -239,6 +244,34 @@ static void copy_outputs(struct run *run)
 		note_failure(run->out);
 }
 
+static void keep_workdir(struct run *run)
+{
+	note_failure(run->out);
+	if (run->out->kept_workdir == NULL)
+		run->out->kept_workdir = xstrdup(run->workdir.path);
+}
+
+/* A workdir in memory cannot be kept as it is: once more, where archives are
+ * usually put. */
+static void rescue(struct run *run, struct artifact_request *request)
+{
+	struct outcome *out = run->out;
+
+	note_failure(out);
+	request->path = run->plan->rescue;
+	request->compression = ARTIFACT_ZSTD;
+	if (request->path &&
+	    artifact_write(&run->workdir, request, &out->artifact) == 0) {
+		outcome_add_warning(out, "the archive is in %s instead",
+				    request->path);
+		emit_artifact(run);
+		return;
+	}
+	err_reset();
+	outcome_add_warning(out, "the workdir was in memory (--disk): what it "
+				 "held is lost");
+}
+
 /*
  * The archive, then and only then the deletion.  What was never started left
  * nothing to keep, but for an archive that was asked for.
@@ -258,22 +291,19 @@ static void archive(struct run *run)
 			   plan->agent ? plan->agent->name : NULL, run->out,
 			   true);
 	request.run_json = json;
-	if (artifact_write(&run->workdir, &request, &run->out->artifact) < 0) {
-		note_failure(run->out);
-		run->out->kept_workdir = xstrdup(run->workdir.path);
-		return;
-	}
-	emit_artifact(run);
+	if (artifact_write(&run->workdir, &request, &run->out->artifact) == 0)
+		emit_artifact(run);
+	else if (plan->disk)
+		rescue(run, &request);
+	else
+		keep_workdir(run);
 }
 
 static void remove_workdir(struct run *run)
 {
 	err_stage("cleanup");
-	if (run->out->kept_workdir == NULL &&
-	    workdir_remove(&run->workdir) < 0) {
-		note_failure(run->out);
-		run->out->kept_workdir = xstrdup(run->workdir.path);
-	}
+	if (run->out->kept_workdir == NULL && workdir_remove(&run->workdir) < 0)
+		keep_workdir(run);
 	workdir_close(&run->workdir);
 }
 
@@ -323,6 +353,7 @@ static void tear_down(struct run *run)
 	stop_relay(run);
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
 	if (run->workdir.run_fd >= 0) {
+		watch_disk(&run->log, run->out, run->plan, &run->workdir);
 		if (run->out->started)
 			copy_outputs(run);
 		archive(run);

@@ -73,6 +73,7 @@ struct spec {
 	uint64_t memory; /* bytes */
 	uint64_t pids;
 	uint64_t files;      /* open files per process */
+	uint64_t disk;       /* bytes of the workdir, in memory; 0: no cap */
 	uint64_t output;     /* bytes of stdout+stderr kept */
 	uint64_t timeout_ms; /* 0: none */
 	uint64_t grace_ms;

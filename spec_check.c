@@ -144,8 +144,23 @@ static void check_records(struct parse *p)
 					    records[i].path, records[k].key);
 }
 
+/* Where the disk does not fit, writing to it would be the end rather than
+ * ENOSPC. */
+static void check_disk(struct parse *p)
+{
+	const struct spec *spec = p->spec;
+	const struct option *disk = option_given(p, "disk");
+
+	if (disk && spec->disk >= spec->memory)
+		complain_at(p, disk,
+			    "is held in memory, of which there are %llu bytes: "
+			    "it must be less (more: --memory)",
+			    (unsigned long long)spec->memory);
+}
+
 void spec_check(struct parse *p)
 {
+	check_disk(p);
 	check_network(p);
 	default_ports(p->spec);
 	check_command(p);

@@ -18,6 +18,7 @@
 #include "exec.h"
 #include "stream.h"
 #include "terminal.h"
+#include "watch.h"
 
 /*
  * Theory of operation
@@ -62,6 +63,7 @@ struct loop {
 	struct log_file logs[STREAMS];
 	struct terminal terminal;
 	struct exec_recorder exec;
+	struct watch watch;
 	int master_fd; /* of the payload's terminal; -1 none */
 	bool relay_gone;
 	bool started;
@@ -109,14 +111,10 @@ static void keep_output(struct loop *l, struct log_file *log, const char *bytes,
 	uint64_t used = l->logs[OUT].kept + l->logs[ERR].kept;
 	uint64_t room = l->run->plan->output - used;
 
-	if (len > room && !l->outcome->output_truncated) {
-		cJSON *e = cJSON_CreateObject();
-
+	if (len > room) {
 		l->outcome->output_truncated = true;
-		cJSON_AddStringToObject(e, "what", "output");
-		cJSON_AddItemToObject(e, "limit",
-				      event_number(l->run->plan->output));
-		event_emit(l->run->log, "limit", e);
+		watch_tell(l->run->log, l->outcome, "output",
+			   l->run->plan->output);
 	}
 	if (len > room)
 		len = (size_t)room;
@@ -260,6 +258,8 @@ static int next_timeout(const struct loop *l)
 		next = l->deadline;
 	if (l->kill_at && (next == 0 || l->kill_at < next))
 		next = l->kill_at;
+	if (l->watch.next && (next == 0 || l->watch.next < next))
+		next = l->watch.next;
 	if (exec_has_work(&l->exec))
 		return 0;
 	if (next == 0)
@@ -489,6 +489,7 @@ static void run_loop(struct loop *l)
 		/* What nobody waits for has the moments that nobody needs. */
 		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))
 			exec_work(&l->exec);
+		watch_look(&l->watch);
 		check_deadlines(l);
 	}
 }
@@ -564,12 +565,17 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 		.logs = { [IN] = { "", "", -1, 0 },
 			  [OUT] = { "stdout.log", "stdout", -1, 0 },
 			  [ERR] = { "stderr.log", "stderr", -1, 0 } },
+		.watch = { .plan = run->plan,
+			   .workdir = run->workdir,
+			   .log = run->log,
+			   .outcome = outcome },
 		.master_fd = -1,
 	};
 
 	if (run->plan->timeout_ms)
 		l.deadline = now_ms(CLOCK_MONOTONIC) + run->plan->timeout_ms;
 	exec_open(&l.exec, run->plan, run->secrets, run->log, outcome);
+	watch_open(&l.watch);
 	open_streams(&l);
 	run_loop(&l);
 	exec_close(&l.exec);

@@ -265,9 +265,14 @@ static int copy_one_in(const struct workdir *wd, const struct spec_copy *input)
 int workdir_copy_in(struct workdir *wd, const struct spec_copy *inputs,
 		    size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (copy_one_in(wd, &inputs[i]) < 0)
-			return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (copy_one_in(wd, &inputs[i]) == 0)
+			continue;
+		return workdir_is_full(wd)
+			   ? fail_remedy("the inputs need more than --disk "
+					 "allows")
+			   : -1;
+	}
 	return 0;
 }
 
@@ -284,7 +289,8 @@ static int check_same(const struct workdir *wd)
 		{ wd->run_fd, wd->work_fd, WORK },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(held); i++) {
+	/* A disk has no name there. */
+	for (size_t i = 0; i < (wd->mount_fd < 0 ? 2 : 1); i++) {
 		struct stat st, now;
 
 		if (fstat(held[i].fd, &st) < 0 ||
@@ -313,6 +319,7 @@ int workdir_remove(struct workdir *wd)
 
 void workdir_close(struct workdir *wd)
 {
+	cleanup_fd(&wd->mount_fd);
 	cleanup_fd(&wd->work_fd);
 	cleanup_fd(&wd->run_fd);
 	cleanup_fd(&wd->runs_fd);

@@ -8,6 +8,8 @@
  * creation; no link that the payload made is ever followed.
  */
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "spec.h"
@@ -17,17 +19,29 @@ struct workdir {
 	char *run_id;
 	int runs_fd; /* RUNS */
 	int run_fd;  /* RUNS/RUNID */
-	int work_fd; /* RUNS/RUNID/work */
-	uid_t uid;   /* host owner of work/ and all that the payload makes */
+	int work_fd; /* RUNS/RUNID/work, or the root of mount_fd */
+	/* A disk of its own, to be mounted in place of RUNS/RUNID/work, which
+	 * is not there then; -1: none. */
+	int mount_fd;
+	uid_t uid; /* host owner of work/ and all that the payload makes */
 	gid_t gid;
 };
 
 #define WORKDIR_NONE                                                           \
-	((struct workdir){ .runs_fd = -1, .run_fd = -1, .work_fd = -1 })
+	((struct workdir){                                                     \
+	    .runs_fd = -1, .run_fd = -1, .work_fd = -1, .mount_fd = -1 })
 
 /* Makes it, with its parents (0700), and takes the lock; by fail(). */
 int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
 		   uid_t uid, gid_t gid);
+
+/*
+ * Puts an empty file system of `bytes` bytes, and one file for each 4 KiB of
+ * them, in place of work/: in memory, gone with our descriptors.  By fail().
+ */
+int workdir_use_disk(struct workdir *wd, uint64_t bytes);
+/* Is there a disk, and no room or no file left on it? */
+bool workdir_is_full(const struct workdir *wd);
 
 /*
  * Copies each input (file or tree; reflink where the file system can) to its
