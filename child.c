@@ -23,7 +23,6 @@
 #include "err.h"
 #include "exec.h"
 #include "netpol.h"
-#include "seccomp.h"
 
 /*
  * Theory of operation
@@ -293,28 +292,22 @@ static int enter_cwd(struct child_context *c)
 	return 0;
 }
 
-static int record_execs(struct child_context *c)
-{
-	return exec_install(PAYLOAD_CONTROL, c->plan->program.path);
-}
-
 static int filter_calls(struct child_context *c)
 {
-	(void)c;
-	return seccomp_apply();
+	return exec_install(PAYLOAD_CONTROL, c->plan);
 }
 
 /*
  * Descriptors first, so that nothing later can leak one; seccomp last, since it
  * may forbid the calls above (no_new_privs lets it be loaded without rights).
- * The recorder of executions comes just before it: the filter forbids listeners
- * to all who come after, and where both speak the stricter word counts, so that
- * the recorder can loosen nothing.
+ * Who records what is executed and refused listens to that same filter: a second
+ * one for it would never be asked, since the kernel takes an error before a
+ * question.
  */
 static const struct step payload_steps[] = {
 	{ "descriptors", set_descriptors }, { "signals", set_signals },
 	{ "rlimits", set_rlimits },         { "chdir", enter_cwd },
-	{ "record", record_execs },         { "seccomp", filter_calls },
+	{ "seccomp", filter_calls },
 };
 
 static int run_steps(const struct step *steps, size_t n,

@@ -21,13 +21,14 @@
  *
  *	payload's process		supervisor
  *	seccomp(NEW_LISTENER) ------->	CONTROL_LISTENER
- *	seccomp(default filter)
  *	execve ---------------------->	its words are in the plan already
  *	  <----------------------------	continue
  *	... any descendant:
  *	execve ---------------------->	reads path, arguments, cwd, file
  *	  <----------------------------	continue
  *					then: event, account, hash
+ *	mount, ptrace, ... ---------->	exec_refuse.c
+ *	  <----------------------------	EPERM
  *
  * Nothing waits for us but an answer: what takes longer than reading comes
  * after it.  With the supervisor the listener is gone, and the kernel answers
@@ -83,7 +84,9 @@ void exec_listen(struct exec_recorder *r, int listener_fd, int error)
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (reasons[i].error == error)
 			reason = reasons[i].reason;
-	outcome_add_warning(r->outcome, "commands are not recorded: %s",
+	outcome_add_warning(r->outcome,
+			    "commands and refused system calls are not "
+			    "recorded: %s",
 			    reason);
 }
 
@@ -253,13 +256,12 @@ static bool take(int listener_fd, union request *request)
 }
 
 /* ENOENT: it was killed meanwhile, or a signal came before we read. */
-static void let_go_on(int listener_fd, const struct seccomp_notif *notif)
+void exec_answer(int listener_fd, uint64_t id, int error)
 {
-	union answer answer = { .resp = {
-				    .id = notif->id,
-				    .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
-				} };
+	union answer answer = { .resp = { .id = id, .error = -error } };
 
+	if (error == 0)
+		answer.resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }
 
@@ -268,11 +270,11 @@ static void serve_first(struct exec_recorder *r,
 {
 	r->asked = true;
 	r->first = exec_look_inner((pid_t)notif->pid);
-	let_go_on(r->listener_fd, notif);
+	exec_answer(r->listener_fd, notif->id, 0);
 }
 
-static void serve_one(struct exec_recorder *r,
-		      const struct seccomp_notif *notif)
+static void serve_exec(struct exec_recorder *r,
+		       const struct seccomp_notif *notif)
 {
 	struct exec_attempt a = EXEC_ATTEMPT_NONE;
 	auto_fd int proc_fd = exec_look_open((pid_t)notif->pid);
@@ -286,7 +288,7 @@ static void serve_one(struct exec_recorder *r,
 	 * number did not go to another process meanwhile. */
 	valid = ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID,
 		      &notif->id) == 0;
-	let_go_on(r->listener_fd, notif);
+	exec_answer(r->listener_fd, notif->id, 0);
 	if (valid) {
 		if (a.path == NULL)
 			a.path = xstrdup("?");
@@ -297,19 +299,46 @@ static void serve_one(struct exec_recorder *r,
 	exec_attempt_free(&a);
 }
 
+/*
+ * What to answer: the filter's own word, run over the kernel's copy of the
+ * arguments.  Whatever it said, only an execution may go on.
+ */
+static int error_of(const struct exec_recorder *r,
+		    const struct seccomp_notif *notif)
+{
+	uint32_t verdict = seccomp_judge(&r->plan->filter, &notif->data);
+	int nr = notif->data.nr;
+
+	if (verdict == SECCOMP_RET_USER_NOTIF &&
+	    (nr == SYS_execve || nr == SYS_execveat))
+		return 0;
+	return verdict & SECCOMP_RET_DATA ? (int)(verdict & SECCOMP_RET_DATA)
+					  : ENOSYS;
+}
+
+static void serve_one(struct exec_recorder *r,
+		      const struct seccomp_notif *notif)
+{
+	int error = error_of(r, notif);
+
+	/* Whoever asks now descends from the first. */
+	if (r->asked)
+		exec_started(r);
+	if (error)
+		exec_refuse(r, notif, error);
+	else if (r->asked)
+		serve_exec(r, notif);
+	else
+		serve_first(r, notif);
+}
+
 void exec_serve(struct exec_recorder *r)
 {
 	union request request;
 	int n = 0;
 
 	while (n < BURST && take(r->listener_fd, &request)) {
-		if (!r->asked) {
-			serve_first(r, &request.notif);
-		} else {
-			/* Whoever asks now descends from it. */
-			exec_started(r);
-			serve_one(r, &request.notif);
-		}
+		serve_one(r, &request.notif);
 		n++;
 	}
 	/* End of file: all who could ask are dead. */

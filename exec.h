@@ -2,10 +2,16 @@
 #pragma once
 
 /*
- * The record of what was executed.  Observation, never enforcement: every call
- * goes on to the kernel, which decides.  A payload that means to can show one
- * name and execute another (it owns the memory that both of us read, and can
- * make a file between two looks); it cannot make the call uncounted.
+ * The record of what was executed, and of which system calls were refused.
+ *
+ * Executions: observation, never enforcement.  Every one goes on to the kernel,
+ * which decides.  A payload that means to can show one name and execute another
+ * (it owns the memory that both of us read, and can make a file between two
+ * looks); it cannot make the call uncounted.
+ *
+ * Refusals: the filter refuses, by asking.  There is one answer that lets a call
+ * go on, and it is given to execve and execveat alone; without us the kernel
+ * answers ENOSYS.
  */
 
 #include <stdbool.h>
@@ -15,12 +21,24 @@
 #include "event.h"
 #include "outcome.h"
 #include "plan.h"
+#include "seccomp.h"
 
 /* Lines that executions may add to the logs of one run, which lie outside its
  * caps; what goes beyond is counted only. */
-#define EXEC_EVENTS_MAX 200000
+#define EXEC_EVENTS_MAX   200000
+/* The same for one system call that is refused. */
+#define EXEC_REFUSALS_MAX 16
 
 struct exec_hashes;
+
+/* How often each call was refused; what finds no place is not told. */
+struct exec_refusals {
+	struct {
+		int nr;
+		uint64_t count;
+	} calls[128];
+	size_t n;
+};
 
 struct exec_recorder {
 	const struct plan *plan;
@@ -34,12 +52,13 @@ struct exec_recorder {
 	bool asked;
 	bool told;
 	uint64_t events;
+	struct exec_refusals refusals;
 };
 
-/* The payload's side, between the last step of its set-up and its filter: takes
- * the recorder's filter on and hands its listener over.  By fail() when the
- * supervisor is gone; a kernel that will not is no failure. */
-int exec_install(int control_fd, const char *program);
+/* The payload's side, as the last step of its set-up: takes the filter on and
+ * hands its listener over.  By fail(); a kernel without listeners is no
+ * failure, the filter then refuses by itself. */
+int exec_install(int control_fd, const struct plan *plan);
 
 void exec_open(struct exec_recorder *recorder, const struct plan *plan,
 	       const struct strv *secrets, struct event_log *log,
@@ -54,4 +73,9 @@ void exec_started(struct exec_recorder *recorder);
 /* Is there work for an idle moment?  Does a piece of it. */
 bool exec_has_work(const struct exec_recorder *recorder);
 void exec_work(struct exec_recorder *recorder);
+/* A call that the filter refuses, answered and recorded (exec_refuse.c). */
+void exec_refuse(struct exec_recorder *recorder,
+		 const struct seccomp_notif *notif, int error);
+/* The answer: `error`, or 0 to let the call go on. */
+void exec_answer(int listener_fd, uint64_t id, int error);
 void exec_close(struct exec_recorder *recorder);

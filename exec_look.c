@@ -157,6 +157,11 @@ static char *read_link(int proc_fd, const char *name)
 	return n > 0 ? xstrndup(target, (size_t)n) : NULL;
 }
 
+char *exec_look_program(int proc_fd)
+{
+	return read_link(proc_fd, "exe");
+}
+
 /*** The file ***/
 
 static int open_in(int root_fd, const char *path, uint64_t flags)

@@ -52,6 +52,8 @@ void exec_look(struct exec_attempt *attempt, int proc_fd, pid_t pid,
 	       const uint64_t arguments[6], bool at);
 /* Fills pid and outer_ppid. */
 void exec_look_ids(struct exec_attempt *attempt, int proc_fd);
+/* The file that the process runs, as named inside; owned, or NULL. */
+char *exec_look_program(int proc_fd);
 /* The number inside of a process; 0 unknown. */
 pid_t exec_look_inner(pid_t pid);
 /* Judges file_fd and fills st. */

@@ -42,8 +42,8 @@ struct outcome_connection {
 };
 
 struct outcome_denial {
-	const char *kind; /* "dns", "connect", "exec": a literal */
-	char *what;       /* name, name:port, path */
+	const char *kind; /* "dns", "connect", "exec", "seccomp": a literal */
+	char *what;       /* name, name:port, path, system call */
 	char *reason;
 	char *remedy; /* the flag that would allow it, or NULL */
 	uint64_t count;

@@ -316,6 +316,7 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 	plan->timeout_ms = spec->timeout_ms;
 	plan->grace_ms = spec->grace_ms;
 	plan->output = spec->output;
+	plan->filter = seccomp_default;
 	plan->namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
 			   CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
 	if (plan->net.mode != NET_HOST)

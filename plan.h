@@ -18,6 +18,7 @@
 #include "host.h"
 #include "netpol.h"
 #include "program.h"
+#include "seccomp.h"
 #include "spec.h"
 
 enum plan_mount_kind {
@@ -84,6 +85,7 @@ struct plan {
 	struct cgroup_limits caps;
 	uint64_t disk; /* bytes of a workdir in memory; 0: on the host's disk */
 	struct net_policy net;
+	struct seccomp_filter filter; /* of system calls */
 
 	uint64_t timeout_ms, grace_ms;
 	uint64_t output;

@@ -3,16 +3,26 @@
 
 #include <errno.h>
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "err.h"
 #include "util.h"
 
-/* FILTER and FILTER_ARCH for the architecture of this build. */
+/* FILTER, FLOOR, NAMES, FILTER_ARCH for the architecture of this build. */
 #include "seccomp_filter.inc"
+
+/* Linux 5.19: once somebody has taken a call, only a fatal signal ends its
+ * wait.  A program with a busy timer would otherwise start over for ever, and
+ * be recorded each time. */
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+const struct seccomp_filter seccomp_default = { FILTER, ARRAY_SIZE(FILTER) };
+const struct seccomp_filter seccomp_floor = { FLOOR, ARRAY_SIZE(FLOOR) };
 
 static const struct {
 	int error;
@@ -25,21 +35,130 @@ static const struct {
 	{ EACCES, "no_new_privs is not in force" },
 };
 
-int seccomp_apply(void)
+static int load(const struct sock_filter *code, size_t n, unsigned long flags)
 {
 	struct sock_fprog program = {
-		.len = ARRAY_SIZE(FILTER),
+		.len = (unsigned short)n,
 		/* The kernel copies it; the field just is not const. */
-		.filter = (struct sock_filter *)FILTER,
+		.filter = (struct sock_filter *)code,
 	};
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0)
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags,
+			    &program);
+}
+
+/* What is answered to a question, as a verdict of its own. */
+static uint32_t answer_to(uint32_t verdict)
+{
+	uint32_t error = verdict & SECCOMP_RET_DATA;
+
+	if ((verdict & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_USER_NOTIF)
+		return verdict;
+	return error ? SECCOMP_RET_ERRNO | error : SECCOMP_RET_ALLOW;
+}
+
+static int load_answers(const struct seccomp_filter *filter)
+{
+	struct sock_filter code[BPF_MAXINSNS];
+
+	for (size_t i = 0; i < filter->n; i++) {
+		code[i] = filter->code[i];
+		if (code[i].code == (BPF_RET | BPF_K))
+			code[i].k = answer_to(code[i].k);
+	}
+	return load(code, filter->n, 0);
+}
+
+static int load_questions(const struct seccomp_filter *filter)
+{
+	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	int fd = load(filter->code, filter->n,
+		      flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = load(filter->code, filter->n, flags);
+	return fd;
+}
+
+int seccomp_load(const struct seccomp_filter *filter, int *listener_fd,
+		 int *error)
+{
+	if (listener_fd) {
+		*listener_fd = load_questions(filter);
+		*error = *listener_fd < 0 ? errno : 0;
+		if (*listener_fd >= 0)
+			return 0;
+	}
+	if (load_answers(filter) == 0)
 		return 0;
 	fail(errno, "cannot load the system call filter");
 	for (size_t i = 0; i < ARRAY_SIZE(remedies); i++)
 		if (remedies[i].error == errno)
 			return fail_remedy("%s", remedies[i].remedy);
 	return -1;
+}
+
+static bool holds(const struct sock_filter *i, uint32_t a)
+{
+	switch (BPF_OP(i->code)) {
+	case BPF_JEQ:
+		return a == i->k;
+	case BPF_JGT:
+		return a > i->k;
+	case BPF_JGE:
+		return a >= i->k;
+	default:
+		return a & i->k;
+	}
+}
+
+uint32_t seccomp_judge(const struct seccomp_filter *filter,
+		       const struct seccomp_data *data)
+{
+	uint32_t a = 0;
+
+	/* Jumps only go forward, so this ends. */
+	for (size_t pc = 0; pc < filter->n; pc++) {
+		const struct sock_filter *i = &filter->code[pc];
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			if (i->k > sizeof(*data) - sizeof(a))
+				return SECCOMP_RET_KILL_PROCESS;
+			memcpy(&a, (const char *)data + i->k, sizeof(a));
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= i->k;
+			break;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+		case BPF_JMP | BPF_JGT | BPF_K:
+		case BPF_JMP | BPF_JGE | BPF_K:
+		case BPF_JMP | BPF_JSET | BPF_K:
+			pc += holds(i, a) ? i->jt : i->jf;
+			break;
+		case BPF_RET | BPF_K:
+			return i->k;
+		default:
+			return SECCOMP_RET_KILL_PROCESS;
+		}
+	}
+	return SECCOMP_RET_KILL_PROCESS;
+}
+
+char *seccomp_call_name(int nr)
+{
+	char key[16];
+	const char *name;
+
+	snprintf(key, sizeof(key), " %d:", nr);
+	name = strstr(NAMES, key);
+	if (!name)
+		return NULL;
+	name += strlen(key);
+	return xstrndup(name, strcspn(name, " "));
 }
 
 const char *seccomp_arch(void)

@@ -8,8 +8,14 @@
  * of libseccomp can say "these arguments, else EPERM" under another default,
  * and its merging of rules was wrong before 2.6.1 (GHSA-4q85-33p6-j5g6).
  *
- *     arch?  -> binary search of the number -> allow, ENOSYS, EPERM
+ *     arch?  -> binary search of the number -> allow, ENOSYS, refuse
  *                                          \-> conditions of that call
+ *
+ * Two programs for each architecture: the default, and the floor below a
+ * profile of the user's, which lets through whatever no row refuses for good.
+ *
+ * To refuse is SECCOMP_RET_USER_NOTIF with the error in the bits that the kernel
+ * does not read; to allow and record is the same with 0 (seccomp.h).
  *
  * A BPF jump only goes forward, so the program is written from its end: what a
  * jump needs to know is there already.
@@ -62,12 +68,14 @@ struct row {
 	const char *name;
 	int nr;        /* -1: libseccomp knows */
 	uint32_t arch; /* 0: all */
+	bool soft;     /* not in the floor */
 	uint32_t action;
 	struct condition cond[2];
 };
 
 /* The table's words. */
-#define E(error) (SECCOMP_RET_ERRNO | (error))
+#define E(error)    (SECCOMP_RET_ERRNO | (error))
+#define TELL(error) (SECCOMP_RET_USER_NOTIF | (error))
 #define IS(a, v)                                                               \
 	{                                                                      \
 		true, false, a, 0xffffffff, v                                  \
@@ -81,16 +89,23 @@ struct row {
 		true, true, a, m, 0                                            \
 	}
 #define BOTH(one, two) one, two
-#define ROW(name, nr, arch, action, ...)                                       \
-	{ #name, nr, arch, action, { __VA_ARGS__ } },
-#define ALLOW(name)        ROW(name, -1, 0, SECCOMP_RET_ALLOW)
-#define ALLOW_NR(name, nr) ROW(name, nr, 0, SECCOMP_RET_ALLOW)
+#define ROW(name, nr, arch, soft, action, ...)                                 \
+	{ #name, nr, arch, soft, action, { __VA_ARGS__ } },
+#define ALLOW(name)        ROW(name, -1, 0, false, SECCOMP_RET_ALLOW)
+#define ALLOW_NR(name, nr) ROW(name, nr, 0, false, SECCOMP_RET_ALLOW)
 #define ALLOW_X86_64(name, nr)                                                 \
-	ROW(name, nr, SCMP_ARCH_X86_64, SECCOMP_RET_ALLOW)
-#define ALLOW_IF(name, ...)       ROW(name, -1, 0, SECCOMP_RET_ALLOW, __VA_ARGS__)
-#define DENY(error, name)         ROW(name, -1, 0, E(error))
-#define DENY_NR(error, name, nr)  ROW(name, nr, 0, E(error))
-#define DENY_IF(error, name, ...) ROW(name, -1, 0, E(error), __VA_ARGS__)
+	ROW(name, nr, SCMP_ARCH_X86_64, false, SECCOMP_RET_ALLOW)
+#define ALLOW_IF(name, ...)                                                    \
+	ROW(name, -1, 0, false, SECCOMP_RET_ALLOW, __VA_ARGS__)
+#define ASK(name)                ROW(name, -1, 0, false, TELL(0))
+#define ABSENT(name)             ROW(name, -1, 0, false, E(ENOSYS))
+#define DENY(error, name)        ROW(name, -1, 0, false, TELL(error))
+#define DENY_NR(error, name, nr) ROW(name, nr, 0, false, TELL(error))
+#define DENY_IF(error, name, ...)                                              \
+	ROW(name, -1, 0, false, TELL(error), __VA_ARGS__)
+#define DENY_SOFT(error, name)        ROW(name, -1, 0, true, TELL(error))
+#define DENY_SOFT_NR(error, name, nr) ROW(name, nr, 0, true, TELL(error))
+#define DENY_QUIETLY(error, name)     ROW(name, -1, 0, true, E(error))
 
 static const struct row rows[] = {
 #include "seccomp_table.h"
@@ -126,6 +141,7 @@ struct program {
 	unsigned n_returns;
 	struct span spans[1024];
 	unsigned n_spans;
+	bool floor;
 };
 
 static void die(const char *what, const char *name)
@@ -210,17 +226,24 @@ static int number(const struct row *row, const struct arch *arch)
 	return nr < 0 ? -1 : nr;
 }
 
+static unsigned verdict(struct program *p, const struct row *row)
+{
+	bool waived = p->floor && row->soft;
+
+	return returning(p, waived ? SECCOMP_RET_ALLOW : row->action);
+}
+
 /* All rows of one call, written from the last one up. */
 static unsigned put_rows(struct program *p, const struct row *first, size_t n)
 {
-	unsigned label = returning(p, first[n - 1].action);
+	unsigned label = verdict(p, &first[n - 1]);
 
 	if (first[n - 1].cond[0].used)
 		die("the last row has a condition", first->name);
 	for (size_t i = n - 1; i-- > 0;) {
 		const struct condition *c = first[i].cond;
 		unsigned otherwise = label;
-		unsigned yes = returning(p, first[i].action);
+		unsigned yes = verdict(p, &first[i]);
 
 		if (!c[0].used)
 			die("rows after one without condition", first->name);
@@ -268,23 +291,24 @@ static void put_calls(struct program *p, const struct arch *arch)
 static void close_spans(struct program *p, const struct arch *arch)
 {
 	static struct span out[2 * COUNT(p->spans)];
-	unsigned deny = returning(p, E(ENOSYS));
+	unsigned absent = returning(p, E(ENOSYS));
+	unsigned other = p->floor ? returning(p, SECCOMP_RET_ALLOW) : absent;
 	uint32_t next = 0;
 	size_t n = 0;
 
 	for (unsigned i = 0; i < p->n_spans; i++) {
 		if (p->spans[i].from > next)
-			out[n++] = (struct span){ next, deny };
+			out[n++] = (struct span){ next, other };
 		out[n++] = p->spans[i];
 		next = p->spans[i].from + 1;
 	}
-	out[n++] = (struct span){ next, deny };
+	out[n++] = (struct span){ next, other };
 	if (arch->x32) {
 		out[n++] = (struct span){
 			0x40000000, returning(p, SECCOMP_RET_KILL_PROCESS)
 		};
 		/* -1 is what a tracer writes to skip a call; not x32's. */
-		out[n++] = (struct span){ 0xffffffff, deny };
+		out[n++] = (struct span){ 0xffffffff, absent };
 	}
 	p->n_spans = 0;
 	for (size_t i = 0; i < n; i++)
@@ -319,28 +343,58 @@ static void compile(struct program *p, const struct arch *arch)
 
 static void print(const struct program *p, const struct arch *arch)
 {
-	printf("\nstatic const struct sock_filter filter_%s[] = {\n",
-	       arch->name);
+	printf("\nstatic const struct sock_filter %s_%s[] = {\n",
+	       p->floor ? "floor" : "filter", arch->name);
 	for (unsigned i = p->n; i-- > 0;)
 		printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", p->code[i].code,
 		       p->code[i].jt, p->code[i].jf, p->code[i].k);
 	printf("};\n");
 }
 
+/* The names of what is refused and recorded, for the record: " 165:mount ...".
+ * One string: an array would take three times the room. */
+static void print_names(const struct arch *arch)
+{
+	const char *before = "";
+
+	printf("\n#define NAMES_%s \\\n\t\" ", arch->name);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int nr = number(&rows[i], arch);
+
+		if (nr < 0 || rows[i].action == SECCOMP_RET_ALLOW ||
+		    strcmp(rows[i].name, before) == 0)
+			continue;
+		before = rows[i].name;
+		printf("%d:%s ", nr, before);
+	}
+	printf("\"\n");
+}
+
+static void print_arch(const struct arch *arch)
+{
+	static struct program programs[2];
+
+	for (size_t i = 0; i < COUNT(programs); i++) {
+		programs[i] = (struct program){ .floor = i == 1 };
+		compile(&programs[i], arch);
+		print(&programs[i], arch);
+	}
+	print_names(arch);
+}
+
 int main(void)
 {
-	static struct program programs[COUNT(arches)];
-
 	printf("/* Made from seccomp_table.h by seccomp_gen.c. */\n");
-	for (size_t i = 0; i < COUNT(arches); i++) {
-		compile(&programs[i], &arches[i]);
-		print(&programs[i], &arches[i]);
-	}
+	for (size_t i = 0; i < COUNT(arches); i++)
+		print_arch(&arches[i]);
 	for (size_t i = 0; i < COUNT(arches); i++)
 		printf("\n#%s defined(%s)\n#define FILTER filter_%s\n"
-		       "#define FILTER_ARCH \"%s\"\n",
+		       "#define FLOOR floor_%s\n#define NAMES NAMES_%s\n"
+		       "#define FILTER_ARCH \"%s\"\n"
+		       "#define FILTER_AUDIT_ARCH 0x%08x\n",
 		       i ? "elif" : "if", arches[i].macro, arches[i].name,
-		       arches[i].name);
+		       arches[i].name, arches[i].name, arches[i].name,
+		       arches[i].audit);
 	printf("#else\n#error \"no system call table for this machine\"\n"
 	       "#endif\n");
 	return fflush(stdout) || ferror(stdout);

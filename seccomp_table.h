@@ -8,6 +8,12 @@
  *   ALLOW(name)                  always
  *   ALLOW_IF(name, CONDITION)    and the next row of the same call otherwise
  *   DENY(error, name), DENY_IF(error, name, CONDITION)
+ *   DENY_SOFT(error, name)       refused unless a profile of the user's allows
+ *                                it: what it does stays within the sandbox
+ *   DENY_QUIETLY(error, name)    soft, and not recorded: runtimes try it each
+ *                                time they start
+ *   ABSENT(name)                 ENOSYS, not recorded
+ *   ASK(name)                    allowed, and recorded
  *   ..._NR(name, number)         newer than some libseccomp; from 424 on a
  *                                number is the same on every architecture
  *
@@ -67,9 +73,9 @@ ALLOW(remap_file_pages) ALLOW_NR(map_shadow_stack, 453) ALLOW_NR(mseal, 462)
  * exploits.  clone3 has its flags in memory, where no filter can read them:
  * ENOSYS makes every libc fall back to clone. */
 DENY_IF(EPERM, clone, BITS_ANY(0, NEW_NAMESPACES)) ALLOW(clone)
-DENY(ENOSYS, clone3)
+ABSENT(clone3)
 DENY_IF(EPERM, unshare, BITS_ANY(0, NEW_NAMESPACES | NEW_TIME)) ALLOW(unshare)
-ALLOW(arch_prctl) ALLOW(capget) ALLOW(capset) ALLOW(execve) ALLOW(execveat)
+ALLOW(arch_prctl) ALLOW(capget) ALLOW(capset) ASK(execve) ASK(execveat)
 ALLOW(exit) ALLOW(exit_group) ALLOW(fork) ALLOW(getcpu) ALLOW(getegid)
 ALLOW(geteuid) ALLOW(getgid) ALLOW(getgroups) ALLOW(getpgid) ALLOW(getpgrp)
 ALLOW(getpid) ALLOW(getppid) ALLOW(getpriority) ALLOW(getresgid)
@@ -174,13 +180,14 @@ DENY_NR(EPERM, statmount, 457) DENY_NR(EPERM, listmount, 458)
 DENY_NR(EPERM, open_tree_attr, 467)
 
 /* Files past their names: by handle, and watching a whole mount. */
-DENY(EPERM, name_to_handle_at) DENY(EPERM, open_by_handle_at)
+DENY_SOFT(EPERM, name_to_handle_at) DENY(EPERM, open_by_handle_at)
 DENY(EPERM, fanotify_init) DENY(EPERM, fanotify_mark)
 
-/* Into other processes. */
-DENY(EPERM, ptrace) DENY(EPERM, process_vm_readv) DENY(EPERM, process_vm_writev)
-DENY_NR(EPERM, process_madvise, 440) DENY(EPERM, kcmp)
-DENY_NR(EPERM, pidfd_getfd, 438)
+/* Into other processes: of the payload, since PID 1 is undumpable and no other
+ * can be named from inside. */
+DENY_SOFT(EPERM, ptrace) DENY_SOFT(EPERM, process_vm_readv)
+DENY_SOFT(EPERM, process_vm_writev) DENY_SOFT(EPERM, kcmp)
+DENY_SOFT_NR(EPERM, process_madvise, 440) DENY_SOFT_NR(EPERM, pidfd_getfd, 438)
 
 /* Key rings: the session's is shared through every namespace. */
 DENY(EPERM, add_key) DENY(EPERM, request_key) DENY(EPERM, keyctl)
@@ -188,14 +195,15 @@ DENY(EPERM, add_key) DENY(EPERM, request_key) DENY(EPERM, keyctl)
 /* Kernel attack surface that no agent needs; vmsplice and userfaultfd are the
  * building blocks of most published exploits. */
 DENY(EPERM, bpf) DENY(EPERM, perf_event_open) DENY(EPERM, userfaultfd)
-DENY(EPERM, vmsplice) DENY(EPERM, modify_ldt) DENY(EPERM, lookup_dcookie)
-DENY(EPERM, iopl) DENY(EPERM, ioperm)
-DENY_NR(ENOSYS, memfd_secret, 447)
+DENY_SOFT(EPERM, vmsplice) DENY_SOFT(EPERM, modify_ldt)
+DENY(EPERM, lookup_dcookie) DENY(EPERM, iopl) DENY(EPERM, ioperm)
+DENY_SOFT_NR(ENOSYS, memfd_secret, 447)
 
 /* Placing memory on nodes: other processes' too. */
-DENY(EPERM, mbind) DENY(EPERM, migrate_pages) DENY(EPERM, move_pages)
-DENY(EPERM, get_mempolicy) DENY(EPERM, set_mempolicy)
-DENY_NR(EPERM, set_mempolicy_home_node, 450)
+DENY_SOFT(EPERM, migrate_pages) DENY_SOFT(EPERM, move_pages)
+DENY_QUIETLY(EPERM, mbind) DENY_QUIETLY(EPERM, get_mempolicy)
+DENY_QUIETLY(EPERM, set_mempolicy)
+DENY_SOFT_NR(EPERM, set_mempolicy_home_node, 450)
 
 /* The machine itself: time, names, modules, swap, quotas, accounting, logs. */
 DENY(EPERM, acct) DENY(EPERM, adjtimex) DENY(EPERM, clock_adjtime)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "exec.h"
+
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "exec_look.h"
+#include "secret.h"
+
+/*
+ * System calls that the filter refuses.  The first few of each kind are events;
+ * a loop of them costs its own process a wait for each, and us no line.
+ */
+
+static uint64_t count(struct exec_refusals *refusals, int nr)
+{
+	size_t i = 0;
+
+	while (i < refusals->n && refusals->calls[i].nr != nr)
+		i++;
+	if (i == ARRAY_SIZE(refusals->calls))
+		return EXEC_REFUSALS_MAX + 2;
+	if (i == refusals->n)
+		refusals->calls[refusals->n++].nr = nr;
+	return ++refusals->calls[i].count;
+}
+
+static char *name_of(int nr)
+{
+	char *name = seccomp_call_name(nr);
+
+	return name ? name : xasprintf("call %d", nr);
+}
+
+/* Would a profile of the user's be heard? */
+static const char *remedy_for(const struct seccomp_data *data)
+{
+	return seccomp_judge(&seccomp_floor, data) == SECCOMP_RET_ALLOW
+		   ? "--seccomp FILE with a profile that allows it"
+		   : NULL;
+}
+
+static void emit(struct exec_recorder *r, const struct seccomp_notif *notif,
+		 const char *name, int error)
+{
+	auto_fd int proc_fd = exec_look_open((pid_t)notif->pid);
+	auto_free char *program = proc_fd < 0 ? NULL
+					      : exec_look_program(proc_fd);
+	struct exec_attempt who = EXEC_ATTEMPT_NONE;
+	const char *remedy = remedy_for(&notif->data);
+	cJSON *e = cJSON_CreateObject(), *args;
+
+	cJSON_AddStringToObject(e, "layer", "seccomp");
+	cJSON_AddStringToObject(e, "call", name);
+	args = cJSON_AddArrayToObject(e, "args");
+	for (size_t i = 0; i < ARRAY_SIZE(notif->data.args); i++)
+		cJSON_AddItemToArray(args, event_number(notif->data.args[i]));
+	if (proc_fd >= 0)
+		exec_look_ids(&who, proc_fd);
+	if (who.pid)
+		cJSON_AddNumberToObject(e, "pid", who.pid);
+	if (program) {
+		auto_free char *clean = secret_mask(r->secrets, program, false);
+
+		cJSON_AddItemToObject(e, "command",
+				      event_string(clean, strlen(clean)));
+	}
+	cJSON_AddStringToObject(e, "verdict", "denied");
+	cJSON_AddStringToObject(e, "error", strerrorname_np(error));
+	if (remedy)
+		cJSON_AddStringToObject(e, "remedy", remedy);
+	event_emit(r->log, "denied", e);
+}
+
+static void emit_limit(struct exec_recorder *r, const char *name)
+{
+	cJSON *e = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(e, "what", "seccomp");
+	cJSON_AddStringToObject(e, "name", name);
+	cJSON_AddStringToObject(e, "reason", "further calls are counted only");
+	event_emit(r->log, "limit", e);
+}
+
+void exec_refuse(struct exec_recorder *r, const struct seccomp_notif *notif,
+		 int error)
+{
+	auto_free char *name = name_of(notif->data.nr);
+	uint64_t n;
+
+	/* Only now: while it waits, its number is nobody else's. */
+	if (ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &notif->id) < 0)
+		return;
+	n = count(&r->refusals, notif->data.nr);
+	if (n <= EXEC_REFUSALS_MAX)
+		emit(r, notif, name, error);
+	exec_answer(r->listener_fd, notif->id, error);
+	if (n == EXEC_REFUSALS_MAX + 1)
+		emit_limit(r, name);
+	outcome_add_denial(r->outcome, "seccomp", name,
+			   "refused by the system call filter",
+			   remedy_for(&notif->data));
+}
