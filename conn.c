@@ -37,6 +37,7 @@ static void describe(const struct conn *c, struct net_event *event)
 	if (c->name)
 		snprintf(event->name, sizeof(event->name), "%s", c->name->text);
 	event->proxied = c->proxied;
+	event->inbound = c->inbound;
 	if (!c->name || (c->phase >= CONN_OPEN && !c->proxied))
 		netaddr_format(&c->addr, event->addr);
 	memcpy(event->protocol, "tcp", 4);
@@ -64,8 +65,9 @@ static void record_close(const struct conn *c)
 	if (c->phase != CONN_OPEN || !c->announced)
 		return;
 	describe(c, &event);
-	event.bytes_out = c->out.bytes;
-	event.bytes_in = c->in.bytes;
+	/* Out of the sandbox, whoever began. */
+	event.bytes_out = c->inbound ? c->in.bytes : c->out.bytes;
+	event.bytes_in = c->inbound ? c->out.bytes : c->in.bytes;
 	event.duration_ms = c->state->loop.now - c->opened;
 	relay_event_send(c->state, &event);
 }
@@ -81,6 +83,19 @@ static void unlink_conn(struct conn *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	c->state->n_conns--;
+}
+
+void conn_close_server(struct conn *c, struct watch *watch)
+{
+	int fd;
+
+	if (!c->inbound) {
+		loop_close(&c->state->loop, watch);
+		return;
+	}
+	fd = loop_release(&c->state->loop, watch);
+	if (fd >= 0)
+		relay_inlet_give(c->state, fd);
 }
 
 void conn_close(struct conn *c)
@@ -101,11 +116,11 @@ void conn_close(struct conn *c)
 	 * cut must not look like the end of a file. */
 	if (!whole) {
 		reset(c->client.watch.fd);
-		if (c->server.watch.fd >= 0)
+		if (c->server.watch.fd >= 0 && !c->inbound)
 			reset(c->server.watch.fd);
 	}
 	loop_close(&state->loop, &c->client.watch);
-	loop_close(&state->loop, &c->server.watch);
+	conn_close_server(c, &c->server.watch);
 	unlink_conn(c);
 	free(c->inspect);
 	free(c);
@@ -404,13 +419,40 @@ static struct conn *make(struct relay_state *state, int fd,
 		c->next->prev = c;
 	state->conns = c;
 	state->n_conns++;
-	begin_inspection(c);
 	return c;
+}
+
+/* Made, and watched; NULL when it had to be given up. */
+static struct conn *begin(struct relay_state *state, int fd,
+			  const struct request *r)
+{
+	static const int on = 1;
+	struct conn *c;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	c = make(state, fd, r);
+	if (loop_add(&state->loop, &c->client.watch, CLIENT_EVENTS) == 0)
+		return c;
+	conn_failed(c, errno, "the relay is out of resources");
+	return NULL;
+}
+
+void conn_let_in(struct relay_state *state, int fd,
+		 const struct spec_publish *publish)
+{
+	struct request r = { .addr = netaddr_from_v4(INADDR_LOOPBACK),
+			     .port = publish->port,
+			     .rule = "publish" };
+	struct conn *c = begin(state, fd, &r);
+
+	if (!c)
+		return;
+	c->inbound = true;
+	proceed(c);
 }
 
 void conn_accepted(struct relay_state *state, int fd)
 {
-	static const int on = 1;
 	struct request r = { .reason = NULL };
 	struct sockaddr_storage local;
 	socklen_t len = sizeof(local);
@@ -429,12 +471,10 @@ void conn_accepted(struct relay_state *state, int fd)
 		close(fd);
 		return;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	c = make(state, fd, &r);
-	if (loop_add(&state->loop, &c->client.watch, CLIENT_EVENTS) < 0) {
-		conn_failed(c, errno, "the relay is out of resources");
+	c = begin(state, fd, &r);
+	if (!c)
 		return;
-	}
+	begin_inspection(c);
 	if (c->inspect &&
 	    (c->inspect->tls_only || inspect_client_first(c->port)))
 		timer_start(&state->loop, &state->first_words, &c->timer);

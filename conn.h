@@ -57,6 +57,7 @@ struct conn {
 	struct inspect *inspect; /* NULL: nothing to be judged */
 
 	bool proxied;
+	bool inbound;              /* of the host, to what listens inside */
 	struct lookup *lookup;     /* waited for, in CONN_RESOLVING */
 	struct conn *next_waiting; /* for the same one */
 	struct dial *dial;
@@ -73,6 +74,11 @@ struct conn {
 void conn_init(struct relay_state *state);
 /* A socket that a listener accepted; taken over. */
 void conn_accepted(struct relay_state *state, int fd);
+/* The same of a published port, by what is published. */
+void conn_let_in(struct relay_state *state, int fd,
+		 const struct spec_publish *publish);
+/* Closes a socket of the server's side; one that was made inside goes back. */
+void conn_close_server(struct conn *c, struct watch *watch);
 /* Tells of an attempt that was refused before it reached us. */
 void conn_refused(struct relay_state *state, const struct in6_addr *addr,
 		  uint16_t port, bool udp);

@@ -105,6 +105,8 @@ static void start_next(struct dial *d);
 
 static const char *no_way(const struct conn *c)
 {
+	if (c->inbound)
+		return "no connection to the port inside";
 	return c->proxied ? "no connection to the proxy"
 			  : "no connection to the server";
 }
@@ -113,7 +115,7 @@ static void attempt_failed(struct attempt *a, int error)
 {
 	struct dial *d = a->dial;
 
-	loop_close(&d->conn->state->loop, &a->watch);
+	conn_close_server(d->conn, &a->watch);
 	d->pending--;
 	if (!d->error)
 		d->error = error;
@@ -174,8 +176,10 @@ static int start_attempt(struct attempt *a)
 	struct conn *c = a->dial->conn;
 	struct sockaddr_storage sa;
 	socklen_t len = netaddr_to_socket(&a->addr, a->dial->port, &sa);
-	int fd = socket(sa.ss_family,
-			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = c->inbound
+		     ? relay_inlet_take(c->state, sa.ss_family)
+		     : socket(sa.ss_family,
+			      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	a->watch = (struct watch){ fd, attempt_ready };
 	if (fd < 0)
@@ -201,7 +205,7 @@ static void start_next(struct dial *d)
 			d->pending++;
 			break;
 		}
-		loop_close(&c->state->loop, &a->watch);
+		conn_close_server(c, &a->watch);
 		if (!d->error)
 			d->error = error;
 	}
@@ -415,12 +419,12 @@ void dial_start(struct conn *c)
 {
 	const struct spec_resolve *entry;
 
-	c->proxied = goes_by_proxy(c);
+	c->proxied = !c->inbound && goes_by_proxy(c);
 	if (c->proxied) {
 		dial_proxy(c);
-	} else if (!c->name) {
+	} else if (!c->name && !c->inbound) {
 		connect_to(c, &c->addr, 1);
-	} else if (c->name->gateway) {
+	} else if (c->inbound || c->name->gateway) {
 		struct in6_addr loopback[] = { netaddr_from_v4(INADDR_LOOPBACK),
 					       IN6ADDR_LOOPBACK_INIT };
 
@@ -454,7 +458,7 @@ void dial_stop(struct conn *c)
 		return;
 	timer_stop(&d->timer);
 	for (size_t i = 0; i < d->n; i++)
-		loop_close(&c->state->loop, &d->attempts[i].watch);
+		conn_close_server(c, &d->attempts[i].watch);
 	c->dial = NULL;
 	free(d);
 }

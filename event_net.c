@@ -43,6 +43,8 @@ static void add_peer(cJSON *fields, const struct net_event *event)
 	ADD_TEXT(fields, "addr", event->addr);
 	cJSON_AddItemToObject(fields, "port", event_number(event->port));
 	ADD_TEXT(fields, "protocol", event->protocol);
+	if (event->inbound)
+		cJSON_AddStringToObject(fields, "direction", "in");
 	if (event->proxied)
 		cJSON_AddStringToObject(fields, "via", "proxy");
 }

@@ -43,15 +43,21 @@ static void forget(struct loop *loop, const struct watch *watch)
 			loop->batch[i].data.ptr = NULL;
 }
 
-void loop_close(struct loop *loop, struct watch *watch)
+int loop_release(struct loop *loop, struct watch *watch)
 {
 	if (watch->fd < 0)
-		return;
+		return -1;
 	forget(loop, watch);
 	/* Explicitly: a copy of the descriptor may live in another process. */
 	control(loop, EPOLL_CTL_DEL, watch, 0);
-	close(watch->fd);
-	watch->fd = -1;
+	return take_fd(&watch->fd);
+}
+
+void loop_close(struct loop *loop, struct watch *watch)
+{
+	int fd = loop_release(loop, watch);
+
+	cleanup_fd(&fd);
 }
 
 int loop_move(struct loop *loop, struct watch *from, struct watch *to,

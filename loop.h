@@ -53,6 +53,8 @@ int loop_add(struct loop *loop, struct watch *watch, uint32_t events);
 int loop_change(struct loop *loop, struct watch *watch, uint32_t events);
 /* Closes the descriptor; no event of it comes any more.  Safe on fd -1. */
 void loop_close(struct loop *loop, struct watch *watch);
+/* No event of it comes any more: the descriptor, which is the caller's now. */
+int loop_release(struct loop *loop, struct watch *watch);
 /* Another watch takes the descriptor over, with its registration. */
 int loop_move(struct loop *loop, struct watch *from, struct watch *to,
 	      uint32_t events);

@@ -9,7 +9,8 @@
 #include "util.h"
 
 /* Each takes a socket inside and a descriptor of the relay. */
-#define LISTEN_MAX 1024
+#define LISTEN_MAX  1024
+#define PUBLISH_MAX 64
 
 const char netpol_nameserver[] = "198.18.0.1";
 
@@ -119,6 +120,31 @@ static int collect_ports(struct net_policy *policy)
 	return 0;
 }
 
+static int add_publish(struct net_policy *policy, const struct spec *spec)
+{
+	policy->n_publish = spec->n_publish;
+	policy->publish = copy(spec->publish, spec->n_publish,
+			       sizeof(*spec->publish));
+	if (policy->n_publish > PUBLISH_MAX)
+		return fail(0, "%zu ports are to be published, more than %d",
+			    policy->n_publish, PUBLISH_MAX);
+	for (size_t i = 0; i < policy->n_publish; i++) {
+		uint16_t port = policy->publish[i].port;
+
+		if (port == 53 ||
+		    bsearch(&port, policy->listen_ports, policy->n_listen_ports,
+			    sizeof(port), by_port)) {
+			fail(0,
+			     "port %u cannot be published: inside, the "
+			     "sandbox's own way out listens there",
+			     port);
+			return fail_remedy("have the service listen on another "
+					   "port than those that are allowed");
+		}
+	}
+	return 0;
+}
+
 /*** The way out ***/
 
 static int add_proxy(struct net_policy *policy, const struct spec *spec)
@@ -187,10 +213,13 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 				 sizeof(uint16_t));
 	if (add_proxy(policy, spec) < 0)
 		return -1;
+	if (collect_ports(policy) < 0 || add_publish(policy, spec) < 0)
+		return -1;
 	/* Nothing is allowed: then nobody need listen either. */
-	if (policy->n_rules + policy->n_host_ports > 0 || records(spec))
+	if (policy->n_rules + policy->n_host_ports + policy->n_publish > 0 ||
+	    records(spec))
 		policy->mode = NET_RELAY;
-	return collect_ports(policy);
+	return 0;
 }
 
 void netpol_free(struct net_policy *policy)
@@ -202,6 +231,7 @@ void netpol_free(struct net_policy *policy)
 	free(policy->host_ports);
 	free(policy->listen_ports);
 	free(policy->tls_ports);
+	free(policy->publish);
 	if (policy->proxy)
 		proxy_free(policy->proxy);
 	free(policy->proxy);
@@ -268,6 +298,11 @@ static void explain_relay(const struct net_policy *policy, FILE *out)
 			policy->tls_ports[i]);
 	if (policy->proxy)
 		explain_proxy(policy->proxy, out);
+	for (size_t i = 0; i < policy->n_publish; i++)
+		fprintf(out,
+			"  publish port %u inside as port %u of the host's "
+			"loopback\n",
+			policy->publish[i].port, policy->publish[i].host_port);
 	if (policy->n_rules + policy->n_host_ports > 0)
 		fputs("  deny everything else\n", out);
 	else

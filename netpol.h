@@ -34,7 +34,13 @@ struct net_policy {
 	uint16_t *tls_ports; /* where nothing but TLS may be spoken */
 	size_t n_tls_ports;
 	struct proxy *proxy; /* NULL: connections go out directly */
+	struct spec_publish *publish;
+	size_t n_publish;
 };
+
+/* Connections in, at once: sockets of each family that are made inside for
+ * them before the start. */
+#define NETPOL_INLETS 128
 
 /* Spec (and profile for "restricted"; may be NULL) to policy; by fail(). */
 int netpol_plan(struct net_policy *policy, const struct spec *spec,

@@ -188,6 +188,29 @@ static int add_packets(int socket, struct handover_batch *batch)
 	return rc;
 }
 
+/*
+ * A socket connects where it was made: so the relay, which is outside, reaches
+ * what listens inside, and no process of ours need stay there for it.
+ */
+static int add_inlets(int socket_fd, struct handover_batch *batch)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < 2 * NETPOL_INLETS; i++) {
+		int family = families[i % 2];
+		int fd = socket(family,
+				SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		if (fd < 0 && family == AF_INET6 && errno == EAFNOSUPPORT)
+			continue;
+		if (fd < 0)
+			return fail(errno, "cannot make a socket inside");
+		rc = handover_add(socket_fd, batch, HANDOVER_INLET, 0, fd);
+	}
+	return rc;
+}
+
 static int hand_over(const struct net_policy *policy, int socket)
 {
 	struct handover_batch batch = { .n = 0 };
@@ -203,6 +226,8 @@ static int hand_over(const struct net_policy *policy, int socket)
 		rc = add(socket, &batch, HANDOVER_LISTENER, port,
 			 listen_any(port));
 	}
+	if (rc == 0 && policy->n_publish > 0)
+		rc = add_inlets(socket, &batch);
 	if (rc < 0) {
 		handover_forget(&batch);
 		return -1;

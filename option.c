@@ -82,8 +82,8 @@ const struct option option_table[] = {
 	  .help = "port where nothing but TLS may be spoken" },
 	{ "proxy", 0, "URL", "network.proxy", &type_proxy, FIELD(proxy),
 	  .help = "connect through this HTTP proxy, or env: as set" },
-	{ "publish", 0, "PORT:PORT", "network.publish",
-	  .pending = "this version cannot publish ports of the sandbox" },
+	{ "publish", 0, "[HOSTPORT:]PORT", "network.publish", &type_publish,
+	  .help = "a port inside, reached from the host's loopback" },
 
 	HEADING("Files (nothing of yours is visible, unless asked for):"),
 	{ "workdir", 0, "DIR", "workdir", &type_workdir, FIELD(workdir),

@@ -160,5 +160,5 @@ extern const struct option_type type_action, type_flag, type_always, type_quiet,
     type_cores, type_proxy, type_id, type_fd, type_choice, type_choice_name;
 /* ... and of many (option_list.c, option_mount.c). */
 extern const struct option_type type_command, type_hosts, type_ports,
-    type_resolve, type_inputs, type_outputs, type_bind, type_ro_bind,
+    type_resolve, type_publish, type_inputs, type_outputs, type_bind, type_ro_bind,
     type_tmpfs, type_setenv, type_unsetenv, type_pass_env, type_layers;

@@ -207,6 +207,78 @@ const struct option_type type_ports = {
 	.clear = clear_ports,
 };
 
+/* "HOSTPORT:PORT", or one number that is both. */
+static int parse_publish(const char *text, struct spec_publish *out)
+{
+	const char *colon = strchr(text, ':');
+	auto_free char *host = colon ? xstrndup(text, (size_t)(colon - text))
+				     : xstrdup(text);
+	uint64_t from, to;
+
+	if (parse_u64(host, &from) < 0 || from < 1 || from > 65535 ||
+	    parse_u64(colon ? colon + 1 : text, &to) < 0 || to < 1 ||
+	    to > 65535)
+		return -1;
+	*out = (struct spec_publish){ (uint16_t)from, (uint16_t)to };
+	return 0;
+}
+
+static void set_publish(struct parse *p, const struct option *o,
+			char *const *arg)
+{
+	struct spec *spec = p->spec;
+	struct spec_publish entry;
+
+	(void)o;
+	if (parse_publish(arg[0], &entry) < 0) {
+		complain(p, "\"%.80s\" is not HOSTPORT:PORT (each 1 to 65535)",
+			 arg[0]);
+		return;
+	}
+	for (size_t i = 0; i < spec->n_publish; i++) {
+		if (spec->publish[i].host_port != entry.host_port)
+			continue;
+		if (spec->publish[i].port != entry.port)
+			complain(p, "port %u of the host leads to port %u",
+				 entry.host_port, spec->publish[i].port);
+		return;
+	}
+	spec->publish = xrealloc_array(spec->publish, spec->n_publish + 1,
+				       sizeof(entry));
+	spec->publish[spec->n_publish++] = entry;
+}
+
+static cJSON *dump_publish(const struct spec *spec, const struct option *o)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	(void)o;
+	for (size_t i = 0; i < spec->n_publish; i++) {
+		auto_free char *text = xasprintf(
+		    "%u:%u", spec->publish[i].host_port, spec->publish[i].port);
+
+		cJSON_AddItemToArray(list, cJSON_CreateString(text));
+	}
+	return list;
+}
+
+static void clear_publish(struct spec *spec, const struct option *o)
+{
+	(void)o;
+	free(spec->publish);
+	spec->publish = NULL;
+	spec->n_publish = 0;
+}
+
+const struct option_type type_publish = {
+	.json = cJSON_String | cJSON_Number,
+	.expects = "an array such as [\"8080:80\", 3000]",
+	.set = set_publish,
+	.load = load_list,
+	.dump = dump_publish,
+	.clear = clear_publish,
+};
+
 /* IPv4 as ::ffff:a.b.c.d, the one form that struct spec holds. */
 static int parse_address(const char *text, struct in6_addr *out)
 {

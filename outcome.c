@@ -62,7 +62,9 @@ static struct outcome_connection *find_connection(const struct outcome *outcome,
 		struct outcome_connection *c = &outcome->connections[i];
 
 		/* A name may have many addresses; it is one peer. */
-		if (c->port == event->port && same(c->name, event->name) &&
+		if (c->port == event->port &&
+		    c->inbound == (event->inbound != 0) &&
+		    same(c->name, event->name) &&
 		    (c->name || same(c->addr, event->addr)))
 			return c;
 	}
@@ -82,6 +84,7 @@ static void add_connect(struct outcome *outcome, const struct net_event *event)
 		c->name = keep(event->name);
 		c->addr = keep(event->addr);
 		c->port = event->port;
+		c->inbound = event->inbound != 0;
 	}
 	c->count++;
 	c->failed += event->error != 0;

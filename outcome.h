@@ -35,6 +35,7 @@ struct outcome_connection {
 	char *name; /* NULL for a bare address */
 	char *addr; /* the first one dialled; may be NULL */
 	uint16_t port;
+	bool inbound; /* to a published port */
 	uint64_t count;
 	uint64_t failed; /* of these, allowed but not established */
 	uint64_t bytes_out;

@@ -50,6 +50,7 @@ struct net_event {
 	char remedy[160];   /* the flag that would allow it; "" */
 	int error;          /* errno of a failed dial, or 0 */
 	uint8_t proxied;    /* by the proxy, who knows the address of a name */
+	uint8_t inbound;    /* from the host to a published port */
 	uint64_t bytes_out; /* sandbox to host */
 	uint64_t bytes_in;
 	uint64_t duration_ms;

@@ -38,7 +38,7 @@ struct listener {
 	bool dns;
 };
 
-static bool has_room(struct relay_state *state)
+bool relay_has_room(struct relay_state *state)
 {
 	if (relay_event_crowded(state))
 		return false;
@@ -70,7 +70,7 @@ static void listener_ready(struct watch *watch, uint32_t events)
 	for (int i = 0; i < ACCEPT_SHARE; i++) {
 		int fd;
 
-		if (!has_room(l->state)) {
+		if (!relay_has_room(l->state)) {
 			relay_pause(l->state);
 			return;
 		}
@@ -108,7 +108,7 @@ static void resume_expired(struct timer *timer)
 	struct relay_state *state = container_of(timer, struct relay_state,
 						 resume);
 
-	if (!has_room(state)) {
+	if (!relay_has_room(state)) {
 		timer_start(&state->loop, &state->resuming, timer);
 		return;
 	}
@@ -128,6 +128,17 @@ static struct watch *make_listener(struct relay_state *state, int fd, bool dns)
 	return &l->watch;
 }
 
+int relay_listen(struct relay_state *state, struct watch *watch)
+{
+	state->listeners = xrealloc_array(state->listeners,
+					  state->n_listeners + 1,
+					  sizeof(*state->listeners));
+	state->listeners[state->n_listeners++] = watch;
+	if (loop_add(&state->loop, watch, EPOLLIN) < 0)
+		return fail(errno, "cannot watch a listening socket");
+	return 0;
+}
+
 static int take_socket(struct relay_state *state,
 		       const struct handover_item *item, int fd)
 {
@@ -137,6 +148,9 @@ static int take_socket(struct relay_state *state,
 	case HANDOVER_DNS_UDP:
 		watch = relay_dns_udp(state, fd);
 		break;
+	case HANDOVER_INLET:
+		relay_inlet_give(state, fd);
+		return 0;
 	case HANDOVER_SYNS:
 	case HANDOVER_UDP:
 		watch = relay_packets(state, fd, item->kind == HANDOVER_UDP);
@@ -150,13 +164,7 @@ static int take_socket(struct relay_state *state,
 		close(fd);
 		return fail(0, "a socket of an unknown kind was handed over");
 	}
-	state->listeners = xrealloc_array(state->listeners,
-					  state->n_listeners + 1,
-					  sizeof(*state->listeners));
-	state->listeners[state->n_listeners++] = watch;
-	if (loop_add(&state->loop, watch, EPOLLIN) < 0)
-		return fail(errno, "cannot watch a socket of the sandbox");
-	return 0;
+	return relay_listen(state, watch);
 }
 
 static int take_batch(struct relay_state *state, struct handover_batch *batch)
@@ -183,7 +191,8 @@ static void sockets_ready(struct watch *watch, uint32_t events)
 	(void)events;
 	if (rc < 0)
 		fail(errno, "cannot receive the sandbox's sockets");
-	if (rc == 1 && take_batch(state, &batch) < 0)
+	if (rc == 1 && (take_batch(state, &batch) < 0 ||
+			(batch.last && relay_publish_begin(state) < 0)))
 		rc = -1;
 	if (rc < 0) {
 		handover_answer(watch->fd, err_get());
@@ -224,6 +233,8 @@ static void set_caps(struct relay_state *state)
 	room -= state->policy->n_listen_ports < room / 2
 		    ? state->policy->n_listen_ports
 		    : room / 2;
+	if (state->policy->n_publish > 0)
+		room -= 2 * (NETPOL_INLETS + state->policy->n_publish);
 	state->max_conns = room / 2 < CONNS_MAX ? room / 2 : CONNS_MAX;
 }
 
@@ -250,7 +261,8 @@ static int prepare(struct relay_state *state, int sockets_fd, int event_fd)
 	state->window = xcalloc(1, INSPECT_WINDOW);
 	state->resolved.fd = resolved;
 	state->sockets = (struct watch){ sockets_fd, sockets_ready };
-	if (relay_event_init(state, event_fd) < 0 ||
+	if (relay_publish_open(state) < 0 ||
+	    relay_event_init(state, event_fd) < 0 ||
 	    loop_add(&state->loop, &state->resolved, EPOLLIN) < 0 ||
 	    loop_add(&state->loop, &state->sockets, EPOLLIN) < 0)
 		return fail(errno, "cannot watch the relay's own sockets");

@@ -4,7 +4,8 @@
 /*
  * Inside the relay's process: what its files share.  relay_serve.c owns the
  * state and the sockets that came from inside, relay_dns.c answers questions,
- * relay_packets.c records attempts that no listener takes,
+ * relay_packets.c records attempts that no listener takes, relay_publish.c lets
+ * connections in,
  * conn.c leads a connection from accept to close, dial.c finds and connects to
  * the other end, flow.c moves the bytes.
  */
@@ -32,6 +33,7 @@
 #endif
 
 struct conn;
+struct inlets;
 
 /* Events that the supervisor was too slow for, in order. */
 struct event_queue {
@@ -56,6 +58,8 @@ struct relay_state {
 	bool paused; /* nobody new is let in for now */
 	struct timer resume;
 
+	struct inlets *inlets; /* NULL: nothing is published */
+
 	struct conn *conns;
 	size_t n_conns, max_conns;
 	size_t n_pipes, max_pipes;
@@ -78,6 +82,7 @@ struct relay_state {
 	struct timer_list pipe_idle;
 	struct timer_list dns_idle;
 	struct timer_list resuming;
+	struct timer_list resting;
 };
 
 /* relay_confine.c: gives up uid 0 and all capabilities; by fail(). */
@@ -92,6 +97,10 @@ _Noreturn void relay_serve(const struct net_policy *policy, pid_t parent,
 _Noreturn void relay_give_up(int sockets_fd);
 /* No new connections and questions until there is room again. */
 void relay_pause(struct relay_state *state);
+/* Is there, for one more connection? */
+bool relay_has_room(struct relay_state *state);
+/* A watch that a pause is for, too; by fail(). */
+int relay_listen(struct relay_state *state, struct watch *watch);
 
 /* relay_event.c */
 int relay_event_init(struct relay_state *state, int event_fd);
@@ -113,6 +122,15 @@ void relay_dns_expired(struct timer *timer);
 
 /* relay_packets.c: a watch of a raw socket, not yet in the loop. */
 struct watch *relay_packets(struct relay_state *state, int fd, bool udp);
+
+/* relay_publish.c: takes the host's ports, before any confinement; by fail(). */
+int relay_publish_open(struct relay_state *state);
+/* All is handed over: whoever waits may come in; by fail(). */
+int relay_publish_begin(struct relay_state *state);
+/* A TCP socket made inside, not connected: -1 with errno when all are used. */
+int relay_inlet_take(struct relay_state *state, int family);
+/* A new one, or one back from use, whatever state that left it in. */
+void relay_inlet_give(struct relay_state *state, int fd);
 
 /* relay_rules.c: the policy's answers. */
 const struct net_rule *relay_rule_for_name(const struct net_policy *policy,

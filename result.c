@@ -96,6 +96,8 @@ static void add_network(cJSON *result, const struct outcome *o)
 		add_text(item, "name", c->name);
 		add_text(item, "addr", c->addr);
 		add_number(item, "port", c->port);
+		if (c->inbound)
+			cJSON_AddStringToObject(item, "direction", "in");
 		add_number(item, "count", c->count);
 		add_number(item, "failed", c->failed);
 		add_number(item, "bytes_out", c->bytes_out);

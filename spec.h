@@ -60,6 +60,11 @@ struct spec_resolve {
 	struct in6_addr addr;
 };
 
+/* A port of the host's loopback that leads to one inside. */
+struct spec_publish {
+	uint16_t host_port, port;
+};
+
 struct spec {
 	enum spec_action action;
 
@@ -90,6 +95,8 @@ struct spec {
 	uint16_t *tls_ports; /* where nothing but TLS may be spoken */
 	size_t n_tls_ports;
 	char *proxy; /* a URL that proxy_parse takes, "env", or NULL */
+	struct spec_publish *publish;
+	size_t n_publish;
 
 	char *workdir; /* inside; absolute, clean */
 	struct spec_copy *inputs;

@@ -17,12 +17,14 @@ static const struct {
 	{ "network.resolve", MODE(ALLOW) | MODE(RESTRICTED) },
 	{ "network.tls_ports", MODE(ALLOW) | MODE(RESTRICTED) },
 	{ "network.proxy", MODE(ALLOW) | MODE(RESTRICTED) },
+	{ "network.publish", MODE(ALLOW) | MODE(RESTRICTED) | MODE(DENY) },
 };
 
 static void imply_allow(struct parse *p)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(network_lists); i++)
-		if (spec_asked(p->spec, network_lists[i].key))
+		if (!(network_lists[i].modes & MODE(DENY)) &&
+		    spec_asked(p->spec, network_lists[i].key))
 			p->spec->network = SPEC_NETWORK_ALLOW;
 }
 
@@ -47,9 +49,11 @@ static void check_network(struct parse *p)
 			option_forget(p, list);
 		else
 			complain_at(p, list,
-				    "conflicts with network mode %s (it needs "
-				    "mode allow)",
-				    names[p->spec->network]);
+				    "conflicts with network mode %s (%s)",
+				    names[p->spec->network],
+				    network_lists[i].modes & MODE(DENY)
+					? "its ports are the host's already"
+					: "it needs mode allow");
 	}
 }
 

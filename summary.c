@@ -308,8 +308,11 @@ static char *peer_of(const struct page *page,
 {
 	const char *host = c->name ? c->name : c->addr ? c->addr : "?";
 	bool bracket = strchr(host, ':') != NULL;
-	auto_free char *whole = xasprintf("%s%s%s:%u", bracket ? "[" : "", host,
-					  bracket ? "]" : "", c->port);
+	auto_free char *whole = c->inbound
+				    ? xasprintf("published port %u", c->port)
+				    : xasprintf("%s%s%s:%u", bracket ? "[" : "",
+						host, bracket ? "]" : "",
+						c->port);
 
 	return shorten(page, whole, PEER);
 }
