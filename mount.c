@@ -34,10 +34,6 @@
 
 /* An empty file and an empty directory of our own, to lay over things. */
 enum { MASK_FILE, MASK_DIR, MASKS };
-struct mask {
-	int source_fd;
-	int tree_fd; /* a clone that waits to be attached, or -1 */
-};
 
 struct build {
 	const struct plan *plan;
@@ -45,7 +41,7 @@ struct build {
 	int root_fd;
 	int work_fd;
 	int user_fd; /* /proc/sys/user, writable */
-	struct mask masks[MASKS];
+	int masks[MASKS];
 	dev_t own[OWN_MAX];
 	size_t n_own;
 	char *parent; /* the folder that was needed last */
@@ -433,22 +429,13 @@ static int make_read_only(struct build *b, const struct plan_mount *m,
 {
 	auto_fd int at = open_resolved(b->root_fd, m->destination,
 				       RESOLVE_INSIDE);
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
 	auto_fd int tree = -1;
-	struct statx sx;
 
 	(void)source;
-	if (at < 0 && errno == ENOENT)
-		return 0;
-	if (at < 0 || statx(at, "", AT_EMPTY_PATH, 0, &sx) < 0)
-		return fail(errno, "cannot open %s", m->destination);
-	if (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) {
-		if (mount_setattr(at, "", AT_EMPTY_PATH, &attr, sizeof(attr)) <
-		    0)
-			return fail(errno, "cannot make %s read-only",
-				    m->destination);
-		return 0;
-	}
+	if (at < 0)
+		return errno == ENOENT
+			   ? 0
+			   : fail(errno, "cannot open %s", m->destination);
 	tree = clone_tree(at, PLAN_NOEXEC);
 	if (tree < 0)
 		return fail(errno, "cannot copy %s", m->destination);
@@ -456,27 +443,29 @@ static int make_read_only(struct build *b, const struct plan_mount *m,
 }
 
 /*
- * A mask is cloned before it is known whether there is something to mask, since
- * asking costs as much; it then waits for the next one.
+ * Looked for first: a clone that finds no place costs far more than a look,
+ * since to close it the kernel waits for all that may still walk through it.
  */
 static int make_mask(struct build *b, const struct plan_mount *m, int source)
 {
-	struct mask *mask = &b->masks[S_ISDIR(m->mode) ? MASK_DIR : MASK_FILE];
+	const char *name = last_name(m->destination);
+	auto_fd int tree = -1;
+	struct stat st;
 
 	(void)source;
-	if (mask->tree_fd < 0)
-		mask->tree_fd = clone_tree(mask->source_fd, PLAN_NOEXEC);
-	if (mask->tree_fd < 0)
-		return fail(errno, "cannot make a mask");
 	if (hold_parent(b, m->destination) < 0)
 		return -1;
-	if (move_mount(mask->tree_fd, "", b->parent_fd,
-		       last_name(m->destination), MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (fstatat(b->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT
 			   ? 0
-			   : fail(errno, "cannot mask %s", m->destination);
-	cleanup_fd(&mask->tree_fd);
-	mask->tree_fd = -1;
+			   : fail(errno, "cannot look at %s", m->destination);
+	tree = clone_tree(b->masks[S_ISDIR(m->mode) ? MASK_DIR : MASK_FILE],
+			  PLAN_NOEXEC);
+	if (tree < 0)
+		return fail(errno, "cannot make a mask");
+	if (move_mount(tree, "", b->parent_fd, name, MOVE_MOUNT_F_EMPTY_PATH) <
+	    0)
+		return fail(errno, "cannot mask %s", m->destination);
 	return 0;
 }
 
@@ -501,12 +490,11 @@ static int make_masks(struct build *b)
 	if (mkdirat(b->root_fd, ".mask-dir", 0555) < 0 ||
 	    mknodat(b->root_fd, ".mask-file", S_IFREG | 0444, 0) < 0)
 		return fail(errno, "cannot make the masks");
-	b->masks[MASK_DIR].source_fd = open_resolved(b->root_fd, ".mask-dir",
-						     RESOLVE_INSIDE);
-	b->masks[MASK_FILE].source_fd = open_resolved(b->root_fd, ".mask-file",
-						      RESOLVE_INSIDE);
-	if (b->masks[MASK_DIR].source_fd < 0 ||
-	    b->masks[MASK_FILE].source_fd < 0)
+	b->masks[MASK_DIR] = open_resolved(b->root_fd, ".mask-dir",
+					   RESOLVE_INSIDE);
+	b->masks[MASK_FILE] = open_resolved(b->root_fd, ".mask-file",
+					    RESOLVE_INSIDE);
+	if (b->masks[MASK_DIR] < 0 || b->masks[MASK_FILE] < 0)
 		return fail(errno, "cannot open the masks");
 	return 0;
 }
@@ -568,16 +556,14 @@ int mount_build(const struct plan *plan, const struct mount_sources *sources,
 			   .work_fd = work_fd,
 			   .parent_fd = -1,
 			   .user_fd = -1,
-			   .masks = { { -1, -1 }, { -1, -1 } } };
+			   .masks = { -1, -1 } };
 	int rc = build_tree(&b);
 
 	free(b.parent);
 	cleanup_fd(&b.parent_fd);
 	cleanup_fd(&b.user_fd);
-	for (size_t i = 0; i < MASKS; i++) {
-		cleanup_fd(&b.masks[i].source_fd);
-		cleanup_fd(&b.masks[i].tree_fd);
-	}
+	for (size_t i = 0; i < MASKS; i++)
+		cleanup_fd(&b.masks[i]);
 	cleanup_fd(&b.root_fd);
 	return rc;
 }
