@@ -49,8 +49,8 @@ struct row {
 /* Every size is stated: a tmpfs without one may take half of the memory. */
 static const struct row skeleton[] = {
 	{ PLAN_PROC, "/proc", .flags = PLAN_RW },
-	{ PLAN_TMPFS, "/dev", .flags = PLAN_NOEXEC, .size = 64 * KIB,
-	  .mode = 0755 },
+	/* Of the root's own tmpfs, which ends up read-only and noexec. */
+	{ PLAN_DIR, "/dev" },
 	{ PLAN_BIND, "/dev/null", "/dev/null", .flags = PLAN_DEVICE | PLAN_RW },
 	{ PLAN_BIND, "/dev/zero", "/dev/zero", .flags = PLAN_DEVICE | PLAN_RW },
 	{ PLAN_BIND, "/dev/full", "/dev/full", .flags = PLAN_DEVICE | PLAN_RW },
@@ -67,7 +67,6 @@ static const struct row skeleton[] = {
 	{ PLAN_SYMLINK, "/dev/stdin", "/proc/self/fd/0" },
 	{ PLAN_SYMLINK, "/dev/stdout", "/proc/self/fd/1" },
 	{ PLAN_SYMLINK, "/dev/stderr", "/proc/self/fd/2" },
-	{ PLAN_READ_ONLY, "/dev" },
 	/* Nothing of sysfs: run-times count processors by other means too. */
 	{ PLAN_DIR, "/sys" },
 	{ PLAN_DIR, "/run" },
