@@ -49,6 +49,27 @@ union answer {
 	char room[512];
 };
 
+/*
+ * While PID 1 builds the sandbox there is nothing else to do.  Where the program
+ * is on the host, by the mount that it is shown with; if it is another file in
+ * the end, nothing is lost.
+ */
+static void expect_program(struct exec_recorder *r)
+{
+	const struct plan *plan = r->plan;
+	const struct plan_mount *shown = NULL;
+	auto_free char *path = NULL;
+
+	for (size_t i = 0; i < plan->n_mounts; i++)
+		if (path_under(plan->program.path, plan->mounts[i].destination))
+			shown = &plan->mounts[i];
+	if (shown == NULL || shown->kind != PLAN_BIND)
+		return;
+	path = xasprintf("%s%s", shown->source,
+			 plan->program.path + strlen(shown->destination));
+	exec_hash_expect(r->hashes, path);
+}
+
 void exec_open(struct exec_recorder *r, const struct plan *plan,
 	       const struct strv *secrets, struct event_log *log,
 	       struct outcome *outcome)
@@ -57,8 +78,10 @@ void exec_open(struct exec_recorder *r, const struct plan *plan,
 				     .secrets = secrets,
 				     .log = log,
 				     .outcome = outcome,
+				     .hashes = exec_hash_new(log),
 				     .listener_fd = -1,
 				     .program_fd = -1 };
+	expect_program(r);
 }
 
 static const struct {
@@ -77,10 +100,11 @@ void exec_listen(struct exec_recorder *r, int listener_fd, int error)
 	const char *reason = strerror(error);
 
 	r->listener_fd = listener_fd;
-	if (listener_fd >= 0) {
-		r->hashes = exec_hash_new(r->log);
+	if (listener_fd >= 0)
 		return;
-	}
+	/* What is not recorded need not be read either. */
+	exec_hash_free(r->hashes);
+	r->hashes = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (reasons[i].error == error)
 			reason = reasons[i].reason;

@@ -9,7 +9,7 @@
 
 #include "util.h"
 
-#define PIECE (128 * 1024)
+#define PIECE (64 * 1024)
 
 struct exec_hashes *exec_hash_new(struct event_log *log)
 {
@@ -22,7 +22,7 @@ struct exec_hashes *exec_hash_new(struct event_log *log)
 
 bool exec_hash_pending(const struct exec_hashes *h)
 {
-	return h && h->n_jobs > 0;
+	return h && h->n_jobs > 0 && !h->jobs[0].read;
 }
 
 static struct exec_hash_key key_of(const struct stat *st)
@@ -77,6 +77,64 @@ static int reopen(int path_fd)
 	return open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+static void push_job(struct exec_hashes *h, const struct exec_hash_key *key,
+		     int fd, const char *path, bool expected)
+{
+	struct exec_hash_job *job = &h->jobs[h->n_jobs++];
+
+	h->budget -= (uint64_t)key->size;
+	*job = (struct exec_hash_job){ .path = xstrdup(path),
+				       .key = *key,
+				       .fd = fd,
+				       .expected = expected };
+	sha256_init(&job->sha);
+}
+
+static void drop_job(struct exec_hashes *h)
+{
+	struct exec_hash_job *job = &h->jobs[0];
+
+	free(job->path);
+	cleanup_fd(&job->fd);
+	h->n_jobs--;
+	memmove(job, job + 1, h->n_jobs * sizeof(*job));
+}
+
+void exec_hash_expect(struct exec_hashes *h, const char *path)
+{
+	auto_fd int fd = open(path,
+			      O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct exec_hash_key key;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size > EXEC_HASH_FILE_MAX)
+		return;
+	key = key_of(&st);
+	push_job(h, &key, take_fd(&fd), path, true);
+}
+
+static void end_job(struct exec_hashes *h);
+
+/* What was read ahead, if this is it; it was for the first one only. */
+static bool meet_expected(struct exec_hashes *h,
+			  const struct exec_hash_key *key)
+{
+	struct exec_hash_job *job = &h->jobs[0];
+
+	if (h->n_jobs == 0 || !job->expected)
+		return false;
+	if (memcmp(&job->key, key, sizeof(*key)) != 0) {
+		h->budget += (uint64_t)job->key.size;
+		drop_job(h);
+		return false;
+	}
+	job->expected = false;
+	if (job->read)
+		end_job(h);
+	return true;
+}
+
 void exec_hash_add(struct exec_hashes *h, int path_fd, const struct stat *st,
 		   const char *path)
 {
@@ -84,7 +142,7 @@ void exec_hash_add(struct exec_hashes *h, int path_fd, const struct stat *st,
 	const char *reason = NULL;
 	auto_fd int fd = -1;
 
-	if (!S_ISREG(st->st_mode) || !is_new(h, &key))
+	if (!S_ISREG(st->st_mode) || !is_new(h, &key) || meet_expected(h, &key))
 		return;
 	if ((uint64_t)st->st_size > EXEC_HASH_FILE_MAX)
 		reason = "too big";
@@ -98,23 +156,7 @@ void exec_hash_add(struct exec_hashes *h, int path_fd, const struct stat *st,
 		tell(h, path, st->st_size, NULL, reason);
 		return;
 	}
-	h->budget -= (uint64_t)st->st_size;
-	h->jobs[h->n_jobs] = (struct exec_hash_job){ .path = xstrdup(path),
-						     .key = key,
-						     .fd = take_fd(&fd) };
-	sha256_init(&h->jobs[h->n_jobs++].sha);
-}
-
-static void end_job(struct exec_hashes *h, const char *sha256,
-		    const char *reason)
-{
-	struct exec_hash_job *job = &h->jobs[0];
-
-	tell(h, job->path, job->key.size, sha256, reason);
-	free(job->path);
-	cleanup_fd(&job->fd);
-	h->n_jobs--;
-	memmove(job, job + 1, h->n_jobs * sizeof(*job));
+	push_job(h, &key, take_fd(&fd), path, false);
 }
 
 /* Is it still what was executed? */
@@ -130,12 +172,24 @@ static bool is_unchanged(const struct exec_hash_job *job)
 	       job->done == (uint64_t)st.st_size;
 }
 
+/* Of the first, which was read: the hash, or why there is none. */
+static void end_job(struct exec_hashes *h)
+{
+	struct exec_hash_job *job = &h->jobs[0];
+	bool good = is_unchanged(job);
+	char hex[SHA256_HEX];
+
+	sha256_hex(&job->sha, hex);
+	tell(h, job->path, job->key.size, good ? hex : NULL,
+	     good ? NULL : "changed while it was read");
+	drop_job(h);
+}
+
 void exec_hash_step(struct exec_hashes *h)
 {
 	static unsigned char piece[PIECE];
 	struct exec_hash_job *job = &h->jobs[0];
 	uint64_t left = (uint64_t)job->key.size - job->done;
-	char hex[SHA256_HEX];
 	ssize_t n = 0;
 
 	if (left > 0)
@@ -146,11 +200,9 @@ void exec_hash_step(struct exec_hashes *h)
 		if ((uint64_t)n < left)
 			return;
 	}
-	sha256_hex(&job->sha, hex);
-	if (is_unchanged(job))
-		end_job(h, hex, NULL);
-	else
-		end_job(h, NULL, "changed while it was read");
+	job->read = true;
+	if (!job->expected)
+		end_job(h);
 }
 
 void exec_hash_free(struct exec_hashes *h)
@@ -159,9 +211,12 @@ void exec_hash_free(struct exec_hashes *h)
 
 	if (h == NULL)
 		return;
+	if (h->n_jobs > 0 && h->jobs[0].expected)
+		drop_job(h);
 	while (h->n_jobs > 0 && now_ms(CLOCK_MONOTONIC) < end)
 		exec_hash_step(h);
-	while (h->n_jobs > 0)
-		end_job(h, NULL, "the run ended first");
+	for (; h->n_jobs > 0; drop_job(h))
+		tell(h, h->jobs[0].path, h->jobs[0].key.size, NULL,
+		     "the run ended first");
 	free(h);
 }

@@ -34,6 +34,8 @@ struct exec_hash_job {
 	struct sha256 sha;
 	uint64_t done;
 	int fd;
+	bool expected; /* read ahead, not executed yet: nothing is told */
+	bool read;     /* to its end */
 };
 
 struct exec_hashes {
@@ -45,6 +47,9 @@ struct exec_hashes {
 };
 
 struct exec_hashes *exec_hash_new(struct event_log *log);
+/* Begins on the file that will be executed first; no failure, no event: that
+ * takes an exec_hash_add of the same file, with which it is forgotten. */
+void exec_hash_expect(struct exec_hashes *hashes, const char *path);
 /* Takes note of a file that is executed: `path_fd` is borrowed. */
 void exec_hash_add(struct exec_hashes *hashes, int path_fd,
 		   const struct stat *st, const char *path);

@@ -183,6 +183,46 @@ static void test_hash(void)
 	event_close(&log);
 }
 
+static void read_all(struct exec_hashes *hashes)
+{
+	while (exec_hash_pending(hashes))
+		exec_hash_step(hashes);
+}
+
+/* The program is read before it is executed, and told only then. */
+static void test_expect(void)
+{
+	struct event_log log = EVENT_LOG_NONE;
+	struct exec_hashes *hashes = exec_hash_new(&log);
+	auto_fd int fd = open("/bin/sh", O_PATH | O_CLOEXEC);
+	auto_fd int other = open("/bin/cat", O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	exec_hash_expect(hashes, "/bin/sh");
+	read_all(hashes);
+	ok(log.seq == 0, "what is expected is read and not told");
+	fstat(fd, &st);
+	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	ok(log.seq == 1 && !exec_hash_pending(hashes),
+	   "its execution tells the hash at once");
+	exec_hash_free(hashes);
+	hashes = exec_hash_new(&log);
+	exec_hash_expect(hashes, "/bin/sh");
+	read_all(hashes);
+	fstat(other, &st);
+	exec_hash_add(hashes, other, &st, "/bin/cat");
+	ok(hashes->n_jobs == 1 && strcmp(hashes->jobs[0].path, "/bin/cat") == 0,
+	   "another file takes its place");
+	read_all(hashes);
+	ok(log.seq == 2, "and is told");
+	exec_hash_free(hashes);
+	hashes = exec_hash_new(&log);
+	exec_hash_expect(hashes, "/bin/sh");
+	exec_hash_free(hashes);
+	ok(log.seq == 2, "one that never ran is not told");
+	event_close(&log);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/unit-exec.XXXXXX";
@@ -195,6 +235,7 @@ int main(void)
 	test_judge();
 	test_memory();
 	test_hash();
+	test_expect();
 	unlink("link");
 	if (chdir("/") < 0 || rmdir(dir) < 0)
 		return 99;
