@@ -248,14 +248,12 @@ static int set_descriptors(struct child_context *c)
 	return keep_ours(c);
 }
 
+/* What the caller ignores would stay ignored: the clone cleared that. */
 static int set_signals(struct child_context *c)
 {
 	sigset_t none;
 
 	(void)c;
-	/* Handlers do not survive exec, but what is ignored stays ignored. */
-	for (int sig = 1; sig < SIGRTMIN; sig++)
-		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return fail(errno, "cannot unblock signals");

@@ -42,10 +42,9 @@ cJSON *event_number(uint64_t value)
 
 void event_time(const struct timespec *when, char out[static EVENT_TIME_SIZE])
 {
-	struct tm tm;
+	struct tm tm = utc_time(when->tv_sec);
 	size_t n;
 
-	gmtime_r(&when->tv_sec, &tm);
 	n = strftime(out, EVENT_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(out + n, EVENT_TIME_SIZE - n, ".%09uZ",
 		 (unsigned int)when->tv_nsec % 1000000000U);

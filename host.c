@@ -37,11 +37,9 @@ const char *host_getenv(const struct host *host, const char *name)
 
 static char *make_run_id(uint32_t random)
 {
-	time_t now = time(NULL);
-	struct tm tm;
+	struct tm tm = utc_time(time(NULL));
 	char stamp[32];
 
-	gmtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
 	return xasprintf("%s-%08x", stamp, random);
 }
@@ -95,11 +93,13 @@ static void choose_payload_ids(struct host *host, uint32_t random)
 	host->payload_gid = host->gid;
 	if (host->uid != 0)
 		return;
-	if (!both_mapped(id))
+	if (!both_mapped(id)) {
 		id = NOBODY;
-	/* No other id to be had: its own is no more than that user's. */
-	if (!both_mapped(id) && is_user_in_disguise())
-		return;
+		/* No other id to be had: its own is no more than that
+		 * user's. */
+		if (!both_mapped(id) && is_user_in_disguise())
+			return;
+	}
 	host->payload_uid = id;
 	host->payload_gid = id;
 }
@@ -131,13 +131,15 @@ static int find_state(struct host *host)
  */
 static bool do_cores_leave(void)
 {
-	auto_free char *pattern = read_file(
-	    AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096, NULL);
+	auto_free char *pattern = NULL;
 	struct rlimit limit;
 
-	return pattern && pattern[0] == '|' &&
-	       getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 0 &&
-	       geteuid() != 0;
+	if (geteuid() == 0 || getrlimit(RLIMIT_CORE, &limit) < 0 ||
+	    limit.rlim_max != 0)
+		return false;
+	pattern = read_file(AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096,
+			    NULL);
+	return pattern && pattern[0] == '|';
 }
 
 int host_read(struct host *host)

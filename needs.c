@@ -323,11 +323,13 @@ static int add_content(struct needs *needs, const struct file *file)
 /* The start of a file as text; a script's whole, up to a limit. */
 static char *read_start(int fd)
 {
-	auto_free char *text = xcalloc(1, SCRIPT_MAX + 1);
+	auto_free char *text = xcalloc(1, SHEBANG_MAX + 1);
 	ssize_t n = pread(fd, text, SHEBANG_MAX, 0);
 
-	if (n == SHEBANG_MAX && memcmp(text, "#!", 2) == 0)
+	if (n == SHEBANG_MAX && memcmp(text, "#!", 2) == 0) {
+		text = xrealloc_array(text, SCRIPT_MAX + 1, 1);
 		n = pread(fd, text, SCRIPT_MAX, 0);
+	}
 	text[n < 0 ? 0 : n] = '\0';
 	return take_ptr(&text);
 }

@@ -208,7 +208,8 @@ static int clone_child(struct child *child, struct child_context *context,
 		       struct ends *e)
 {
 	struct clone_args args = {
-		.flags = context->plan->namespaces | CLONE_PIDFD,
+		.flags = context->plan->namespaces | CLONE_PIDFD |
+			 CLONE_CLEAR_SIGHAND,
 		.pidfd = (uint64_t)(uintptr_t)&child->pidfd,
 		.exit_signal = SIGCHLD,
 	};

@@ -294,6 +294,29 @@ uint64_t now_ms(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* Years begin in March here, so that the leap day is the last of one. */
+struct tm utc_time(time_t when)
+{
+	int64_t days = when / 86400 - (when % 86400 < 0);
+	int32_t second = (int32_t)(when - days * 86400);
+	int64_t since = days + 719468; /* 0000-03-01 */
+	int64_t era = (since < 0 ? since - 146096 : since) / 146097;
+	int32_t day = (int32_t)(since - era * 146097);
+	int32_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	int32_t month;
+
+	day -= 365 * year + year / 4 - year / 100;
+	month = (5 * day + 2) / 153;
+	return (struct tm){
+		.tm_sec = second % 60,
+		.tm_min = second / 60 % 60,
+		.tm_hour = second / 3600,
+		.tm_mday = day - (153 * month + 2) / 5 + 1,
+		.tm_mon = (month + 2) % 12,
+		.tm_year = (int)(era * 400 + year + month / 10) - 1900,
+	};
+}
+
 static char *title;
 static size_t title_size;
 

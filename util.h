@@ -54,6 +54,8 @@ int parse_size(const char *s, uint64_t *bytes);
 int parse_duration(const char *s, uint64_t *ms);
 
 uint64_t now_ms(clockid_t clock);
+/* As gmtime_r, which reads the local time zone's file at its first call. */
+struct tm utc_time(time_t when);
 
 /*
  * The command line that others see of this process: title_init remembers where

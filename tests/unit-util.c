@@ -122,6 +122,26 @@ static void test_ownership(void)
 	ok(strv_has(&sv, "b") && !strv_has(&sv, "c"), "and finds its own");
 }
 
+/* Leap days, ends of centuries, before the epoch. */
+static void test_time(void)
+{
+	static const time_t step = 86399 * 29;
+	time_t wrong = 0;
+
+	for (time_t when = -70000000000; when < 260000000000; when += step) {
+		struct tm ours = utc_time(when), libc;
+
+		gmtime_r(&when, &libc);
+		if (ours.tm_year != libc.tm_year ||
+		    ours.tm_mon != libc.tm_mon ||
+		    ours.tm_mday != libc.tm_mday ||
+		    ours.tm_hour != libc.tm_hour ||
+		    ours.tm_min != libc.tm_min || ours.tm_sec != libc.tm_sec)
+			wrong = when;
+	}
+	ok(wrong == 0, "utc_time is gmtime_r (%lld)", (long long)wrong);
+}
+
 int main(void)
 {
 	test_numbers("size", sizes, ARRAY_SIZE(sizes), parse_size);
@@ -131,5 +151,6 @@ int main(void)
 	test_paths();
 	test_read();
 	test_ownership();
+	test_time();
 	return done();
 }
