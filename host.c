@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,6 +143,16 @@ static bool do_cores_leave(void)
 	return pattern && pattern[0] == '|';
 }
 
+/* Version 1 (Linux 5.13) refuses every rename between folders and has no right
+ * that would allow it again: nothing can be built on it. */
+static int landlock_version(void)
+{
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
+			       1u /* LANDLOCK_CREATE_RULESET_VERSION */);
+
+	return version < 2 ? 0 : (int)version;
+}
+
 int host_read(struct host *host)
 {
 	uint32_t random;
@@ -152,6 +163,7 @@ int host_read(struct host *host)
 			       .stdin_tty = isatty(STDIN_FILENO),
 			       .stdout_tty = isatty(STDOUT_FILENO) };
 	host->cores_leave = do_cores_leave();
+	host->landlock = landlock_version();
 	if (host->stdin_tty)
 		(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &host->window);
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))

@@ -20,6 +20,7 @@ struct host {
 	uid_t payload_uid; /* host id that the payload will have */
 	gid_t payload_gid;
 	bool cores_leave; /* a crash inside reaches the host's core handler */
+	int landlock;     /* version of the interface; 0: none to build on */
 	bool stdin_tty;
 	bool stdout_tty;
 	struct winsize window; /* of the terminal, if there is one */
