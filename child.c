@@ -19,9 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "codeless.h"
 #include "control.h"
 #include "err.h"
 #include "exec.h"
+#include "landlock.h"
 #include "netpol.h"
 
 /*
@@ -290,6 +292,16 @@ static int enter_cwd(struct child_context *c)
 	return 0;
 }
 
+static int wall_off(struct child_context *c)
+{
+	return landlock_apply(c->plan);
+}
+
+static int forbid_code(struct child_context *c)
+{
+	return c->plan->commands.listed ? codeless_apply() : 0;
+}
+
 static int filter_calls(struct child_context *c)
 {
 	return exec_install(PAYLOAD_CONTROL, c->plan);
@@ -298,6 +310,8 @@ static int filter_calls(struct child_context *c)
 /*
  * Descriptors first, so that nothing later can leak one; seccomp last, since it
  * may forbid the calls above (no_new_privs lets it be loaded without rights).
+ * Landlock after all that opens files by path for itself, and in this process
+ * alone: PID 1 stays outside of the domain, where the payload cannot signal it.
  * Who records what is executed and refused listens to that same filter: a second
  * one for it would never be asked, since the kernel takes an error before a
  * question.
@@ -305,6 +319,7 @@ static int filter_calls(struct child_context *c)
 static const struct step payload_steps[] = {
 	{ "descriptors", set_descriptors }, { "signals", set_signals },
 	{ "rlimits", set_rlimits },         { "chdir", enter_cwd },
+	{ "landlock", wall_off },           { "commands", forbid_code },
 	{ "seccomp", filter_calls },
 };
 

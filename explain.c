@@ -108,10 +108,17 @@ void plan_explain(const struct plan *plan, FILE *out)
 		if (plan->namespaces & ns_kinds[i].flag)
 			fprintf(out, " %s", ns_kinds[i].name);
 	fputc('\n', out);
+	if (plan->landlock)
+		fprintf(out, "landlock     version %d\n", plan->landlock);
+	else
+		fputs("landlock     none in this kernel: the mounts stand "
+		      "alone\n",
+		      out);
 	print_env(out, &plan->env);
 	print_limits(out, plan);
 	fputs("network\n", out);
 	netpol_explain(&plan->net, out);
+	commands_explain(&plan->commands, out);
 	fputs("mounts, in order\n", out);
 	for (size_t i = 0; i < plan->n_mounts; i++)
 		print_mount(out, &plan->mounts[i]);

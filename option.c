@@ -14,9 +14,6 @@
 #define NO_PROJECT                                                             \
 	"projects need copy-on-write trees, which this version "               \
 	"does not have (copy files in with --input)"
-#define NO_COMMANDS                                                            \
-	"the list of allowed commands needs the execution layer, "             \
-	"which this version does not have"
 #define NO_EXECUTION "this version has no learning mode"
 #define NO_GC        "this version has no collector of what dead runs left"
 
@@ -138,12 +135,17 @@ const struct option option_table[] = {
 	  .help = "end when the process that started us ends" },
 	{ "new-session", 0, NULL, NULL, &type_always,
 	  .help = "always so; taken for bubblewrap's sake" },
-	{ "allow-command", 0, "NAME", "allowed_commands",
-	  .pending = NO_COMMANDS },
-	{ "allow-no-commands", 0, NULL, NULL, .pending = NO_COMMANDS },
+	{ "allow-command", 0, "NAME", "allowed_commands", &type_commands,
+	  FIELD(allowed_commands),
+	  .help = "COMMAND and what is so named may run, nothing else" },
+	{ "allow-no-commands", 0, NULL, "allowed_commands", &type_no_commands,
+	  .help = "COMMAND itself may run, nothing else" },
 	{ "allow-dangerous-commands", 0, NULL, "allow_dangerous_commands",
-	  .pending = NO_COMMANDS },
-	{ "workdir-exec", 0, NULL, "workdir_exec", .pending = NO_COMMANDS },
+	  &type_flag, FIELD(dangerous_commands),
+	  .help = "list shells, downloaders, package managers too" },
+	{ "workdir-exec", 0, NULL, "workdir_exec", &type_flag,
+	  FIELD(workdir_exec),
+	  .help = "what is in the workdir may run, whatever the list" },
 	{ "seccomp", 0, "FILE", "seccomp",
 	  .pending = "this version has one system call filter, its own" },
 	{ "allow-degraded", 0, "LAYER", "allow_degraded", &type_layers,

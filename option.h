@@ -161,4 +161,5 @@ extern const struct option_type type_action, type_flag, type_always, type_quiet,
 /* ... and of many (option_list.c, option_mount.c). */
 extern const struct option_type type_command, type_hosts, type_ports,
     type_resolve, type_publish, type_inputs, type_outputs, type_bind, type_ro_bind,
-    type_tmpfs, type_setenv, type_unsetenv, type_pass_env, type_layers;
+    type_tmpfs, type_setenv, type_unsetenv, type_pass_env, type_layers,
+    type_commands, type_no_commands;

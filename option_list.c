@@ -22,6 +22,9 @@ static cJSON *dump_strings(const struct spec *spec, const struct option *o)
 {
 	const struct strv *list = option_field(spec, o);
 
+	/* An empty list can say something: no command is allowed. */
+	if (list->n == 0)
+		return cJSON_CreateArray();
 	return cJSON_CreateStringArray((const char *const *)list->v,
 				       (int)list->n);
 }
@@ -63,6 +66,41 @@ const struct option_type type_command = {
 	.dump = dump_strings,
 	.clear = clear_strings,
 };
+
+/* Names are sought on PATH, so a relative path would be a third thing. */
+static void set_command(struct parse *p, const struct option *o,
+			char *const *arg)
+{
+	char *auto_free clean = NULL;
+
+	if (arg[0][0] == '\0')
+		complain(p, "is empty");
+	else if (arg[0][0] != '/' && strchr(arg[0], '/'))
+		complain(p, "\"%.80s\" is neither a name nor an absolute path",
+			 arg[0]);
+	else if (arg[0][0] != '/')
+		push(p, o, arg[0]);
+	else
+		push(p, o, clean = path_clean(arg[0]));
+}
+
+const struct option_type type_commands = {
+	.json = cJSON_String,
+	.expects = STRINGS,
+	.set = set_command,
+	.load = load_list,
+	.dump = dump_strings,
+	.clear = clear_strings,
+};
+
+static void set_no_commands(struct parse *p, const struct option *o,
+			    char *const *arg)
+{
+	(void)p, (void)o, (void)arg;
+}
+
+/* That it was asked for, and no name with it, is all there is to it. */
+const struct option_type type_no_commands = { .set = set_no_commands };
 
 static void set_layer(struct parse *p, const struct option *o, char *const *arg)
 {

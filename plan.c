@@ -309,6 +309,7 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 	plan->runs_dir = path_join(host->state_dir, "runs");
 	plan->prompt = spec->prompt;
 	plan->window = host->window;
+	plan->landlock = host->landlock;
 	plan->pty = host->stdin_tty && host->stdout_tty && !spec->prompt;
 	plan->stop_signal = plan->agent ? plan->agent->stop_signal : SIGTERM;
 	plan->die_with_parent = spec->die_with_parent;
@@ -328,6 +329,8 @@ int plan_make(struct plan *plan, const struct spec *spec,
 {
 	*plan = (struct plan){ .disk = spec->disk };
 	if (plan_agent(plan, spec) < 0 || plan_command(plan, spec) < 0 ||
+	    commands_plan(&plan->commands, &plan->program, spec, plan->agent) <
+		0 ||
 	    netpol_plan(&plan->net, spec, plan->agent) < 0 ||
 	    plan_artifact(plan, spec, host) < 0)
 		return -1;
@@ -349,6 +352,7 @@ void plan_free(struct plan *plan)
 	free(plan->mounts);
 	agent_free(plan->agent);
 	program_free(&plan->program);
+	commands_free(&plan->commands);
 	strv_free(&plan->env);
 	netpol_free(&plan->net);
 	free(plan->cwd);

@@ -15,6 +15,7 @@
 #include "agent.h"
 #include "artifact.h"
 #include "cgroup.h"
+#include "command.h"
 #include "host.h"
 #include "netpol.h"
 #include "program.h"
@@ -65,7 +66,8 @@ struct plan {
 	const char *label;   /* what to call the run: the command's base name */
 	struct agent *agent; /* or NULL */
 	struct program program;
-	struct strv env; /* NAME=VALUE, complete */
+	struct commands commands; /* what may be executed */
+	struct strv env;          /* NAME=VALUE, complete */
 	char *cwd;
 	char *hostname;
 	struct winsize window;
@@ -78,6 +80,7 @@ struct plan {
 	uid_t host_uid, uid; /* outside, inside */
 	gid_t host_gid, gid;
 	uint64_t namespaces;       /* CLONE_NEW* */
+	int landlock;              /* version in force; 0: none */
 	struct plan_mount *mounts; /* in order */
 	size_t n_mounts;
 	struct plan_rlimit rlimits[PLAN_RLIMITS];

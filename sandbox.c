@@ -88,6 +88,11 @@ static void note_layers(struct outcome *out, const struct plan *plan)
 				  xasprintf("%s-namespace", ns_kinds[i].name));
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
 		strv_push(&out->layers, xstrdup(always[i]));
+	if (plan->landlock)
+		strv_push(&out->layers,
+			  xasprintf("landlock:%d", plan->landlock));
+	if (plan->commands.listed)
+		strv_push(&out->layers, xstrdup("commands"));
 	if (plan->net.mode == NET_RELAY)
 		strv_push(&out->layers, xstrdup("relay"));
 	for (size_t i = 0; i < plan->degraded.n; i++)

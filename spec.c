@@ -33,6 +33,7 @@ static const char *const exclusive[][2] = {
 	{ "artifact", "no-artifact" },
 	{ "artifact.compression", "no-artifact" },
 	{ "events", "events-fd" },
+	{ "allow-command", "allow-no-commands" },
 };
 
 /* What bubblewrap has, and we do in another way. */

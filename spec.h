@@ -118,6 +118,9 @@ struct spec {
 	char *hostname;
 	int64_t uid, gid; /* inside; -1: the default */
 	bool die_with_parent;
+	struct strv allowed_commands; /* asked for and empty: none */
+	bool dangerous_commands;      /* may be on the list */
+	bool workdir_exec;
 
 	char *events;  /* absolute path, "-" or NULL */
 	int events_fd; /* -1: none */

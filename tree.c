@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "holes.h"
 
 /*
  * What is not listed here is not there.  /etc is ours, with these entries of
@@ -110,9 +111,8 @@ static const struct row proc_masks[] = {
 	{ PLAN_MASK, "/proc/timer_stats" },
 };
 
-/* Appends; `source` and `text` are taken over, the destination copied. */
-static struct plan_mount *add(struct plan *plan, enum plan_mount_kind kind,
-			      const char *destination, char *source)
+struct plan_mount *tree_add(struct plan *plan, enum plan_mount_kind kind,
+			    const char *destination, char *source)
 {
 	struct plan_mount *m;
 
@@ -129,7 +129,7 @@ static struct plan_mount *add(struct plan *plan, enum plan_mount_kind kind,
 static void add_table(struct plan *plan, const struct row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct plan_mount *m = add(
+		struct plan_mount *m = tree_add(
 		    plan, rows[i].kind, rows[i].destination,
 		    rows[i].source ? xstrdup(rows[i].source) : NULL);
 
@@ -142,7 +142,7 @@ static void add_table(struct plan *plan, const struct row *rows, size_t n)
 
 static void add_file(struct plan *plan, const char *destination, char *text)
 {
-	add(plan, PLAN_FILE, destination, NULL)->text = text;
+	tree_add(plan, PLAN_FILE, destination, NULL)->text = text;
 }
 
 /* Shows one entry of the host's: a link as a link, the rest bound. */
@@ -156,13 +156,13 @@ static void add_entry(struct plan *plan, const char *host_path,
 	if (lstat(host_path, &st) < 0)
 		return;
 	if (!S_ISLNK(st.st_mode)) {
-		add(plan, PLAN_BIND, destination, xstrdup(host_path));
+		tree_add(plan, PLAN_BIND, destination, xstrdup(host_path));
 		return;
 	}
 	n = readlink(host_path, target, sizeof(target) - 1);
 	if (n > 0)
-		add(plan, PLAN_SYMLINK, destination,
-		    xstrndup(target, (size_t)n));
+		tree_add(plan, PLAN_SYMLINK, destination,
+			 xstrndup(target, (size_t)n));
 }
 
 static int compare_names(const void *a, const void *b)
@@ -291,7 +291,7 @@ static void add_host_base(struct plan *plan, const struct host *host)
 
 		add_entry(plan, from, base_shown[i]);
 	}
-	add(plan, PLAN_DIR, "/etc", NULL);
+	tree_add(plan, PLAN_DIR, "/etc", NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(etc_shown); i++) {
 		auto_free char *from = path_join(etc, etc_shown[i]);
 		auto_free char *to = path_join("/etc", etc_shown[i]);
@@ -311,9 +311,9 @@ static void add_rootfs(struct plan *plan, const char *rootfs)
 	static const char *const var_tmp[] = { "tmp", "run", "lock", NULL };
 
 	add_entries(plan, rootfs, "/", ours);
-	add(plan, PLAN_DIR, "/etc", NULL);
+	tree_add(plan, PLAN_DIR, "/etc", NULL);
 	add_entries(plan, etc, "/etc", own_etc);
-	add(plan, PLAN_DIR, "/var", NULL);
+	tree_add(plan, PLAN_DIR, "/var", NULL);
 	add_entries(plan, var, "/var", var_tmp);
 	add_accounts(plan, rootfs);
 }
@@ -333,14 +333,14 @@ static int add_program(struct plan *plan)
 			return fail_remedy("put the workdir elsewhere: "
 					   "--workdir /room");
 		}
-		add(plan, PLAN_BIND, path, xstrdup(path));
+		tree_add(plan, PLAN_BIND, path, xstrdup(path));
 	}
 	for (size_t i = 0; i < program->links.n; i++) {
 		auto_free char *link = xstrdup(program->links.v[i]);
 		char *tab = strchr(link, '\t');
 
 		*tab = '\0';
-		add(plan, PLAN_SYMLINK, link, xstrdup(tab + 1));
+		tree_add(plan, PLAN_SYMLINK, link, xstrdup(tab + 1));
 	}
 	return 0;
 }
@@ -369,8 +369,8 @@ static int add_user_mount(struct plan *plan, const struct spec_mount *mount)
 				   "--input SRC:DEST");
 	}
 	if (mount->source == NULL) {
-		m = add(plan, PLAN_TMPFS, mount->destination, NULL);
-		m->flags = PLAN_RW;
+		m = tree_add(plan, PLAN_TMPFS, mount->destination, NULL);
+		m->flags = PLAN_RW | holes_closed(plan, false);
 		m->size = 1024 * MIB;
 		return 0;
 	}
@@ -382,8 +382,9 @@ static int add_user_mount(struct plan *plan, const struct spec_mount *mount)
 		return fail_remedy("check the path; mounts are of the host's "
 				   "own files");
 	}
-	m = add(plan, PLAN_BIND, mount->destination, source);
-	m->flags = mount->read_write ? PLAN_RW : 0;
+	m = tree_add(plan, PLAN_BIND, mount->destination, source);
+	m->flags = (mount->read_write ? PLAN_RW : 0) |
+		   holes_closed(plan, false);
 	return 0;
 }
 
@@ -440,9 +441,11 @@ static int add_user_mounts(struct plan *plan, const struct spec *spec,
 			return -1;
 		m = &plan->mounts[plan->n_mounts - 1];
 		if (m->kind == PLAN_BIND && m->flags & PLAN_RW &&
-		    keep_apart(plan, spec, host, m->source) < 0)
+		    (keep_apart(plan, spec, host, m->source) < 0 ||
+		     holes_check_writable(plan, m->source) < 0))
 			return -1;
 	}
+	holes_in_mounts(plan, spec);
 	return 0;
 }
 
@@ -458,12 +461,14 @@ int tree_plan(struct plan *plan, const struct spec *spec,
 	add_table(plan, proc_masks, ARRAY_SIZE(proc_masks));
 	if (add_program(plan) < 0)
 		return -1;
+	holes_in_base(plan, spec, host);
 	if (add_user_mounts(plan, spec, host) < 0)
 		return -1;
 	/*
 	 * Last: from here on there is something in the tree that a payload of
 	 * an earlier run may have shaped, so nothing is mounted below it.
 	 */
-	add(plan, PLAN_WORKDIR, plan->workdir, NULL)->flags = PLAN_RW;
+	tree_add(plan, PLAN_WORKDIR, plan->workdir, NULL)->flags =
+	    PLAN_RW | holes_closed(plan, true);
 	return 0;
 }

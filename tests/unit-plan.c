@@ -112,6 +112,7 @@ static char *explain(struct strv *args, char **environment)
 			     .run_id = run_id,
 			     .payload_uid = 1000,
 			     .payload_gid = 1000,
+			     .landlock = 7,
 			     .environ = environment };
 	struct spec spec;
 	struct plan plan = { 0 };

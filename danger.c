@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "danger.h"
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+
+static const char shell[] = "a shell does whatever it is told, by itself";
+static const char user[] = "it is there to get another user's rights";
+static const char fetch[] = "it opens connections and fetches what it is told";
+static const char install[] = "it fetches and runs other people's programs";
+
+/* Patterns of fnmatch: versions are part of many names. */
+static const struct {
+	const char *name;
+	const char *reason;
+} dangerous[] = {
+	{ "sh", shell },
+	{ "bash", shell },
+	{ "bash-[0-9]*", shell },
+	{ "rbash", shell },
+	{ "dash", shell },
+	{ "ash", shell },
+	{ "zsh", shell },
+	{ "zsh-[0-9]*", shell },
+	{ "zsh[0-9]*", shell },
+	{ "ksh", shell },
+	{ "ksh93", shell },
+	{ "mksh", shell },
+	{ "oksh", shell },
+	{ "yash", shell },
+	{ "csh", shell },
+	{ "tcsh", shell },
+	{ "bsd-csh", shell },
+	{ "fish", shell },
+	{ "nu", shell },
+	{ "elvish", shell },
+	{ "xonsh", shell },
+	{ "pwsh", shell },
+	{ "busybox", shell },
+	{ "toybox", shell },
+	{ "sudo", user },
+	{ "su", user },
+	{ "doas", user },
+	{ "pkexec", user },
+	{ "run0", user },
+	{ "runuser", user },
+	{ "curl", fetch },
+	{ "wget", fetch },
+	{ "wget2", fetch },
+	{ "aria2c", fetch },
+	{ "nc", fetch },
+	{ "nc.openbsd", fetch },
+	{ "nc.traditional", fetch },
+	{ "netcat", fetch },
+	{ "ncat", fetch },
+	{ "socat", fetch },
+	{ "telnet", fetch },
+	{ "ftp", fetch },
+	{ "lftp", fetch },
+	{ "lynx", fetch },
+	{ "w3m", fetch },
+	{ "pip", install },
+	{ "pip[0-9]*", install },
+	{ "pipx", install },
+	{ "uv", install },
+	{ "uvx", install },
+	{ "easy_install*", install },
+	{ "conda", install },
+	{ "mamba", install },
+	{ "npm", install },
+	{ "npx", install },
+	{ "pnpm", install },
+	{ "pnpx", install },
+	{ "yarn", install },
+	{ "yarnpkg", install },
+	{ "corepack", install },
+	{ "bunx", install },
+	{ "gem", install },
+	{ "composer", install },
+	{ "apt", install },
+	{ "apt-get", install },
+	{ "aptitude", install },
+	{ "dpkg", install },
+	{ "rpm", install },
+	{ "dnf", install },
+	{ "dnf[0-9]", install },
+	{ "yum", install },
+	{ "zypper", install },
+	{ "pacman", install },
+	{ "apk", install },
+	{ "snap", install },
+	{ "flatpak", install },
+	{ "brew", install },
+	{ "nix", install },
+	{ "nix-env", install },
+};
+
+const char *const program_folders[] = {
+	"/usr/local/sbin",
+	"/usr/local/bin",
+	"/usr/sbin",
+	"/usr/bin",
+	"/sbin",
+	"/bin",
+	"/usr/games",
+	"/usr/local/games",
+	NULL,
+};
+
+const char *danger_by_name(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(dangerous); i++)
+		if (fnmatch(dangerous[i].name, name, 0) == 0)
+			return dangerous[i].reason;
+	return NULL;
+}
+
+static void look_in(struct dangers *dangers, const struct lookup *lookup,
+		    const char *folder)
+{
+	auto_free char *path = xasprintf("%s%s", lookup->root, folder);
+	auto_fd int fd = open(path,
+			      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	for (size_t i = 0; fd >= 0 && i < ARRAY_SIZE(dangerous); i++) {
+		struct danger_file found = { .name = dangerous[i].name,
+					     .reason = dangerous[i].reason };
+		auto_free char *inside = path_join(folder, found.name);
+		auto_free char *real = NULL;
+
+		/* A look at the name first: most are not there. */
+		if (faccessat(fd, found.name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		real = lookup_real(lookup, inside, NULL);
+		if (real == NULL)
+			continue;
+		found.path = xasprintf("%s%s", lookup->root, real);
+		if (stat(found.path, &found.st) < 0) {
+			free(found.path);
+			continue;
+		}
+		dangers->v = xrealloc_array(dangers->v, dangers->n + 1,
+					    sizeof(*dangers->v));
+		dangers->v[dangers->n++] = found;
+	}
+}
+
+void dangers_find(struct dangers *dangers, const struct lookup *lookup)
+{
+	*dangers = (struct dangers){ 0 };
+	for (size_t i = 0; program_folders[i]; i++)
+		look_in(dangers, lookup, program_folders[i]);
+}
+
+void dangers_free(struct dangers *dangers)
+{
+	for (size_t i = 0; i < dangers->n; i++)
+		free(dangers->v[i].path);
+	free(dangers->v);
+	*dangers = (struct dangers){ 0 };
+}
+
+/* Of files of one size. */
+static bool same_bytes(const char *one, const char *other)
+{
+	auto_fd int a = open(one, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	auto_fd int b = open(other, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char left[16384], right[sizeof(left)];
+	ssize_t n;
+
+	if (a < 0 || b < 0)
+		return false;
+	while ((n = read(a, left, sizeof(left))) > 0)
+		if (read(b, right, sizeof(right)) != n ||
+		    memcmp(left, right, (size_t)n) != 0)
+			return false;
+	return n == 0;
+}
+
+const struct danger_file *danger_by_file(const struct dangers *dangers,
+					 const char *path,
+					 const struct stat *st)
+{
+	for (size_t i = 0; i < dangers->n; i++) {
+		const struct danger_file *d = &dangers->v[i];
+
+		if (d->st.st_dev == st->st_dev && d->st.st_ino == st->st_ino)
+			return d;
+		if (st->st_size > 0 && d->st.st_size == st->st_size &&
+		    S_ISREG(d->st.st_mode) && same_bytes(d->path, path))
+			return d;
+	}
+	return NULL;
+}

@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# timeout: 200
+#
+# --allow-command: what is listed runs, with all that it takes; nothing else
+# does; and names that would bring in more than they say are refused.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+need python3 git rg node perl
+
+m9m() { "$M9M" -q --no-artifact "$@"; }
+listed() {
+	local name options=()
+	while [ "$1" != -- ]; do
+		name=$1
+		options+=(--allow-command "$name")
+		shift
+	done
+	run m9m "${options[@]}" "$@"
+}
+
+# --- first that it runs without a list ---
+listed -- sh -c 'id -u && ls / >/dev/null && cp /bin/true t && ./t'
+is "without a list everything runs" "$rc" 0
+
+# --- the list, for a shell and its children ---
+listed cat rg -- sh -c 'echo word >f; cat f; rg -c word f'
+is "what is listed runs" "$(xargs <"$T/out")" "word 1"
+listed cat -- sh -c 'id; echo $?; ls; echo $?; /usr/bin/id; echo $?
+	/usr/lib/git-core/git; echo $?; sh -c id; echo $?'
+is "nothing else does" "$(xargs <"$T/out")" "127 127 127 126 127"
+contains "$T/err" "not found"
+run m9m --allow-no-commands -- sh -c 'cat /etc/hostname; echo $?; sh -c "echo self"'
+is "an empty list is the command itself" "$(xargs <"$T/out")" "127 self"
+echo '{"command":["sh","-c","id"],"allowed_commands":[]}' >"$T/spec.json"
+expect_exit 127 m9m --spec "$T/spec.json"
+listed cat -- sh -c 'echo /usr/bin/* /usr/sbin/*'
+is "the others are not there" "$(cat "$T/out")" \
+	"/usr/bin/cat /usr/bin/dash /usr/bin/sh /usr/sbin/*"
+listed cp -- sh -c 'cp /usr/bin/cp c && ./c c d'
+is "a copy of an allowed program is another file" "$rc" 126
+run m9m --allow-command cp --workdir-exec -- sh -c 'cp /usr/bin/cp c && ./c /etc/hostname /dev/stdout; id'
+is "--workdir-exec" "$(cat "$T/out")" sandbox
+is "and no more" "$rc" 127
+m9m --allow-command cat cat /proc/self/mountinfo >"$T/mounts"
+is "no mount is writable and executable" \
+	"$(awk '$6 ~ /^rw/ && $6 !~ /noexec/ { print $5 }' "$T/mounts" | xargs)" ""
+
+# --- what is listed works, with its libraries and modules ---
+run m9m --allow-no-commands -- /usr/bin/python3 -c '
+import ctypes, json, lzma, multiprocessing, sqlite3, ssl, subprocess
+ctypes.CDLL(None)
+with multiprocessing.Pool(2) as pool:
+    print(sum(pool.map(abs, [-1, -2])), ssl.OPENSSL_VERSION[:7])
+try:
+    subprocess.run(["id"])
+except FileNotFoundError:
+    print("no id")'
+is "python3" "$(xargs <"$T/out")" "3 OpenSSL no id"
+run m9m --allow-no-commands -- node -e '
+const { Worker } = require("worker_threads");
+console.log(require("crypto").createHash("sha1").update("x").digest("hex").length,
+	require("child_process").spawnSync("id").error.code);
+new Worker("1", { eval: true }).on("exit", (c) => console.log(c));'
+is "node" "$(xargs <"$T/out")" "40 ENOENT 0"
+run m9m --allow-no-commands -- /usr/bin/perl -MPOSIX -MSocket -MData::Dumper -e \
+	'print floor(2.5), " ", inet_ntoa(inet_aton("127.0.0.1"))'
+is "perl" "$(cat "$T/out")" "2 127.0.0.1"
+listed git -- sh -c 'git init -q . && git config user.email a@b &&
+	git config user.name n && echo x >f && git add f &&
+	git commit -qm one && git gc -q && git log --format=%s &&
+	git init -q --bare /tmp/b && git push -q /tmp/b HEAD:master &&
+	git clone -q /tmp/b /tmp/c && git -C /tmp/c log --format=%s'
+is "git, with its helpers" "$(xargs <"$T/out")" "one one"
+listed git -- sh -c "git -c alias.x=!id x; echo \$?
+	git init -q . && mkdir -p .git/hooks && echo 'id' >.git/hooks/pre-commit &&
+	chmod +x .git/hooks/pre-commit; git -c user.name=n -c user.email=e commit \
+	--allow-empty -qm x; git -c core.sshCommand=/usr/bin/id ls-remote ssh://h/x"
+lacks "$T/out" uid=
+check "and nothing by git" test "$rc" != 0
+
+# --- refused, with the reason ---
+refused() {
+	local text=$1
+	shift
+	run m9m "$@"
+	is "refused: $*" "$rc" 125
+	contains "$T/err" "$text"
+}
+mkdir "$T/bin"
+export PATH=$T/bin:$PATH
+cp /bin/sh "$T/bin/harmless"
+ln -s /bin/bash "$T/bin/linked"
+printf '#!/usr/bin/python3\nprint(1)\n' >"$T/bin/script"
+printf '#!/usr/bin/env python3\nprint(1)\n' >"$T/bin/by-env"
+chmod 755 "$T/bin/script" "$T/bin/by-env"
+refused "did you mean git?" --allow-command gti true
+refused "cannot find the allowed command /no/such" --allow-command /no/such true
+refused "a shell does" --allow-command bash true
+refused "a shell does" --allow-command /bin/sh true
+refused "it is /usr/bin/bash" --allow-command linked true
+refused "its file is also " --allow-command harmless true
+refused "fetches" --allow-command pip3 --allow-command curl true
+refused "a script of /usr/bin/python3" --allow-command script true
+refused "a script of" --allow-command by-env true
+refused "in the workdir" --allow-command /work/x true
+refused "--workdir-exec" --allow-command cat /work/x
+run m9m --allow-dangerous-commands --allow-command harmless cat /etc/hostname
+is "--allow-dangerous-commands" "$rc" 0
+listed script /usr/bin/python3 -- sh -c 'script'
+is "a script with its interpreter" "$(cat "$T/out")" 1
+if ! is_root; then
+	refused "which the sandbox may change" --bind "$T/bin" /b \
+		--allow-command /b/script --allow-dangerous-commands true
+fi
+
+# --- told ---
+m9m --explain --allow-command git cat >"$T/plan"
+matches "$T/plan" '^  command +cat = '
+matches "$T/plan" '^  listed +git = /usr/bin/git$'
+matches "$T/plan" '^  helper +git-remote-http = .* for git$'
+contains "$T/plan" "git-submodule of git needs /bin/sh, which is not on the list"
+m9m --explain --agent claude --allow-no-commands cat >"$T/plan"
+matches "$T/plan" '^  plumbing +bash = .* for claude$'
+"$M9M" --no-artifact --allow-command cat --result "$T/result.json" true
+check "the result has the layer" jq -e '.layers | index("commands")' "$T/result.json"
