@@ -126,7 +126,7 @@ compress_sha_ni(uint32_t *state, const uint8_t *data, size_t n)
 	_mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(hi, lo, 8));
 }
 
-static bool has_sha_ni(void)
+static bool ask_cpu(void)
 {
 	unsigned int a, b, c, d;
 
@@ -134,6 +134,17 @@ static bool has_sha_ni(void)
 	    !(c & bit_SSSE3))
 		return false;
 	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
+}
+
+/* Asked once: in a virtual machine each CPUID is a trap to its monitor, which
+ * takes longer than the hash of a line. */
+static bool has_sha_ni(void)
+{
+	static int known = -1;
+
+	if (known < 0)
+		known = ask_cpu();
+	return known;
 }
 #else
 #define compress_sha_ni compress_any
