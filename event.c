@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,8 +15,6 @@
 #include "text.h"
 #include "util.h"
 
-/* A lock is held for microseconds; one that is not is somebody stopped. */
-#define LOCK_PATIENCE_MS  1000
 #define CLOSE_PATIENCE_MS 1000
 
 /* What is left of a string in a line that is too long, in ever harder tries. */
@@ -51,50 +48,6 @@ void event_time(const struct timespec *when, char out[static EVENT_TIME_SIZE])
 }
 
 /*** Opening ***/
-
-/* mkdir -p of all that is before the last slash. */
-static int make_folder(const char *path)
-{
-	auto_free char *folder = xstrdup(path);
-	mode_t mode = geteuid() == 0 ? 0750 : 0700;
-
-	for (char *p = strchr(folder + 1, '/'); p; p = strchr(p + 1, '/')) {
-		*p = '\0';
-		/* EEXIST and the like: the open that follows tells. */
-		if (mkdir(folder, mode) != 0 && errno == ENOENT)
-			return -1;
-		*p = '/';
-	}
-	return 0;
-}
-
-/*
- * Reading is for the last byte alone.  O_NONBLOCK: a fifo in this place must
- * not hang us; it is refused below.
- */
-static int open_audit(const char *path)
-{
-	auto_fd int fd = -1;
-	struct stat st;
-
-	make_folder(path);
-	fd = open(path,
-		  O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
-		      O_NOCTTY | O_CLOEXEC,
-		  0600);
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		fail(errno, "cannot open the audit log %s", path);
-		return fail_remedy("set XDG_STATE_HOME to a folder that you "
-				   "can write");
-	}
-	/* In somebody else's file, the record would be theirs to change. */
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
-		fail(0, "the audit log %s is not a regular file of this user",
-		     path);
-		return fail_remedy("move it away");
-	}
-	return take_fd(&fd);
-}
 
 /* A descriptor of our own, so that closing it leaves the caller's alone. */
 static int dup_sink(int fd)
@@ -135,11 +88,8 @@ static int open_sinks(struct event_log *log, const char *audit_path,
 {
 	struct stat st;
 
-	if (audit_path) {
-		log->audit_fd = open_audit(audit_path);
-		if (log->audit_fd < 0)
-			return -1;
-	}
+	if (audit_path && audit_open(&log->audit, audit_path) != 0)
+		return -1;
 	if (!events_path && events_fd < 0)
 		return 0;
 	log->user_fd = open_user(events_path, events_fd);
@@ -182,50 +132,9 @@ static void lose_sink(bool *failed, const char *what)
 	*failed = true;
 }
 
-/* A stopped process that holds the lock must not stop every other run. */
-static void lock_audit(int fd)
+static void write_audit(struct event_log *log, const char *json)
 {
-	const struct timespec nap = { .tv_nsec = 100 * 1000 };
-	uint64_t deadline = 0;
-
-	while (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-		uint64_t now = now_ms(CLOCK_MONOTONIC);
-
-		if (deadline == 0)
-			deadline = now + LOCK_PATIENCE_MS;
-		if (now >= deadline)
-			return; /* O_APPEND still keeps the line whole */
-		nanosleep(&nap, NULL);
-	}
-}
-
-/* Did whoever wrote last die, or find the disk full, within a line? */
-static bool is_torn(int fd)
-{
-	struct stat st;
-	char last;
-
-	return fstat(fd, &st) == 0 && st.st_size > 0 &&
-	       pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
-}
-
-/* `line` has a newline before it (line[-1]) for the torn one to end with. */
-static void write_audit(struct event_log *log, const char *line, size_t len)
-{
-	ssize_t n;
-
-	lock_audit(log->audit_fd);
-	if (is_torn(log->audit_fd)) {
-		line--;
-		len++;
-	}
-	/* One write, never two: a reader or a crash sees no half of our own
-	 * making, and what the disk did not take is no line to complete. */
-	n = write(log->audit_fd, line, len);
-	if (n >= 0 && (size_t)n < len)
-		errno = ENOSPC;
-	flock(log->audit_fd, LOCK_UN);
-	if (n != (ssize_t)len)
+	if (audit_append(&log->audit, json) != 0)
 		lose_sink(&log->audit_failed, "the audit log");
 }
 
@@ -398,8 +307,7 @@ static char *print_bounded(cJSON *event)
 {
 	char *json = print_clean(event);
 
-	/* The newlines before and after count. */
-	for (size_t i = 0; json && strlen(json) > EVENT_LINE_MAX - 2; i++) {
+	for (size_t i = 0; json && strlen(json) > EVENT_LINE_MAX - 1; i++) {
 		free(json);
 		if (i == ARRAY_SIZE(cuts))
 			return NULL;
@@ -423,16 +331,16 @@ static bool is_bounded(const char *name)
 
 static void write_sinks(struct event_log *log, const char *json)
 {
-	auto_free char *line = xasprintf("\n%s\n", json);
-	size_t len = strlen(line) - 1;
+	auto_free char *line = xasprintf("%s\n", json);
+	size_t len = strlen(line);
 
 	log->written += len;
-	if (log->audit_fd >= 0)
-		write_audit(log, line + 1, len);
+	if (log->audit.path)
+		write_audit(log, json);
 	if (log->run_fd >= 0)
-		write_run(log, line + 1, len);
+		write_run(log, line, len);
 	if (log->user_fd >= 0 && !log->user_failed)
-		write_user(log, line + 1, len);
+		write_user(log, line, len);
 }
 
 static void emit(struct event_log *log, const char *name, cJSON *fields)
@@ -519,7 +427,7 @@ void event_close(struct event_log *log)
 		     "are in the audit log only",
 		     log->n_backlog);
 
-	cleanup_fd(&log->audit_fd);
+	audit_close(&log->audit);
 	cleanup_fd(&log->user_fd);
 	cleanup_fd(&log->run_fd);
 	free(log->backlog);

@@ -11,9 +11,12 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "audit.h"
 #include "relay.h"
 
-#define EVENT_LINE_MAX  65536 /* bytes of a line with its newline */
+#define EVENT_LINE_MAX                                                         \
+	65536 /* bytes of a line with its newline; the audit
+				 log adds what audit.h says */
 #define EVENT_TIME_SIZE 36
 
 /* What the user's sink has not taken yet; more is dropped, and counted. */
@@ -27,9 +30,9 @@ struct event_log {
 	char *run_id;
 	char *id; /* label or NULL */
 	uint64_t seq;
-	int audit_fd; /* append; locked around each line */
-	int user_fd;  /* --events or --events-fd; -1 none */
-	int run_fd;   /* events.jsonl of the run directory; -1 none */
+	struct audit audit;
+	int user_fd; /* --events or --events-fd; -1 none */
+	int run_fd;  /* events.jsonl of the run directory; -1 none */
 
 	bool audit_failed, run_failed; /* said once, tried again each time */
 	bool user_failed;              /* said once, then left alone */
@@ -42,11 +45,10 @@ struct event_log {
 };
 
 #define EVENT_LOG_NONE                                                         \
-	((struct event_log){ .audit_fd = -1, .user_fd = -1, .run_fd = -1 })
+	((struct event_log){ .audit = AUDIT_NONE, .user_fd = -1, .run_fd = -1 })
 
 /*
- * Opens the sinks.  audit_path's folder is made (0700; root: 0750) if missing;
- * NULL: no audit log.  events_path may be NULL or "-" (stdout); events_fd -1.
+ * Opens the sinks.  audit_path may be NULL: no audit log.  events_path may be NULL or "-" (stdout); events_fd -1.
  * At most one of the two.  By fail(); then none is open.
  * The caller ignores SIGPIPE: a reader that goes away must not end the run.
  */
@@ -61,9 +63,6 @@ void event_close(struct event_log *log);
  * Writes {"ts","seq","run","id","event":name, ...fields}.  Takes ownership of
  * `fields` (an object, or NULL).  Control characters and invalid UTF-8 in
  * strings are escaped or replaced, so that a line is always one JSON object.
- * When it returns the kernel has the line: it outlives any process, ours
- * included, but not a power cut (a sync for each event would make the payload
- * as slow as the disk).
  * Never fails the run: a sink that cannot be written is warned of once.
  * Never waits for the reader of the user's sink: what a full pipe does not take
  * is kept for the next event (or event_flush), up to EVENT_BACKLOG_MAX.

@@ -191,8 +191,9 @@ const struct option option_table[] = {
 	{ "suggest", 0, "FILE", NULL, .pending = NO_EXECUTION },
 	{ "why", 0, "WHAT", NULL,
 	  .pending = "this version does not explain single verdicts" },
-	{ "verify-audit", 0, "FILE", NULL,
-	  .pending = "the audit log of this version is not hash-chained" },
+	{ "verify-audit", 0, "FILE", NULL, &type_action_about, FIELD(about),
+	  .min = SPEC_VERIFY_AUDIT,
+	  .help = "was a line of this audit log altered or removed?" },
 };
 
 const size_t option_count = ARRAY_SIZE(option_table);

@@ -81,6 +81,18 @@ static void set_action(struct parse *p, const struct option *o,
 
 const struct option_type type_action = { .set = set_action };
 
+static void set_action_about(struct parse *p, const struct option *o,
+			     char *const *arg)
+{
+	set_action(p, o, arg);
+	replace(p, o, xstrdup(arg[0]));
+}
+
+const struct option_type type_action_about = {
+	.set = set_action_about,
+	.clear = clear_string,
+};
+
 static void set_true(struct parse *p, const struct option *o, char *const *arg)
 {
 	(void)arg;

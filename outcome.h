@@ -15,6 +15,7 @@
 #include "artifact.h"
 #include "err.h"
 #include "relay.h"
+#include "sha256.h"
 #include "util.h"
 
 #define OUTCOME_GROUPS_MAX    64
@@ -93,6 +94,8 @@ struct outcome {
 	uint64_t more_commands;
 
 	struct artifact artifact;
+	char *audit_path;            /* NULL: nothing was written there */
+	char audit_hash[SHA256_HEX]; /* of the run's last line there */
 	char *kept_workdir; /* why it was kept is in error or warnings */
 	struct strv warnings;
 	struct strv degraded;

@@ -162,6 +162,14 @@ static void add_files(cJSON *result, const struct outcome *o)
 		cJSON_AddNullToObject(result, "artifact");
 	}
 	add_text(result, "kept_workdir", o->kept_workdir);
+	if (o->audit_path) {
+		cJSON *audit = cJSON_AddObjectToObject(result, "audit");
+
+		add_text(audit, "path", o->audit_path);
+		add_text(audit, "hash", o->audit_hash);
+	} else {
+		cJSON_AddNullToObject(result, "audit");
+	}
 }
 
 char *result_json(const char *run_id, const char *id, const char *agent,

@@ -24,6 +24,7 @@
 
 #include "agent.h"
 #include "artifact.h"
+#include "audit.h"
 #include "cgroup.h"
 #include "err.h"
 #include "event.h"
@@ -121,7 +122,7 @@ static void emit_start(struct run *run)
 
 static void emit_exit(struct run *run)
 {
-	const struct outcome *out = run->out;
+	struct outcome *out = run->out;
 	cJSON *e = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(e, "status", outcome_status_name(out->status));
@@ -134,6 +135,11 @@ static void emit_exit(struct run *run)
 						   strlen(out->error.message)));
 	}
 	event_emit(&run->log, "exit", e);
+	if (run->log.audit.hash[0]) {
+		out->audit_path = xstrdup(run->log.audit.path);
+		memcpy(out->audit_hash, run->log.audit.hash,
+		       sizeof(out->audit_hash));
+	}
 }
 
 static void emit_artifact(struct run *run)
@@ -544,10 +550,28 @@ static int list_agents(const struct spec *spec)
 	return agent_list(stdout) < 0 ? EXIT_SANDBOX : 0;
 }
 
+static int verify_audit(const struct spec *spec)
+{
+	struct outcome out = OUTCOME_NONE;
+	int rc;
+
+	err_stage("audit");
+	rc = audit_verify(spec->about, stdout);
+	if (rc >= 0)
+		return rc;
+	note_failure(&out);
+	print_failure(&out);
+	return out.exit_code;
+}
+
 static int (*const actions[])(const struct spec *) = {
-	[SPEC_RUN] = run_spec,          [SPEC_HELP] = help,
-	[SPEC_VERSION] = version,       [SPEC_EXPLAIN] = explain,
-	[SPEC_PRINT_SPEC] = print_spec, [SPEC_LIST_AGENTS] = list_agents,
+	[SPEC_RUN] = run_spec,
+	[SPEC_HELP] = help,
+	[SPEC_VERSION] = version,
+	[SPEC_EXPLAIN] = explain,
+	[SPEC_PRINT_SPEC] = print_spec,
+	[SPEC_LIST_AGENTS] = list_agents,
+	[SPEC_VERIFY_AUDIT] = verify_audit,
 };
 
 int main(int argc, char **argv)

@@ -26,6 +26,7 @@ enum spec_action {
 	SPEC_EXPLAIN,
 	SPEC_PRINT_SPEC,
 	SPEC_LIST_AGENTS,
+	SPEC_VERIFY_AUDIT,
 };
 
 enum spec_network {
@@ -67,6 +68,7 @@ struct spec_publish {
 
 struct spec {
 	enum spec_action action;
+	char *about; /* what the action is about: a file, a question */
 
 	char *id;            /* label, or NULL */
 	char *agent;         /* profile name, "none", or NULL: by base name */

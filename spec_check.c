@@ -72,6 +72,9 @@ static void check_command(struct parse *p)
 	const struct option *prompt = option_given(p, "prompt");
 	const struct option *agent = option_given(p, "agent");
 
+	/* Of an action about a file nothing is run. */
+	if (spec->action == SPEC_VERIFY_AUDIT)
+		return;
 	/* What was given and refused has its own line already. */
 	if (option_given(p, "command")) {
 		if (spec->command.n && spec->command.v[0][0] == '\0')

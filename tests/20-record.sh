@@ -32,8 +32,11 @@ recorded() {
 		"$(jq -s 'map(.seq) == [range(1; length + 1)]' "$T/events.jsonl")" \
 		true
 	is "the audit log ends with the same lines" \
-		"$(tail -n "$(wc -l <"$T/events.jsonl")" "$AUDIT")" \
+		"$(tail -n "$(wc -l <"$T/events.jsonl")" "$AUDIT" | unchained)" \
 		"$(cat "$T/events.jsonl")"
+	is "and the result has the hash of the last one" \
+		"$(tail -n 1 "$AUDIT" | tr -d '\n' | sha256sum | cut -d' ' -f1)" \
+		"$(json "$T/result.json" .audit.hash)"
 }
 
 valid() {
@@ -145,3 +148,7 @@ for file in secret.jsonl secret.json out err; do
 	lacks "$T/$file" planted-
 done
 lacks "$AUDIT" planted-
+
+# All lines of all runs of this test: by the schema, and in one chain.
+valid event "$AUDIT"
+expect_exit 0 "$M9M" --verify-audit "$AUDIT"

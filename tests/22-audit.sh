@@ -47,7 +47,8 @@ is "each run has one start and one exit" \
 wrong=0
 for i in $(seq $RUNS); do
 	run=$(json "$T/many/$i.json" .run)
-	grep -F "\"run\":\"$run\"" "$AUDIT" | cmp -s - "$T/many/$i.jsonl" ||
+	grep -F "\"run\":\"$run\"" "$AUDIT" | unchained |
+		cmp -s - "$T/many/$i.jsonl" ||
 		wrong=$((wrong + 1))
 	jq -s -e 'map(.seq) == [range(1; length + 1)]' "$T/many/$i.jsonl" \
 		>/dev/null || wrong=$((wrong + 1))
@@ -56,6 +57,57 @@ is "each run's lines are those of its own file, in order" "$wrong" 0
 is "and there are all of them" \
 	"$(jq -j 'select(.event == "stdout") | .text' "$AUDIT" | wc -c)" \
 	"$((RUNS * LINES * 3001))"
+
+expect_exit 0 "$M9M" --verify-audit "$AUDIT"
+contains "$T/out" "$(wc -l <"$AUDIT") lines, as they were written"
+
+echo "# what was done to a copy, and where"
+LAST=$(wc -l <"$AUDIT")
+# harmed WHAT MESSAGE SED-SCRIPT: a copy with its head, then changed.
+harmed() {
+	cp "$AUDIT" "$T/copy"
+	cp "$AUDIT.head" "$T/copy.head"
+	expect_exit 0 "$M9M" --verify-audit "$T/copy"
+	sed -i "$3" "$T/copy"
+	expect_exit 1 "$M9M" --verify-audit "$T/copy"
+	contains "$T/out" "$2"
+}
+harmed altered "line 31: does not follow from line 30" '30s/"seq":/"seq":1/'
+harmed removed "line 30: does not follow from line 29" 30d
+harmed inserted "line 31: does not follow" 30p
+harmed moved "line 30: does not follow" '30{h;d};31G'
+harmed "cut at the end" "line $((LAST - 1)): is the last, but more" '$d'
+head -c -20 "$AUDIT" >"$T/copy"
+expect_exit 1 "$M9M" --verify-audit "$T/copy"
+contains "$T/out" "line $LAST: is cut off"
+expect_exit 125 "$M9M" --verify-audit "$T/nowhere"
+contains "$T/err" "cannot open $T/nowhere"
+
+echo "# a run that is killed leaves its trace, and the chain goes on"
+mkdir "$T/shown"
+mkfifo "$T/shown/fifo"
+chmod 666 "$T/shown/fifo" # root's payload is not root
+"$M9M" -q --no-artifact --id victim --bind "$T/shown" /shown \
+	sh -c "echo started >/shown/fifo; sleep 1000" &
+victim=$!
+is "it runs" "$(await_fifo "$T/shown/fifo")" started
+kill -KILL $victim
+wait $victim 2>/dev/null
+is "its start is on record" \
+	"$(jq -r 'select(.id == "victim").event' "$AUDIT" | head -n 1)" start
+expect_exit 0 "$M9M" -q --no-artifact true
+expect_exit 0 "$M9M" --verify-audit "$AUDIT"
+
+echo "# rotation"
+mv "$AUDIT" "$AUDIT.1"
+expect_exit 0 "$M9M" -q --no-artifact true
+expect_exit 0 "$M9M" --verify-audit "$AUDIT.1"
+hash=$(sed -n 's/.*ends: *with //p' "$T/out")
+expect_exit 0 "$M9M" --verify-audit "$AUDIT"
+contains "$T/out" "begins: after $hash"
+cat "$AUDIT.1" "$AUDIT" >"$T/both"
+expect_exit 0 "$M9M" --verify-audit "$T/both"
+contains "$T/out" "begins: new"
 
 echo "# descriptors of the caller's"
 run "$M9M" -q --no-artifact --result-fd 3 --events-fd 4 --id fds sh -c \

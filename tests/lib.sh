@@ -168,6 +168,11 @@ events() {
 	jq -c "select(.event == \"$1\")${2:+ | select($2)}" "$T/events.jsonl"
 }
 
+# unchained: lines of an audit log as events are elsewhere.
+unchained() {
+	sed -E 's/^\{"prev":"[0-9a-f]{64}",("begins":true,)?/{/'
+}
+
 # --- waiting for events, never for time ------------------------------------
 
 # await_line FILE REGEX [SECONDS]: until a line of a growing file matches.

@@ -157,7 +157,7 @@ static void test_json(void)
 		"{\"name\":null,\"addr\":\"2001:db8::1\",\"port\":22,",
 		"\"what\":\"169.254.169.254:80\",",
 		"\"bytes\":49254,\"files\":12,\"skipped\":0}",
-		"\"kept_workdir\":null,\"limits\":[],\"degraded\":[],",
+		"\"kept_workdir\":null,\"audit\":null,\"limits\":[],",
 	};
 	cJSON *a = cJSON_ParseWithOpts(flat, NULL, true);
 	cJSON *b = cJSON_ParseWithOpts(pretty, NULL, true);
