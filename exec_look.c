@@ -169,7 +169,17 @@ static int open_in(int root_fd, const char *path, uint64_t flags)
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC | flags,
 				.resolve = RESOLVE_IN_ROOT };
 
-	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	int fd = -1;
+
+	/* EAGAIN: anything at all was renamed or mounted on this machine while
+	 * a ".." was resolved, so that the kernel would not vouch for it. */
+	for (int tries = 0; fd < 0 && tries < 100; tries++) {
+		fd = (int)syscall(SYS_openat2, root_fd, path, &how,
+				  sizeof(how));
+		if (errno != EAGAIN)
+			break;
+	}
+	return fd;
 }
 
 /*
