@@ -121,7 +121,7 @@ static int fail_all(const struct cgroup_request *request,
 
 /*** The module's verbs ***/
 
-static unsigned int needed_controllers(const struct cgroup_limits *limits)
+static unsigned int limited_controllers(const struct cgroup_limits *limits)
 {
 	return (limits->memory ? CGROUP_MEMORY : 0U) |
 	       (limits->pids ? CGROUP_PIDS : 0U) |
@@ -138,23 +138,40 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 		.name = name,
 		.run_id = run_id,
 		.limits = limits,
-		.needed = needed_controllers(limits),
+		.wanted = limited_controllers(limits),
 		.forced = choice != CGROUP_AUTO,
 	};
 
 	*cg = CGROUP_NONE;
 	if (choice == CGROUP_NOT)
 		return 0;
+	request.needed = request.wanted & ~limits->spare;
+	if (request.needed == 0)
+		request.needed = request.wanted & CGROUP_MEMORY;
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
 		if (choice != CGROUP_AUTO && choice != backends[i].id)
 			continue;
-		if (backends[i].create(cg, &request, &refusals[i]) == 0)
+		if (backends[i].create(cg, &request, &refusals[i]) == 0) {
+			cg->limits = *limits;
 			return 0;
+		}
 		*cg = CGROUP_NONE;
 		if (refusals[i].final)
 			break;
 	}
 	return fail_all(&request, refusals);
+}
+
+int cgroup_settle(struct cgroup *cg)
+{
+	struct cgroup_refusal refusal = { 0 };
+
+	if (cg->backend != CGROUP_V1 || cgroup_v1_settle(cg, &refusal) == 0)
+		return 0;
+	cgroup_drop_dirs(cg);
+	*cg = CGROUP_NONE;
+	fail(0, "%s", refusal.why);
+	return refusal.remedy ? fail_remedy("%s", refusal.remedy) : -1;
 }
 
 int cgroup_enter(struct cgroup *cg, pid_t pid)
@@ -206,7 +223,7 @@ int cgroup_kill(struct cgroup *cg)
 {
 	const struct cgroup_dir *dir = killing_dir(cg);
 
-	if (cg->n_dirs == 0)
+	if (cg->n_dirs == 0 || dir->fd < 0)
 		return 0;
 	if (cgroup_kill_dir(dir->fd, dir->path) < 0)
 		return fail(errno, "cannot kill what is in %s", dir->path);
@@ -221,7 +238,7 @@ int cgroup_remove(struct cgroup *cg)
 		const char *path = cg->dirs[i].path;
 
 		/* Mostly all is dead by now, and the first try does. */
-		if (rmdir(path) == 0 || errno == ENOENT)
+		if (cg->dirs[i].fd < 0 || rmdir(path) == 0 || errno == ENOENT)
 			continue;
 		if (cgroup_kill(cg) < 0 || cgroup_rmdir(path) < 0)
 			rc = fail(errno, "cannot remove the cgroup %s", path);

@@ -20,10 +20,21 @@ enum cgroup_backend {
 	CGROUP_V1,
 };
 
+enum {
+	CGROUP_MEMORY = 1,
+	CGROUP_PIDS = 2,
+	CGROUP_CPU = 4,
+	CGROUP_CPUACCT = 8, /* v1; v2 counts in every cgroup */
+	CGROUP_IO = 16,
+};
+
 struct cgroup_limits {
 	uint64_t memory; /* bytes of RAM and swap; 0: none */
 	double cpu;      /* cores; 0: none */
 	uint64_t pids;   /* processes and threads, PID 1 included; 0: none */
+	/* Controllers whose limit nobody asked for: it is set where it can be
+	 * had, and on v1, where each costs a directory, where it would matter. */
+	unsigned int spare;
 };
 
 struct cgroup_usage {
@@ -39,9 +50,9 @@ struct cgroup_usage {
 #define CGROUP_DIRS 4
 
 struct cgroup_dir {
-	unsigned int controllers; /* CGROUP_MEMORY ... of cgroup_backend.h */
+	unsigned int controllers;
 	char *path;
-	int fd;
+	int fd;       /* -1: not made yet */
 	int tasks_fd; /* v1: open for the child to write itself into; -1 */
 };
 
@@ -52,6 +63,8 @@ struct cgroup {
 	int dir_fd; /* to clone into (CLONE_INTO_CGROUP); -1: another way */
 	struct cgroup_dir dirs[CGROUP_DIRS];
 	size_t n_dirs;
+	struct cgroup_limits limits;
+	unsigned int missing; /* controllers: a spare limit is not there */
 	/* v2: the cgroup that we left for a leaf of it, to make it a parent. */
 	char *home, *leaf;
 	unsigned int home_enabled; /* controllers to switch off again there */
@@ -63,6 +76,9 @@ struct cgroup {
 /* "v2", "systemd", "v1"; "none" for CGROUP_NOT. */
 const char *cgroup_backend_name(enum cgroup_backend backend);
 
+/* "memory and cpu", into a static buffer. */
+const char *cgroup_controller_names(unsigned int controllers);
+
 /*
  * Makes the cgroup with its limits.  By fail(), with what each way lacked and
  * the remedy; then *cg is CGROUP_NONE.  Call it before other processes are
@@ -73,11 +89,19 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 		  enum cgroup_backend choice);
 
 /*
+ * v1's directories are made only here, since they may come as late as this: in
+ * the time that the child takes for its own set-up.  By fail(); then *cg is
+ * CGROUP_NONE.
+ */
+int cgroup_settle(struct cgroup *cg);
+
+/*
  * The ways in, all of them before anything of the payload runs:
  *   the clone itself, into dir_fd, where that is not -1;
- *   cgroup_enter, by the parent, before it lets the child go on;
- *   cgroup_join, by the child, first of all.  It closes the child's copies of
- *   our descriptors, so that it is due in every child.
+ *   cgroup_enter, by the parent;
+ *   cgroup_join, by the child, with the tasks_fd that cgroup_settle opened.  It
+ *   closes the child's copies of our descriptors, so that it is due in every
+ *   child.
  * Call all three: each does nothing where it is not the way.  By fail().
  */
 int cgroup_enter(struct cgroup *cg, pid_t pid);

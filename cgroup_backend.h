@@ -10,19 +10,12 @@
 
 #include "cgroup.h"
 
-enum {
-	CGROUP_MEMORY = 1,
-	CGROUP_PIDS = 2,
-	CGROUP_CPU = 4,
-	CGROUP_CPUACCT = 8, /* v1; v2 counts in every cgroup */
-	CGROUP_IO = 16,
-};
-
 struct cgroup_request {
 	const char *name; /* of the directory: m9m-RUNID */
 	const char *run_id;
 	const struct cgroup_limits *limits;
-	unsigned int needed; /* controllers that the limits take */
+	unsigned int wanted; /* controllers that the limits take */
+	unsigned int needed; /* of these, without which it is no use */
 	bool forced;         /* the user named this back end */
 };
 
@@ -35,9 +28,6 @@ struct cgroup_refusal {
 /* Fills the refusal, with strerror(err) unless 0; returns -1. */
 int cgroup_refuse(struct cgroup_refusal *refusal, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* "memory and cpu", into a static buffer. */
-const char *cgroup_controller_names(unsigned int controllers);
 
 /*** cgroup_fs.c: files of the kernel's ***/
 
@@ -70,9 +60,10 @@ uint64_t cgroup_read_key(int dir_fd, const char *file, const char *key);
 /* The sum of all "key=VALUE" in the file. */
 uint64_t cgroup_sum_key(int dir_fd, const char *file, const char *key);
 
-/* Makes path/name (or only opens it) as one more of cg->dirs. */
-int cgroup_add_dir(struct cgroup *cg, const char *parent, const char *name,
-		   unsigned int controllers);
+/* One more of cg->dirs, not made yet; makes it (-1 with errno). */
+struct cgroup_dir *cgroup_add_dir(struct cgroup *cg, const char *parent,
+				  const char *name, unsigned int controllers);
+int cgroup_make_dir(struct cgroup_dir *dir);
 /* True once no process is in it. */
 bool cgroup_is_empty(int dir_fd);
 /* rmdir, again and again while it is busy, for at most two seconds. */
@@ -86,6 +77,7 @@ void cgroup_drop_dirs(struct cgroup *cg);
 
 int cgroup_v1_create(struct cgroup *cg, const struct cgroup_request *request,
 		     struct cgroup_refusal *refusal);
+int cgroup_v1_settle(struct cgroup *cg, struct cgroup_refusal *refusal);
 void cgroup_v1_usage(const struct cgroup *cg, struct cgroup_usage *usage);
 
 int cgroup_v2_create(struct cgroup *cg, const struct cgroup_request *request,

@@ -213,27 +213,31 @@ uint64_t cgroup_sum_key(int dir_fd, const char *file, const char *key)
 
 /*** Directories ***/
 
-int cgroup_add_dir(struct cgroup *cg, const char *parent, const char *name,
-		   unsigned int controllers)
+struct cgroup_dir *cgroup_add_dir(struct cgroup *cg, const char *parent,
+				  const char *name, unsigned int controllers)
 {
-	struct cgroup_dir *dir = &cg->dirs[cg->n_dirs];
-	auto_free char *path = path_join(parent, name);
+	struct cgroup_dir *dir = &cg->dirs[cg->n_dirs++];
 
-	if (mkdir(path, 0755) < 0)
-		return -1;
-	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir->fd < 0) {
-		int err = errno;
+	*dir = (struct cgroup_dir){ .controllers = controllers,
+				    .path = path_join(parent, name),
+				    .fd = -1,
+				    .tasks_fd = -1 };
+	return dir;
+}
 
-		rmdir(path);
-		errno = err;
+int cgroup_make_dir(struct cgroup_dir *dir)
+{
+	int err;
+
+	if (mkdir(dir->path, 0755) < 0)
 		return -1;
-	}
-	dir->controllers = controllers;
-	dir->tasks_fd = -1;
-	dir->path = take_ptr(&path);
-	cg->n_dirs++;
-	return 0;
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd >= 0)
+		return 0;
+	err = errno;
+	rmdir(dir->path);
+	errno = err;
+	return -1;
 }
 
 bool cgroup_is_empty(int dir_fd)
@@ -273,7 +277,8 @@ void cgroup_drop_dirs(struct cgroup *cg)
 	while (cg->n_dirs > 0) {
 		struct cgroup_dir *dir = &cg->dirs[--cg->n_dirs];
 
-		if (dir->path)
+		/* What we did not make is not ours to remove. */
+		if (dir->fd >= 0)
 			rmdir(dir->path);
 		cleanup_free(&dir->path);
 		cleanup_fd(&dir->fd);

@@ -31,6 +31,7 @@
 
 #define CPU_PERIOD_US 100000
 #define CPU_QUOTA_MIN 1000
+#define IO_WEIGHT     "50" /* of 100, which everybody else has */
 
 static const char owner_remedy[] =
     "let root give this user a cgroup: mkdir CGROUP CGROUP/leaf; chown -R USER "
@@ -97,16 +98,20 @@ static int limit(const struct cgroup_dir *dir,
 		 const struct cgroup_limits *limits,
 		 struct cgroup_refusal *refusal)
 {
-	if (limits->memory && limit_memory(dir->fd, limits->memory) < 0)
+	unsigned int todo = dir->controllers;
+
+	if ((todo & CGROUP_MEMORY) && limit_memory(dir->fd, limits->memory) < 0)
 		return cgroup_refuse(refusal, errno,
 				     "cannot limit memory in %s", dir->path);
-	if (limits->pids &&
+	if ((todo & CGROUP_PIDS) &&
 	    cgroup_write_u64(dir->fd, "pids.max", limits->pids) < 0)
 		return cgroup_refuse(refusal, errno,
 				     "cannot limit processes in %s", dir->path);
-	if (limits->cpu > 0 && limit_cpu(dir->fd, limits->cpu) < 0)
+	if ((todo & CGROUP_CPU) && limit_cpu(dir->fd, limits->cpu) < 0)
 		return cgroup_refuse(refusal, errno, "cannot limit cpu in %s",
 				     dir->path);
+	/* A good neighbour, where the disk has shares at all. */
+	(void)cgroup_write(dir->fd, "io.weight", IO_WEIGHT);
 	return 0;
 }
 
@@ -142,10 +147,11 @@ static int switch_controllers(int fd, char sign, unsigned int bits)
 }
 
 /* Makes the children of `parent` have what is needed, and the rest too if that
- * is to be had.  *enabled: what was switched on for it. */
+ * is to be had.  *enabled: what was switched on for it; *had: what they have. */
 static int enable(int fd, const char *parent,
 		  const struct cgroup_request *request,
-		  struct cgroup_refusal *refusal, unsigned int *enabled)
+		  struct cgroup_refusal *refusal, unsigned int *enabled,
+		  unsigned int *had)
 {
 	unsigned int have = listed(fd, "cgroup.controllers");
 	unsigned int on = listed(fd, "cgroup.subtree_control");
@@ -158,9 +164,11 @@ static int enable(int fd, const char *parent,
 		return cgroup_refuse(refusal, 0, "%s does not have %s", parent,
 				     cgroup_controller_names(lacking));
 	}
+	*had = on | *enabled;
 	if (*enabled == 0 || switch_controllers(fd, '+', *enabled) == 0)
 		return 0;
 	*enabled = missing;
+	*had = on | missing;
 	if (switch_controllers(fd, '+', missing) == 0)
 		return 0;
 	if (errno == EBUSY)
@@ -174,14 +182,20 @@ int cgroup_v2_below(struct cgroup *cg, const char *parent,
 		    struct cgroup_refusal *refusal)
 {
 	auto_fd int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	unsigned int enabled;
+	unsigned int enabled = 0, had = 0;
 
 	if (fd < 0)
 		return cgroup_refuse(refusal, errno, "cannot open %s", parent);
-	if (enable(fd, parent, request, refusal, &enabled) < 0)
+	if (enable(fd, parent, request, refusal, &enabled, &had) < 0)
 		return -1;
 	cg->home_enabled = enabled;
-	if (cgroup_add_dir(cg, parent, request->name, request->needed) < 0) {
+	cg->missing = request->wanted & ~had;
+	cgroup_add_dir(cg, parent, request->name, request->wanted & had);
+	if (cgroup_make_dir(&cg->dirs[0]) < 0) {
+		int err = errno;
+
+		cgroup_drop_dirs(cg);
+		errno = err;
 		refusal->final = errno == EEXIST;
 		return cgroup_refuse(refusal, errno, "cannot make %s/%s",
 				     parent, request->name);

@@ -44,21 +44,6 @@ struct step {
 
 /*** PID 1: build the sandbox ***/
 
-/* Before anything is done that should count; it also closes our copies. */
-static int join_cgroup(struct child_context *c)
-{
-	bool capped = c->cgroup->backend != CGROUP_NOT;
-
-	if (cgroup_join(c->cgroup) < 0)
-		return -1;
-	/* The namespace of the clone began in the caller's cgroup: this one
-	 * does not show the way from there. */
-	if (capped && c->plan->namespaces & CLONE_NEWCGROUP &&
-	    unshare(CLONE_NEWCGROUP) < 0)
-		return fail(errno, "cannot hide the cgroup's place");
-	return 0;
-}
-
 static int take_identity(struct child_context *c)
 {
 	const struct plan *plan = c->plan;
@@ -108,6 +93,37 @@ static int set_hostname(struct child_context *c)
 static int set_network(struct child_context *c)
 {
 	return netpol_apply(&c->plan->net, c->relay_fd);
+}
+
+/*
+ * The supervisor makes v1's directories beside our first steps and sends what
+ * leads into them.  Before the mounts: those are the first thing that takes
+ * memory, and afterwards no namespace can be made.
+ */
+static int join_cgroup(struct child_context *c)
+{
+	struct cgroup *cg = c->cgroup;
+	struct control_message message;
+	int fd = -1;
+
+	if (cg->backend == CGROUP_NOT)
+		return 0;
+	for (size_t i = 0;; i++) {
+		if (control_receive(c->control_fd, &message, &fd) != 1 ||
+		    message.kind != CONTROL_CGROUP)
+			return fail(0, "the supervisor went away");
+		if (fd < 0)
+			break;
+		cg->dirs[i].tasks_fd = fd;
+	}
+	if (cgroup_join(cg) < 0)
+		return -1;
+	/* The namespace of the clone began in the caller's cgroup: this one
+	 * does not show the way from there. */
+	if (c->plan->namespaces & CLONE_NEWCGROUP &&
+	    unshare(CLONE_NEWCGROUP) < 0)
+		return fail(errno, "cannot hide the cgroup's place");
+	return 0;
 }
 
 static int set_mounts(struct child_context *c)
@@ -182,11 +198,11 @@ static int forbid_privileges(struct child_context *c)
  * process.
  */
 static const struct step setup_steps[] = {
-	{ "cgroup", join_cgroup },
 	{ "identity", take_identity },
 	{ "keyring", leave_keyring },
 	{ "hostname", set_hostname },
 	{ "network", set_network },
+	{ "cgroup", join_cgroup },
 	{ "mounts", set_mounts },
 	{ "terminal", make_terminal },
 	{ "capabilities", drop_capabilities },
@@ -262,22 +278,36 @@ static int set_signals(struct child_context *c)
 	return 0;
 }
 
+/* Where a cgroup limits processes, it is to be the one that says no: it counts
+ * how often.  This one is the next in line. */
+static rlim_t rlimit_of(const struct child_context *c,
+			const struct plan_rlimit *r)
+{
+	bool counted = false;
+
+	for (size_t i = 0; i < c->cgroup->n_dirs; i++)
+		if (c->cgroup->dirs[i].controllers & CGROUP_PIDS)
+			counted = true;
+	return r->value + (counted && r->resource == RLIMIT_NPROC);
+}
+
 /* A hard limit that is lower already (sudo takes core dumps away) stays. */
 static int set_rlimits(struct child_context *c)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(c->plan->rlimits); i++) {
 		const struct plan_rlimit *r = &c->plan->rlimits[i];
+		rlim_t value = rlimit_of(c, r);
 		struct rlimit limit;
 
 		if (getrlimit(r->resource, &limit) < 0)
 			return fail(errno, "cannot read the limit of %s",
 				    r->name);
-		if (limit.rlim_max > r->value)
-			limit.rlim_max = r->value;
+		if (limit.rlim_max > value)
+			limit.rlim_max = value;
 		limit.rlim_cur = limit.rlim_max;
 		if (setrlimit(r->resource, &limit) < 0)
 			return fail(errno, "cannot limit %s to %llu", r->name,
-				    (unsigned long long)r->value);
+				    (unsigned long long)value);
 	}
 	return 0;
 }

@@ -68,7 +68,12 @@ static void print_limits(FILE *out, const struct plan *plan)
 	for (size_t i = 0; i < ARRAY_SIZE(plan->rlimits); i++)
 		fprintf(out, "  %-12s %llu\n", plan->rlimits[i].name,
 			(unsigned long long)plan->rlimits[i].value);
-	if (plan->capped)
+	fprintf(out, "  %-12s %s%s\n", "cgroup",
+		cgroup_backend_name(plan->cgroup),
+		plan->cgroup == CGROUP_NOT ? ""
+		: plan->caps_asked         ? ", or it is refused"
+					   : ", or a warning");
+	if (plan->cgroup != CGROUP_NOT)
 		fprintf(out, "  %-12s %llu bytes\n  %-12s %g cores\n", "memory",
 			(unsigned long long)plan->caps.memory, "cpu",
 			plan->caps.cpu);

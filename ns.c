@@ -250,7 +250,6 @@ static int spawn(struct child *child, struct child_context *context,
 	context->stdout_fd = e->out[1];
 	context->stderr_fd = e->error[1];
 	if (clone_child(child, context, e) < 0 ||
-	    cgroup_enter(context->cgroup, child->pid) < 0 ||
 	    map_ids(child->pid, context->plan) < 0)
 		return -1;
 	if (control_send(e->control[0], CONTROL_GO, 0, -1) < 0)
@@ -282,6 +281,16 @@ int ns_spawn(struct child *child, const struct plan *plan,
 	close_ends(&ends);
 	mount_close_sources(&sources);
 	return rc;
+}
+
+void ns_admit(struct child *child, const struct cgroup *cgroup)
+{
+	/* A child that is gone has said why by another way. */
+	for (size_t i = 0; i < cgroup->n_dirs; i++)
+		if (cgroup->dirs[i].tasks_fd >= 0)
+			(void)control_send(child->control_fd, CONTROL_CGROUP, 0,
+					   cgroup->dirs[i].tasks_fd);
+	(void)control_send(child->control_fd, CONTROL_CGROUP, 0, -1);
 }
 
 void ns_kill(struct child *child)

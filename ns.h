@@ -41,6 +41,12 @@ struct child {
 int ns_spawn(struct child *child, const struct plan *plan,
 	     struct cgroup *cgroup, int work_fd, int relay_fd, bool feed_stdin);
 
+/*
+ * Lets the child into the settled cgroup (or out of the wait for one that could
+ * not be had): due after ns_spawn with any that is not CGROUP_NONE.
+ */
+void ns_admit(struct child *child, const struct cgroup *cgroup);
+
 /* Kills all that is inside. */
 void ns_kill(struct child *child);
 /* Kills if need be, waits for PID 1 and closes; safe on CHILD_NONE. */

@@ -20,6 +20,8 @@
 static const char *const modes[] = { "deny", "restricted", "host", "allow",
 				     NULL };
 static const char *const whens[] = { "auto", "always", "never", NULL };
+static const char *const cgroups[] = { "auto", "v2",   "systemd",
+				       "v1",   "none", NULL };
 static const char *const compressions[] = { "zstd", "gzip", "none", NULL };
 /* Layers that a run can be told to do without. */
 /* Those that a run may go without: the others are always there. */
@@ -43,11 +45,14 @@ const struct option option_table[] = {
 
 	HEADING("Limits (SIZE: bytes, or 10k 2M 1Gi; TIME: 90, 5m, 1h30m):"),
 	{ "cpu", 0, "N", "cpu", &type_cores, FIELD(cpu), 0, 4096,
-	  .help = "cores, fractions allowed (with --memory: 2)" },
+	  .help = "cores, fractions allowed (2)" },
 	{ "memory", 0, "SIZE", "memory", &type_size, FIELD(memory), 1 << 20,
-	  INT64_MAX, .help = "RAM and swap (with --cpu: 2Gi)" },
+	  INT64_MAX, .help = "RAM and swap (2Gi); beyond it is killed" },
 	{ "pids", 0, "N", "pids", &type_count, FIELD(pids), 1, 4194304,
 	  .help = "processes and threads (512)" },
+	{ "cgroup", 0, "KIND", "cgroup", &type_choice, FIELD(cgroup),
+	  .choices = cgroups,
+	  .help = "what caps: auto, v2, systemd, v1 or none (auto)" },
 	{ "files", 0, "N", "files", &type_count, FIELD(files), 8, 1048576,
 	  .help = "open files of each process (1024)" },
 	{ "disk", 0, "SIZE", "disk", &type_size, FIELD(disk), 0, INT64_MAX,
@@ -58,8 +63,6 @@ const struct option option_table[] = {
 	  366ULL * 86400000, .help = "wall clock (none); exit status 124" },
 	{ "grace", 0, "TIME", "grace", &type_duration, FIELD(grace_ms), 0,
 	  3600000, .help = "from the polite signal to the kill (5s)" },
-	{ "cgroup", 0, "KIND", "cgroup",
-	  .pending = "this version chooses the cgroup by itself" },
 
 	HEADING("Network (nothing, unless asked for):"),
 	{ "network", 0, "MODE", "network.mode", &type_choice, FIELD(network),

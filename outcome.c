@@ -220,6 +220,20 @@ void outcome_add_warning(struct outcome *outcome, const char *fmt, ...)
 		strv_push(&outcome->warnings, take_ptr(&text));
 }
 
+void outcome_add_usage(struct outcome *outcome,
+		       const struct cgroup_usage *usage)
+{
+	if (usage->memory_peak)
+		outcome->memory_peak = usage->memory_peak;
+	if (usage->cpu_user_ms + usage->cpu_sys_ms) {
+		outcome->cpu_user_ms = usage->cpu_user_ms;
+		outcome->cpu_sys_ms = usage->cpu_sys_ms;
+	}
+	outcome->pids_peak = usage->pids_peak;
+	outcome->io_read = usage->io_read;
+	outcome->io_written = usage->io_written;
+}
+
 bool outcome_add_limit(struct outcome *outcome, const char *what)
 {
 	if (strv_has(&outcome->limits, what))

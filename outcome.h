@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "artifact.h"
+#include "cgroup.h"
 #include "err.h"
 #include "relay.h"
 #include "sha256.h"
@@ -71,6 +72,7 @@ struct outcome {
 	uint64_t cpu_sys_ms;
 	uint64_t memory_peak; /* bytes of the largest process; 0 unknown */
 	uint64_t pids_peak;   /* 0 unknown */
+	uint64_t io_read, io_written; /* bytes of the disks; 0 unknown */
 
 	uint64_t stdout_bytes; /* what it wrote, kept or not */
 	uint64_t stderr_bytes;
@@ -114,6 +116,9 @@ void outcome_add_net(struct outcome *outcome, const struct net_event *event);
 void outcome_add_denial(struct outcome *outcome, const char *kind,
 			const char *what, const char *reason,
 			const char *remedy);
+/* What a cgroup counted, where it did, is better than what we know. */
+void outcome_add_usage(struct outcome *outcome,
+		       const struct cgroup_usage *usage);
 /* True if this cap was not known to be reached yet; `what` is a literal. */
 bool outcome_add_limit(struct outcome *outcome, const char *what);
 /* An execution that was allowed; args may be NULL. */

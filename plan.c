@@ -216,6 +216,19 @@ static void plan_env(struct plan *plan, const struct spec *spec,
 		plan->env.v = xcalloc(1, sizeof(*plan->env.v));
 }
 
+static const enum cgroup_backend cgroup_choices[] = {
+	[SPEC_CGROUP_AUTO] = CGROUP_AUTO,       [SPEC_CGROUP_V2] = CGROUP_V2,
+	[SPEC_CGROUP_SYSTEMD] = CGROUP_SYSTEMD, [SPEC_CGROUP_V1] = CGROUP_V1,
+	[SPEC_CGROUP_NONE] = CGROUP_NOT,
+};
+
+static const struct {
+	const char *key;
+	unsigned int controller;
+} caps[] = { { "memory", CGROUP_MEMORY },
+	     { "cpu", CGROUP_CPU },
+	     { "pids", CGROUP_PIDS } };
+
 static void plan_limits(struct plan *plan, const struct spec *spec)
 {
 	const struct plan_rlimit limits[PLAN_RLIMITS] = {
@@ -230,21 +243,27 @@ static void plan_limits(struct plan *plan, const struct spec *spec)
 	};
 
 	memcpy(plan->rlimits, limits, sizeof(limits));
-	plan->capped = spec_asked(spec, "memory") || spec_asked(spec, "cpu");
+	plan->cgroup = cgroup_choices[spec->cgroup];
 	plan->caps = (struct cgroup_limits){ .memory = spec->memory,
 					     .cpu = spec->cpu,
 					     .pids = spec->pids + 1 };
+	for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
+		if (!spec_asked(spec, caps[i].key))
+			plan->caps.spare |= caps[i].controller;
+	/* Processes are limited without a cgroup as well. */
+	plan->caps_asked = plan->cgroup != CGROUP_AUTO ||
+			   spec_asked(spec, "memory") ||
+			   spec_asked(spec, "cpu");
 }
 
 static void plan_warnings(struct plan *plan, const struct spec *spec,
 			  const struct host *host)
 {
-	/* Caps that nobody asked for may be missing, but never silently. */
-	if (!plan->capped) {
+	if (plan->cgroup == CGROUP_NOT) {
 		strv_push(&plan->degraded, xstrdup("cgroup"));
 		strv_push(&plan->warnings,
-			  xstrdup("CPU and memory are not capped: ask with "
-				  "--memory and --cpu"));
+			  xstrdup("CPU and memory are not capped: --cgroup "
+				  "none"));
 	}
 	if (host->cores_leave)
 		strv_push(&plan->warnings,

@@ -84,7 +84,8 @@ struct plan {
 	struct plan_mount *mounts; /* in order */
 	size_t n_mounts;
 	struct plan_rlimit rlimits[PLAN_RLIMITS];
-	bool capped; /* by a cgroup: the user asked for a cap */
+	enum cgroup_backend cgroup; /* CGROUP_NOT: none is made */
+	bool caps_asked;            /* and are refused if they cannot be had */
 	struct cgroup_limits caps;
 	uint64_t disk; /* bytes of a workdir in memory; 0: on the host's disk */
 	struct net_policy net;

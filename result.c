@@ -70,6 +70,8 @@ static void add_cost(cJSON *result, const struct outcome *o)
 	add_number(result, "cpu_system_ms", o->cpu_sys_ms);
 	add_known(result, "memory_peak", o->memory_peak);
 	add_known(result, "pids_peak", o->pids_peak);
+	add_known(result, "io_read_bytes", o->io_read);
+	add_known(result, "io_written_bytes", o->io_written);
 
 	output = cJSON_AddObjectToObject(result, "output");
 	add_number(output, "stdout_bytes", o->stdout_bytes);

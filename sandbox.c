@@ -168,26 +168,55 @@ static bool stdin_has_data(void)
 	       in.st_rdev != null.st_rdev;
 }
 
-/* The caps that were asked for, or the user's word that they may be missing. */
+/* Caps that were asked for have to be there, unless the user says otherwise;
+ * the rest may be missing, but never silently. */
+static int do_without_caps(struct run *run)
+{
+	const struct err_record *err = err_get();
+
+	if (run->plan->caps_asked &&
+	    !strv_has(&run->spec->allow_degraded, "cgroup"))
+		return fail_remedy("--allow-degraded cgroup runs without caps");
+	outcome_add_warning(run->out, "CPU and memory are not capped: %s%s%s%s",
+			    err->message, err->remedy[0] ? " (" : "",
+			    err->remedy, err->remedy[0] ? ")" : "");
+	strv_push(&run->out->degraded, xstrdup("cgroup"));
+	err_reset();
+	return 0;
+}
+
 static int make_cgroup(struct run *run)
 {
 	const struct plan *plan = run->plan;
 
-	if (!plan->capped)
-		return 0;
 	if (cgroup_create(&run->cgroup, plan->run_id, &plan->caps,
-			  CGROUP_AUTO) == 0) {
-		strv_push(&run->out->layers,
-			  xasprintf("cgroup:%s",
-				    cgroup_backend_name(run->cgroup.backend)));
+			  plan->cgroup) < 0)
+		return do_without_caps(run);
+	return 0;
+}
+
+/* The child is at its own set-up, and waits for this before its mounts. */
+static int enter_cgroup(struct run *run)
+{
+	struct cgroup *cg = &run->cgroup;
+	bool awaited = cg->backend != CGROUP_NOT;
+	int rc = 0;
+
+	if (!awaited)
 		return 0;
-	}
-	if (!strv_has(&run->spec->allow_degraded, "cgroup"))
-		return fail_remedy("--allow-degraded cgroup runs without caps");
-	outcome_add_warning(run->out, "CPU and memory are not capped: %s",
-			    err_get()->message);
+	if (cgroup_settle(cg) < 0 || cgroup_enter(cg, run->child.pid) < 0)
+		rc = do_without_caps(run);
+	if (rc == 0)
+		ns_admit(&run->child, cg);
+	if (rc < 0 || cg->backend == CGROUP_NOT)
+		return rc;
+	strv_push(&run->out->layers,
+		  xasprintf("cgroup:%s", cgroup_backend_name(cg->backend)));
+	if (cg->missing == 0)
+		return 0;
+	outcome_add_warning(run->out, "not capped here: %s",
+			    cgroup_controller_names(cg->missing));
 	strv_push(&run->out->degraded, xstrdup("cgroup"));
-	err_reset();
 	return 0;
 }
 
@@ -231,7 +260,8 @@ static int set_up(struct run *run)
 		      plan->disk ? run->workdir.mount_fd : run->workdir.work_fd,
 		      run->relay.sockets_fd, feed);
 	relay_handed_over(&run->relay);
-	return rc;
+	err_stage("cgroup");
+	return rc < 0 ? rc : enter_cgroup(run);
 }
 
 static void stop_relay(struct run *run)
@@ -319,7 +349,7 @@ static void remove_workdir(struct run *run)
 }
 
 /* What the kernel counted, and whether it was too much. */
-static void end_cgroup(struct run *run)
+static void read_cgroup(struct run *run)
 {
 	struct outcome *out = run->out;
 	struct cgroup_usage usage;
@@ -327,11 +357,10 @@ static void end_cgroup(struct run *run)
 	if (run->cgroup.backend == CGROUP_NOT)
 		return;
 	cgroup_read_usage(&run->cgroup, &usage);
-	out->memory_peak = usage.memory_peak;
-	out->pids_peak = usage.pids_peak;
-	out->cpu_user_ms = usage.cpu_user_ms;
-	out->cpu_sys_ms = usage.cpu_sys_ms;
-	if (usage.oom_kills > 0) {
+	outcome_add_usage(out, &usage);
+	if (usage.pids_hit)
+		watch_tell(&run->log, out, "pids", run->plan->caps.pids - 1);
+	if (usage.oom_kills > 0 && outcome_add_limit(out, "memory")) {
 		cJSON *e = cJSON_CreateObject();
 
 		cJSON_AddItemToObject(e, "limit",
@@ -346,21 +375,25 @@ static void end_cgroup(struct run *run)
 		/* If PID 1 went with the others, this is why. */
 		out->error = (struct err_record){ .status = 125 };
 	}
+}
+
+static void remove_cgroup(struct run *run)
+{
 	err_stage("cgroup");
 	if (cgroup_remove(&run->cgroup) < 0)
-		outcome_add_warning(out, "%s", err_get()->message);
+		outcome_add_warning(run->out, "%s", err_get()->message);
 	err_reset();
 }
 
 /*
  * Everything in it is dead before anything of it is read; but a PID 1 that has
- * nobody left may take its time to end.
+ * nobody left may take its time to end, and its cgroup goes after it.
  */
 static void tear_down(struct run *run)
 {
-	if (!run->child.alone || run->plan->capped)
+	if (!run->child.alone)
 		ns_reap(&run->child);
-	end_cgroup(run);
+	read_cgroup(run);
 	stop_relay(run);
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
 	if (run->workdir.run_fd >= 0) {
@@ -371,6 +404,7 @@ static void tear_down(struct run *run)
 		remove_workdir(run);
 	}
 	ns_reap(&run->child);
+	remove_cgroup(run);
 }
 
 static void run_sandbox(struct run *run)

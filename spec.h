@@ -38,6 +38,15 @@ enum spec_network {
 
 enum spec_when { SPEC_AUTO, SPEC_ALWAYS, SPEC_NEVER };
 
+/* How CPU, memory and processes are capped. */
+enum spec_cgroup {
+	SPEC_CGROUP_AUTO, /* the first of these that can be had */
+	SPEC_CGROUP_V2,
+	SPEC_CGROUP_SYSTEMD,
+	SPEC_CGROUP_V1,
+	SPEC_CGROUP_NONE,
+};
+
 /* An extra mount, in the order given. */
 struct spec_mount {
 	char *source; /* absolute host path; NULL for a tmpfs */
@@ -79,6 +88,7 @@ struct spec {
 	double cpu;      /* cores */
 	uint64_t memory; /* bytes */
 	uint64_t pids;
+	enum spec_cgroup cgroup;
 	uint64_t files;      /* open files per process */
 	uint64_t disk;       /* bytes of the workdir, in memory; 0: no cap */
 	uint64_t output;     /* bytes of stdout+stderr kept */

@@ -151,14 +151,21 @@ static void check_records(struct parse *p)
 					    records[i].path, records[k].key);
 }
 
-/* Where the disk does not fit, writing to it would be the end rather than
- * ENOSPC. */
-static void check_disk(struct parse *p)
+static void check_caps(struct parse *p)
 {
+	static const char *const keys[] = { "memory", "cpu" };
 	const struct spec *spec = p->spec;
 	const struct option *disk = option_given(p, "disk");
+	bool none = spec->cgroup == SPEC_CGROUP_NONE;
 
-	if (disk && spec->disk >= spec->memory)
+	for (size_t i = 0; none && i < ARRAY_SIZE(keys); i++)
+		if (option_given(p, keys[i]))
+			complain_at(p, option_given(p, keys[i]),
+				    "conflicts with --cgroup none: nothing "
+				    "would hold it");
+	/* Where the disk does not fit, writing to it would be the end rather
+	 * than ENOSPC. */
+	if (disk && !none && spec->disk >= spec->memory)
 		complain_at(p, disk,
 			    "is held in memory, of which there are %llu bytes: "
 			    "it must be less (more: --memory)",
@@ -167,7 +174,7 @@ static void check_disk(struct parse *p)
 
 void spec_check(struct parse *p)
 {
-	check_disk(p);
+	check_caps(p);
 	check_network(p);
 	default_ports(p->spec);
 	check_command(p);

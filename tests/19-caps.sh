@@ -3,7 +3,14 @@
 . "$(dirname "$0")/lib.sh"
 need python3 jq
 
-m9m() { "$M9M" -q --no-artifact --result "$T/r.json" "$@"; }
+m9m() {
+	rm -f "$T/events.jsonl"
+	"$M9M" -q --no-artifact --result "$T/r.json" \
+		--events "$T/events.jsonl" "$@"
+}
+# For the background: the pid is then the program's own.
+bg() { exec "$M9M" -q --no-artifact --result "$T/r.json" "$@"; }
+cgroup_layers() { json "$T/r.json" '.layers | map(select(startswith("cgroup:"))) | length'; }
 hog='x = bytearray(300 << 20); print("had it")'
 cgroups() { find /sys/fs/cgroup -type d -name 'm9m-*' 2>/dev/null | wc -l; }
 before=$(cgroups)
@@ -11,7 +18,7 @@ before=$(cgroups)
 check "300 MiB can be had outside" python3 -c "$hog"
 
 if m9m --memory 100Mi true 2>"$T/refusal"; then
-	json_is "$T/r.json" '.layers | map(select(startswith("cgroup:"))) | length' 1
+	is "the back end is among the layers" "$(cgroup_layers)" 1
 	json_is "$T/r.json" '.degraded | length' 0
 	expect_exit 137 m9m --memory 100Mi python3 -c "$hog"
 	json_is "$T/r.json" .status oom
@@ -21,6 +28,20 @@ if m9m --memory 100Mi true 2>"$T/refusal"; then
 	# What is killed inside is not us: memory in a tmpfs counts as well.
 	expect_exit 137 m9m --memory 100Mi sh -c 'head -c 300M /dev/zero >/tmp/x; exec python3 -c "bytearray(90 << 20)"'
 	json_is "$T/r.json" .status oom
+
+	json_is "$T/r.json" '.limits | join(" ")' memory
+	is "an event" "$(events oom | jq .limit)" 104857600
+	for place in /home/agent /dev/shm; do
+		expect_exit 137 m9m --memory 60Mi sh -c "head -c 200M /dev/zero >$place/x"
+		json_is "$T/r.json" .status oom
+	done
+	# The disk is memory, too: what is written to it counts.
+	expect_exit 137 m9m --memory 100Mi --disk 90Mi python3 -c '
+open("/work/x", "wb").write(bytes(80 << 20)); bytearray(60 << 20)'
+	json_is "$T/r.json" .status oom
+	expect_exit 0 m9m --memory 150Mi --disk 50Mi sh -c \
+		'! head -c 80M /dev/zero >/work/x 2>/dev/null'
+	json_is "$T/r.json" '.limits | join(" ")' disk
 
 	# A fifth of a core: a second of work takes five.
 	spin='import time
@@ -48,24 +69,93 @@ except OSError:
     print(n)
 '
 	is "--pids holds with it" "$(cat "$T/out")" 9
+	json_is "$T/r.json" '.limits | join(" ")' pids
+	json_is "$T/r.json" .pids_peak 11
+	is "an event" "$(events limit | jq -r '"\(.what) \(.limit)"')" "pids 10"
 	# Two runs do not share a cap.
 	m9m --memory 200Mi python3 -c 'x = bytearray(120 << 20)' &
 	pid=$!
 	expect_exit 0 "$M9M" -q --no-artifact --memory 200Mi python3 -c 'x = bytearray(120 << 20)'
 	wait $pid
 	is "a second one at the same time" $? 0
+
+	# Nobody asked: they are there all the same.
+	mkfifo "$T/stay"
+	bg sh -c 'echo ready; read -r line || :' <"$T/stay" >"$T/out" &
+	pid=$!
+	exec 9>"$T/stay"
+	await_line "$T/out" ready
+	is "2 GiB by default" "$(find /sys/fs/cgroup -path '*/m9m-*' \( \
+		-name memory.limit_in_bytes -o -name memory.max \) \
+		-exec cat {} + | sort -u | grep -cx 2147483648)" 1
+	is "the payload is in there" "$(find /sys/fs/cgroup -path '*/m9m-*' \
+		-name cgroup.procs -exec cat {} + | sort -u |
+		grep -cx "$(pgrep -P "$(pgrep -P $pid)")")" 1
+	exec 9>&-
+	wait $pid
+	is "it ends" $? 0
+	is "a cgroup by default" "$(cgroup_layers)" 1
+	json_is "$T/r.json" '[.degraded, .warnings] | flatten | length' 0
+	expect_exit 0 m9m --cgroup "$(json "$T/r.json" '.layers[] |
+		select(startswith("cgroup:")) | ltrimstr("cgroup:")')" true
+	is "by its name, too" "$(cgroup_layers)" 1
+	# The kernel says no at the last moment.
+	if command -v strace >/dev/null && ! sanitized; then
+		run strace -o "$T/trace" -e trace=mkdir "$M9M" -q \
+			--no-artifact true
+		first=$(grep -n /m9m- "$T/trace" | head -n 1 | cut -d : -f 1)
+		broken() {
+			expect_exit "$1" strace -o "$T/trace" -e trace=mkdir \
+				-e "inject=mkdir:error=ENOMEM:when=$first" \
+				"$M9M" -q --no-artifact --result "$T/r.json" \
+				"${@:2}" true
+			matches "$T/trace" '/m9m-.*INJECTED'
+		}
+		broken 0
+		json_is "$T/r.json" '.degraded[0]' cgroup
+		contains "$T/r.json" "CPU and memory are not capped: cannot make"
+		broken 125 --memory 100Mi
+		json_is "$T/r.json" '.stage + " " + (.started | tostring)' \
+			"cgroup false"
+		broken 0 --memory 100Mi --allow-degraded cgroup
+		json_is "$T/r.json" '.degraded[0]' cgroup
+	fi
 else
 	cp "$T/refusal" "$T/err"
 	contains "$T/err" "cgroup: "
 	contains "$T/err" "--allow-degraded cgroup"
 	json_is "$T/r.json" .status error
 	expect_exit 125 m9m --cpu 1 true
-	expect_exit 0 m9m --memory 100Mi --allow-degraded cgroup true
+	expect_exit 125 m9m --cgroup v1 true
+	json_is "$T/r.json" .stage cgroup
+	# Nobody asked: said, not refused.
+	expect_exit 0 m9m true
+	is "no cgroup" "$(cgroup_layers)" 0
 	json_is "$T/r.json" '.degraded[0]' cgroup
-	json_is "$T/r.json" '.warnings | length' 1
+	contains "$T/r.json" "CPU and memory are not capped: cannot make a cgroup"
 fi
 
-# Nobody asked: said, not refused.
-expect_exit 0 m9m true
-json_is "$T/r.json" '.degraded[0]' cgroup
+# A back end that is not there, none at all, and neither with a cap.
+grep -q '^0::/' /proc/self/cgroup && grep -q ':memory:' /proc/self/cgroup &&
+	expect_exit 125 m9m --cgroup v2 true &&
+	contains "$T/err" "cannot make a cgroup that limits memory"
+expect_exit 0 m9m --cgroup none true
+is "none: no cgroup" "$(cgroup_layers)" 0
+json_is "$T/r.json" '.degraded[0] + " " + .warnings[0]' \
+	"cgroup CPU and memory are not capped: --cgroup none"
+expect_exit 125 m9m --cgroup none --memory 1Gi true
+contains "$T/err" "--memory: conflicts with --cgroup none"
+expect_exit 125 m9m --cgroup v3 true
+contains "$T/err" "--cgroup"
+expect_exit 0 m9m --cgroup none --pids 5 python3 -c '
+import os
+n = 0
+try:
+    while os.fork(): n += 1
+except OSError:
+    print(n, flush=True)
+    os._exit(0)
+os.read(os.pipe()[0], 1)'
+is "--pids holds without a cgroup" "$(cat "$T/out")" 4
+
 is "no cgroup is left" "$(cgroups)" "$before"

@@ -285,7 +285,8 @@ static bool make(struct cgroup *cg, const char *name,
 {
 	auto_free char *id = xasprintf("unit-%s-%d", name, getpid());
 
-	return well(cgroup_create(cg, id, &limits, choice));
+	return well(cgroup_create(cg, id, &limits, choice)) &&
+	       well(cgroup_settle(cg));
 }
 
 static void end(struct cgroup *cg, const char *what)
@@ -415,9 +416,10 @@ static void test_sweep(void)
 	job = start(&cg, just_exit);
 	/* v2's third place is taken as soon as we left it for a leaf. */
 	if (cg.home == NULL && cg.backend != CGROUP_SYSTEMD) {
-		ok(cgroup_create(&again, id,
-				 &(struct cgroup_limits){ .pids = 64 },
-				 choice) < 0 &&
+		ok((cgroup_create(&again, id,
+				  &(struct cgroup_limits){ .pids = 64 },
+				  choice) < 0 ||
+		    cgroup_settle(&again) < 0) &&
 		       again.n_dirs == 0 && all_exist(&cg),
 		   "sweep: a second of the name fails");
 		err_reset();
@@ -507,6 +509,7 @@ int main(int argc, char **argv)
 			  choice) == 0) {
 		ok(cg.backend == choice || choice == CGROUP_AUTO,
 		   "the back end asked for");
+		ok(well(cgroup_settle(&cg)), "settled");
 		ok(WIFEXITED(run(&cg, just_exit)), "a process ran in it");
 		end(&cg, "probe");
 		test_memory();
