@@ -103,13 +103,13 @@ except OSError:
 	if command -v strace >/dev/null && ! sanitized; then
 		run strace -o "$T/trace" -e trace=mkdir "$M9M" -q \
 			--no-artifact true
-		first=$(grep -n /m9m- "$T/trace" | head -n 1 | cut -d : -f 1)
+		first=$(grep -n /sys/fs/cgroup.*/m9m- "$T/trace" | head -n 1 | cut -d : -f 1)
 		broken() {
 			expect_exit "$1" strace -o "$T/trace" -e trace=mkdir \
 				-e "inject=mkdir:error=ENOMEM:when=$first" \
 				"$M9M" -q --no-artifact --result "$T/r.json" \
 				"${@:2}" true
-			matches "$T/trace" '/m9m-.*INJECTED'
+			matches "$T/trace" '/sys/fs/cgroup/.*INJECTED'
 		}
 		broken 0
 		json_is "$T/r.json" '.degraded[0]' cgroup
