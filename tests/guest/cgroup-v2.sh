@@ -125,3 +125,28 @@ sed -i '/remount/d' "$T/container"
 works "writable, alone in the container" \
 	within box unshare -C -m sh "$T/container" "$UNIT"
 remove box
+
+# --- the program itself ---
+# passes WHAT TEST COMMAND...: the test, by a command that it is appended to.
+passes() {
+	local what=$1 test=$2
+	shift 2
+	run "$@" bash "tests/$test.sh"
+	grep -v '^ok' "$T/out" | sed "s/^/# $what: $test: /"
+	check "$what: $test" test "$rc" = 0
+	is "$what: nothing is left" "$(find $CG -name 'm9m*')" ""
+}
+
+mkdir $CG/deep
+passes "root, deeper" 19-caps within deep
+passes "root, deeper" 64-disk within deep
+check "the cgroup can be removed" remove deep
+delegate mine "$all"
+mkdir $CG/mine/leaf
+chown $SOMEBODY $CG/mine/leaf $CG/mine/leaf/cgroup.*
+user=(setpriv --reuid $SOMEBODY --regid $SOMEBODY --clear-groups)
+passes "user in a leaf" 19-caps within mine/leaf "${user[@]}"
+passes "user in a leaf" 64-disk within mine/leaf "${user[@]}"
+passes "user in a leaf" 14-ends within mine/leaf "${user[@]}"
+remove mine
+passes "user without a cgroup" 19-caps "${user[@]}"
