@@ -99,8 +99,7 @@ static const char *choose_remedy(const struct cgroup_refusal *refusals)
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
 		if (refusals[i].remedy)
 			return refusals[i].remedy;
-	return "--cgroup names one of v2, systemd and v1; --allow-degraded "
-	       "cgroup runs without hard caps";
+	return "--cgroup names one of v2, systemd and v1";
 }
 
 static int fail_all(const struct cgroup_request *request,
@@ -116,7 +115,8 @@ static int fail_all(const struct cgroup_request *request,
 				 refusals[i].why);
 	fail(0, "cannot make a cgroup that limits %s: %s",
 	     cgroup_controller_names(request->needed), text);
-	return fail_remedy("%s", choose_remedy(refusals));
+	return fail_remedy("%s; --allow-degraded cgroup runs without hard caps",
+			   choose_remedy(refusals));
 }
 
 /*** The module's verbs ***/

@@ -63,6 +63,7 @@ struct cgroup {
 	int dir_fd; /* to clone into (CLONE_INTO_CGROUP); -1: another way */
 	struct cgroup_dir dirs[CGROUP_DIRS];
 	size_t n_dirs;
+	bool fallback; /* of CGROUP_NOT: caps by other means, fallback.h */
 	struct cgroup_limits limits;
 	unsigned int missing; /* controllers: a spare limit is not there */
 	/* v2: the cgroup that we left for a leaf of it, to make it a parent. */

@@ -28,8 +28,7 @@
 
 static const char root_remedy[] =
     "on cgroup v1 only root may limit: start it as root, or boot with "
-    "systemd.unified_cgroup_hierarchy=1; --allow-degraded cgroup runs "
-    "without hard caps";
+    "systemd.unified_cgroup_hierarchy=1";
 
 static const struct controller {
 	const char *name;

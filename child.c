@@ -23,6 +23,7 @@
 #include "control.h"
 #include "err.h"
 #include "exec.h"
+#include "fallback.h"
 #include "landlock.h"
 #include "netpol.h"
 
@@ -106,7 +107,7 @@ static int join_cgroup(struct child_context *c)
 	struct control_message message;
 	int fd = -1;
 
-	if (cg->backend == CGROUP_NOT)
+	if (cg->backend == CGROUP_NOT && !cg->fallback)
 		return 0;
 	for (size_t i = 0;; i++) {
 		if (control_receive(c->control_fd, &message, &fd) != 1 ||
@@ -116,6 +117,7 @@ static int join_cgroup(struct child_context *c)
 			break;
 		cg->dirs[i].tasks_fd = fd;
 	}
+	cg->fallback = message.value;
 	if (cgroup_join(cg) < 0)
 		return -1;
 	/* The namespace of the clone began in the caller's cgroup: this one
@@ -332,6 +334,11 @@ static int forbid_code(struct child_context *c)
 	return c->plan->commands.listed ? codeless_apply() : 0;
 }
 
+static int keep_pinned(struct child_context *c)
+{
+	return c->cgroup->fallback ? fallback_keep_pinned() : 0;
+}
+
 static int filter_calls(struct child_context *c)
 {
 	return exec_install(PAYLOAD_CONTROL, c->plan);
@@ -350,7 +357,7 @@ static const struct step payload_steps[] = {
 	{ "descriptors", set_descriptors }, { "signals", set_signals },
 	{ "rlimits", set_rlimits },         { "chdir", enter_cwd },
 	{ "landlock", wall_off },           { "commands", forbid_code },
-	{ "seccomp", filter_calls },
+	{ "processors", keep_pinned },      { "seccomp", filter_calls },
 };
 
 static int run_steps(const struct step *steps, size_t n,

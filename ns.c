@@ -290,7 +290,8 @@ void ns_admit(struct child *child, const struct cgroup *cgroup)
 		if (cgroup->dirs[i].tasks_fd >= 0)
 			(void)control_send(child->control_fd, CONTROL_CGROUP, 0,
 					   cgroup->dirs[i].tasks_fd);
-	(void)control_send(child->control_fd, CONTROL_CGROUP, 0, -1);
+	(void)control_send(child->control_fd, CONTROL_CGROUP, cgroup->fallback,
+			   -1);
 }
 
 void ns_kill(struct child *child)

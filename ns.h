@@ -43,7 +43,7 @@ int ns_spawn(struct child *child, const struct plan *plan,
 
 /*
  * Lets the child into the settled cgroup (or out of the wait for one that could
- * not be had): due after ns_spawn with any that is not CGROUP_NONE.
+ * not be had): due after ns_spawn with any that is not CGROUP_NONE, and with a fallback.
  */
 void ns_admit(struct child *child, const struct cgroup *cgroup);
 

@@ -251,6 +251,7 @@ static void plan_limits(struct plan *plan, const struct spec *spec)
 		if (!spec_asked(spec, caps[i].key))
 			plan->caps.spare |= caps[i].controller;
 	/* Processes are limited without a cgroup as well. */
+	plan->caps_degradable = strv_has(&spec->allow_degraded, "cgroup");
 	plan->caps_asked = plan->cgroup != CGROUP_AUTO ||
 			   spec_asked(spec, "memory") ||
 			   spec_asked(spec, "cpu");

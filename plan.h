@@ -86,6 +86,7 @@ struct plan {
 	struct plan_rlimit rlimits[PLAN_RLIMITS];
 	enum cgroup_backend cgroup; /* CGROUP_NOT: none is made */
 	bool caps_asked;            /* and are refused if they cannot be had */
+	bool caps_degradable;       /* unless the user allows a fallback */
 	struct cgroup_limits caps;
 	uint64_t disk; /* bytes of a workdir in memory; 0: on the host's disk */
 	struct net_policy net;

@@ -25,7 +25,7 @@
 #include "agent.h"
 #include "artifact.h"
 #include "audit.h"
-#include "cgroup.h"
+#include "caps.h"
 #include "err.h"
 #include "event.h"
 #include "host.h"
@@ -168,58 +168,6 @@ static bool stdin_has_data(void)
 	       in.st_rdev != null.st_rdev;
 }
 
-/* Caps that were asked for have to be there, unless the user says otherwise;
- * the rest may be missing, but never silently. */
-static int do_without_caps(struct run *run)
-{
-	const struct err_record *err = err_get();
-
-	if (run->plan->caps_asked &&
-	    !strv_has(&run->spec->allow_degraded, "cgroup"))
-		return fail_remedy("--allow-degraded cgroup runs without caps");
-	outcome_add_warning(run->out, "CPU and memory are not capped: %s%s%s%s",
-			    err->message, err->remedy[0] ? " (" : "",
-			    err->remedy, err->remedy[0] ? ")" : "");
-	strv_push(&run->out->degraded, xstrdup("cgroup"));
-	err_reset();
-	return 0;
-}
-
-static int make_cgroup(struct run *run)
-{
-	const struct plan *plan = run->plan;
-
-	if (cgroup_create(&run->cgroup, plan->run_id, &plan->caps,
-			  plan->cgroup) < 0)
-		return do_without_caps(run);
-	return 0;
-}
-
-/* The child is at its own set-up, and waits for this before its mounts. */
-static int enter_cgroup(struct run *run)
-{
-	struct cgroup *cg = &run->cgroup;
-	bool awaited = cg->backend != CGROUP_NOT;
-	int rc = 0;
-
-	if (!awaited)
-		return 0;
-	if (cgroup_settle(cg) < 0 || cgroup_enter(cg, run->child.pid) < 0)
-		rc = do_without_caps(run);
-	if (rc == 0)
-		ns_admit(&run->child, cg);
-	if (rc < 0 || cg->backend == CGROUP_NOT)
-		return rc;
-	strv_push(&run->out->layers,
-		  xasprintf("cgroup:%s", cgroup_backend_name(cg->backend)));
-	if (cg->missing == 0)
-		return 0;
-	outcome_add_warning(run->out, "not capped here: %s",
-			    cgroup_controller_names(cg->missing));
-	strv_push(&run->out->degraded, xstrdup("cgroup"));
-	return 0;
-}
-
 /* All that exists before the payload runs; by fail(). */
 static int set_up(struct run *run)
 {
@@ -249,7 +197,7 @@ static int set_up(struct run *run)
 		return -1;
 	/* Before other processes: being alone in one's cgroup is a way to it. */
 	err_stage("cgroup");
-	if (make_cgroup(run) < 0)
+	if (caps_make(&run->cgroup, plan, run->out) < 0)
 		return -1;
 	/* The relay is forked from us while we hold nothing of the sandbox. */
 	err_stage("relay");
@@ -261,7 +209,8 @@ static int set_up(struct run *run)
 		      run->relay.sockets_fd, feed);
 	relay_handed_over(&run->relay);
 	err_stage("cgroup");
-	return rc < 0 ? rc : enter_cgroup(run);
+	return rc < 0 ? rc
+		      : caps_enter(&run->cgroup, plan, &run->child, run->out);
 }
 
 static void stop_relay(struct run *run)
@@ -348,43 +297,6 @@ static void remove_workdir(struct run *run)
 	workdir_close(&run->workdir);
 }
 
-/* What the kernel counted, and whether it was too much. */
-static void read_cgroup(struct run *run)
-{
-	struct outcome *out = run->out;
-	struct cgroup_usage usage;
-
-	if (run->cgroup.backend == CGROUP_NOT)
-		return;
-	cgroup_read_usage(&run->cgroup, &usage);
-	outcome_add_usage(out, &usage);
-	if (usage.pids_hit)
-		watch_tell(&run->log, out, "pids", run->plan->caps.pids - 1);
-	if (usage.oom_kills > 0 && outcome_add_limit(out, "memory")) {
-		cJSON *e = cJSON_CreateObject();
-
-		cJSON_AddItemToObject(e, "limit",
-				      event_number(run->plan->caps.memory));
-		event_emit(&run->log, "oom", e);
-	}
-	/* Unless it could do without what was killed. */
-	if (usage.oom_kills > 0 && out->status != OUTCOME_OK &&
-	    out->status != OUTCOME_TIMEOUT) {
-		out->status = OUTCOME_OOM;
-		out->exit_code = 128 + SIGKILL;
-		/* If PID 1 went with the others, this is why. */
-		out->error = (struct err_record){ .status = 125 };
-	}
-}
-
-static void remove_cgroup(struct run *run)
-{
-	err_stage("cgroup");
-	if (cgroup_remove(&run->cgroup) < 0)
-		outcome_add_warning(run->out, "%s", err_get()->message);
-	err_reset();
-}
-
 /*
  * Everything in it is dead before anything of it is read; but a PID 1 that has
  * nobody left may take its time to end, and its cgroup goes after it.
@@ -393,7 +305,7 @@ static void tear_down(struct run *run)
 {
 	if (!run->child.alone)
 		ns_reap(&run->child);
-	read_cgroup(run);
+	caps_account(&run->cgroup, run->plan, &run->log, run->out);
 	stop_relay(run);
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
 	if (run->workdir.run_fd >= 0) {
@@ -404,7 +316,8 @@ static void tear_down(struct run *run)
 		remove_workdir(run);
 	}
 	ns_reap(&run->child);
-	remove_cgroup(run);
+	err_stage("cgroup");
+	caps_remove(&run->cgroup, run->out);
 }
 
 static void run_sandbox(struct run *run)
@@ -416,6 +329,7 @@ static void run_sandbox(struct run *run)
 						 .log = &run->log,
 						 .secrets = &run->secrets,
 						 .workdir = &run->workdir,
+						 .cgroup = &run->cgroup,
 						 .signal_fd = run->signal_fd },
 			  run->out);
 	else

@@ -489,7 +489,8 @@ static void run_loop(struct loop *l)
 		/* What nobody waits for has the moments that nobody needs. */
 		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))
 			exec_work(&l->exec);
-		watch_look(&l->watch);
+		if (watch_look(&l->watch))
+			kill_all(l);
 		check_deadlines(l);
 	}
 }
@@ -534,6 +535,9 @@ static void judge(const struct loop *l, struct outcome *o)
 	if (l->failed) {
 		o->status = OUTCOME_ERROR;
 		o->exit_code = o->error.status;
+	} else if (l->watch.over) {
+		o->status = OUTCOME_OOM;
+		o->exit_code = 128 + SIGKILL;
 	} else if (l->timed_out) {
 		o->status = OUTCOME_TIMEOUT;
 		o->exit_code = 124;
@@ -552,7 +556,8 @@ static void fill_figures(const struct loop *l, struct outcome *o)
 
 	o->cpu_user_ms = timeval_ms(&usage->ru_utime);
 	o->cpu_sys_ms = timeval_ms(&usage->ru_stime);
-	o->memory_peak = (uint64_t)usage->ru_maxrss * 1024;
+	if (o->memory_peak == 0)
+		o->memory_peak = (uint64_t)usage->ru_maxrss * 1024;
 	o->stdout_bytes = l->streams[OUT].total;
 	o->stderr_bytes = l->streams[ERR].total;
 }
@@ -565,17 +570,13 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 		.logs = { [IN] = { "", "", -1, 0 },
 			  [OUT] = { "stdout.log", "stdout", -1, 0 },
 			  [ERR] = { "stderr.log", "stderr", -1, 0 } },
-		.watch = { .plan = run->plan,
-			   .workdir = run->workdir,
-			   .log = run->log,
-			   .outcome = outcome },
 		.master_fd = -1,
 	};
 
 	if (run->plan->timeout_ms)
 		l.deadline = now_ms(CLOCK_MONOTONIC) + run->plan->timeout_ms;
 	exec_open(&l.exec, run->plan, run->secrets, run->log, outcome);
-	watch_open(&l.watch);
+	watch_open(&l.watch, run, outcome);
 	open_streams(&l);
 	run_loop(&l);
 	exec_close(&l.exec);

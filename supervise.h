@@ -27,6 +27,7 @@ struct supervision {
 	struct event_log *log;
 	const struct strv *secrets; /* never to be recorded */
 	const struct workdir *workdir;
+	const struct cgroup *cgroup;
 	int signal_fd;
 };
 

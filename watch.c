@@ -3,6 +3,9 @@
 
 #include <time.h>
 
+#include "fallback.h"
+#include "supervise.h"
+
 #define EVERY_MS 100
 
 void watch_tell(struct event_log *log, struct outcome *outcome,
@@ -18,6 +21,18 @@ void watch_tell(struct event_log *log, struct outcome *outcome,
 	event_emit(log, "limit", e);
 }
 
+void watch_tell_oom(struct event_log *log, struct outcome *outcome,
+		    uint64_t limit)
+{
+	cJSON *e;
+
+	if (!outcome_add_limit(outcome, "memory"))
+		return;
+	e = cJSON_CreateObject();
+	cJSON_AddItemToObject(e, "limit", event_number(limit));
+	event_emit(log, "oom", e);
+}
+
 /* The kernel said ENOSPC to the payload, not to us; but what is refused for
  * want of room leaves none behind. */
 void watch_disk(struct event_log *log, struct outcome *outcome,
@@ -27,18 +42,38 @@ void watch_disk(struct event_log *log, struct outcome *outcome,
 		watch_tell(log, outcome, "disk", plan->disk);
 }
 
-void watch_open(struct watch *watch)
+void watch_open(struct watch *watch, const struct supervision *run,
+		struct outcome *outcome)
 {
-	if (watch->plan->disk)
+	watch->run = run;
+	watch->outcome = outcome;
+	if (run->plan->disk || run->cgroup->fallback)
 		watch->next = now_ms(CLOCK_MONOTONIC) + EVERY_MS;
 }
 
-void watch_look(struct watch *watch)
+static void look_at_memory(struct watch *watch)
 {
+	uint64_t limit = watch->run->plan->caps.memory;
+	uint64_t used = fallback_memory(watch->run->child->pid);
+
+	if (used > watch->outcome->memory_peak)
+		watch->outcome->memory_peak = used;
+	if (used <= limit)
+		return;
+	watch->over = true;
+	watch_tell_oom(watch->run->log, watch->outcome, limit);
+}
+
+bool watch_look(struct watch *watch)
+{
+	const struct supervision *run = watch->run;
 	uint64_t now = now_ms(CLOCK_MONOTONIC);
 
 	if (watch->next == 0 || now < watch->next)
-		return;
+		return false;
 	watch->next = now + EVERY_MS;
-	watch_disk(watch->log, watch->outcome, watch->plan, watch->workdir);
+	watch_disk(run->log, watch->outcome, run->plan, run->workdir);
+	if (run->cgroup->fallback && !watch->over && !run->child->reaped)
+		look_at_memory(watch);
+	return watch->over;
 }

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "fallback.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "seccomp.h"
+#include "util.h"
+
+/* More processes than any sane cap; each look at one costs 20 us. */
+#define PROCESSES_MAX 16384
+
+/*** Cores ***/
+
+int fallback_pin(pid_t pid, double cores)
+{
+	cpu_set_t have, use;
+	int want = (int)cores + (cores > (int)cores), n = 0, skip;
+
+	if (sched_getaffinity(pid, sizeof(have), &have) < 0)
+		return fail(errno, "cannot read the processors of PID 1");
+	if (want < 1)
+		want = 1;
+	if (want >= CPU_COUNT(&have))
+		return 0;
+	/* Not all runs on the first ones. */
+	skip = (int)(pid % (CPU_COUNT(&have) - want + 1));
+	CPU_ZERO(&use);
+	for (int cpu = 0; cpu < CPU_SETSIZE && n < want; cpu++)
+		if (CPU_ISSET(cpu, &have) && skip-- <= 0) {
+			CPU_SET(cpu, &use);
+			n++;
+		}
+	if (sched_setaffinity(pid, sizeof(use), &use) < 0)
+		return fail(errno, "cannot bind PID 1 to %d processors", want);
+	return want;
+}
+
+/* Other ABIs go by: the filter that comes next kills them. */
+static const struct sock_filter pinned[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setaffinity, 0, 1),
+	/* Success: programs that do so do not expect less. */
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 0),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+
+int fallback_keep_pinned(void)
+{
+	const struct seccomp_filter filter = { pinned, ARRAY_SIZE(pinned) };
+
+	return seccomp_load(&filter, NULL, NULL);
+}
+
+/*** Memory ***/
+
+static uint64_t pss_of(pid_t pid)
+{
+	auto_free char *path = xasprintf("/proc/%d/smaps_rollup", pid);
+	auto_free char *text = read_file(AT_FDCWD, path, 4096, NULL);
+	const char *line = text ? strstr(text, "\nPss:") : NULL;
+
+	return line ? strtoull(line + 5, NULL, 10) * 1024 : 0;
+}
+
+/* Open to all, even of a process that made itself undumpable. */
+static uint64_t rss_of(pid_t pid)
+{
+	auto_free char *path = xasprintf("/proc/%d/statm", pid);
+	auto_free char *text = read_file(AT_FDCWD, path, 4096, NULL);
+	const char *second = text ? strchr(text, ' ') : NULL;
+
+	return second ? strtoull(second, NULL, 10) *
+			    (uint64_t)sysconf(_SC_PAGESIZE)
+		      : 0;
+}
+
+struct members {
+	pid_t pids[PROCESSES_MAX];
+	size_t n;
+};
+
+/* Who was forked by this thread, or came to it as an orphan. */
+static void add_children(struct members *m, pid_t pid, const char *thread)
+{
+	auto_free char *path = xasprintf("/proc/%d/task/%s/children", pid,
+					 thread);
+	auto_free char *text = read_file(AT_FDCWD, path, 1 << 20, NULL);
+	char *end = text;
+
+	for (char *at = text; at && *at && m->n < PROCESSES_MAX; at = end) {
+		long child = strtol(at, &end, 10);
+
+		if (end == at)
+			return;
+		m->pids[m->n++] = (pid_t)child;
+		end += *end == ' ';
+	}
+}
+
+static void add_children_of(struct members *m, pid_t pid)
+{
+	auto_free char *path = xasprintf("/proc/%d/task", pid);
+	DIR *threads = opendir(path);
+	struct dirent *entry;
+
+	while (threads && (entry = readdir(threads)))
+		if (entry->d_name[0] != '.')
+			add_children(m, pid, entry->d_name);
+	if (threads)
+		closedir(threads);
+}
+
+uint64_t fallback_memory(pid_t pid)
+{
+	struct members *m = xcalloc(1, sizeof(*m));
+	uint64_t sum = 0;
+
+	m->pids[m->n++] = pid;
+	for (size_t i = 0; i < m->n; i++) {
+		uint64_t pss = pss_of(m->pids[i]);
+
+		sum += pss ? pss : rss_of(m->pids[i]);
+		add_children_of(m, m->pids[i]);
+	}
+	free(m);
+	return sum;
+}
