@@ -14,8 +14,9 @@ static const char *const kind_names[] = {
 	[PLAN_WORKDIR] = "workdir", [PLAN_TMPFS] = "tmpfs",
 	[PLAN_PROC] = "proc",       [PLAN_DEVPTS] = "devpts",
 	[PLAN_READ_ONLY] = "lock",  [PLAN_MASK] = "mask",
+	[PLAN_SEAL] = "seal",
 };
-_Static_assert(ARRAY_SIZE(kind_names) == PLAN_MASK + 1, "a kind has no name");
+_Static_assert(ARRAY_SIZE(kind_names) == PLAN_SEAL + 1, "a kind has no name");
 
 /* Paths and arguments are shown so that they cannot steer the terminal. */
 static void print_word(FILE *out, const char *word)

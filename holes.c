@@ -180,7 +180,7 @@ void holes_in_base(struct plan *plan, const struct spec *spec,
 	add_holes(plan, spec, false);
 	for (size_t i = 0; i < hidden.n; i++)
 		if (has_command(&plan->commands, hidden.v[i]))
-			tree_add(plan, PLAN_READ_ONLY, hidden.v[i], NULL);
+			tree_add(plan, PLAN_SEAL, hidden.v[i], NULL);
 }
 
 void holes_in_mounts(struct plan *plan, const struct spec *spec)

@@ -469,6 +469,20 @@ static int make_mask(struct build *b, const struct plan_mount *m, int source)
 	return 0;
 }
 
+/* A mount of our own, complete by now; what is mounted on it stays as it is. */
+static int make_seal(struct build *b, const struct plan_mount *m, int source)
+{
+	auto_fd int at = open_resolved(b->root_fd, m->destination,
+				       RESOLVE_INSIDE);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	(void)source;
+	if (at < 0 ||
+	    mount_setattr(at, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return fail(errno, "cannot make %s read-only", m->destination);
+	return 0;
+}
+
 static int (*const makers[])(struct build *, const struct plan_mount *,
 			     int source) = {
 	[PLAN_DIR] = make_dir,
@@ -481,8 +495,9 @@ static int (*const makers[])(struct build *, const struct plan_mount *,
 	[PLAN_DEVPTS] = make_devpts,
 	[PLAN_READ_ONLY] = make_read_only,
 	[PLAN_MASK] = make_mask,
+	[PLAN_SEAL] = make_seal,
 };
-_Static_assert(ARRAY_SIZE(makers) == PLAN_MASK + 1, "a kind has no maker");
+_Static_assert(ARRAY_SIZE(makers) == PLAN_SEAL + 1, "a kind has no maker");
 
 /* Their names are gone again when the tree is complete. */
 static int make_masks(struct build *b)
