@@ -407,6 +407,7 @@ int commands_plan(struct commands *commands, struct program *program,
 
 	commands->listed = spec_asked(spec, "allowed_commands");
 	commands->workdir_exec = spec->workdir_exec;
+	commands->root = spec->rootfs ? spec->rootfs : "";
 	if (!commands->listed)
 		return 0;
 	lookup_init(&g.lookup, spec->rootfs);

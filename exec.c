@@ -156,6 +156,8 @@ static void emit(struct exec_recorder *r, const struct exec_attempt *a)
 	cJSON_AddStringToObject(e, "verdict", verdict_names[a->verdict]);
 	if (a->reason)
 		cJSON_AddStringToObject(e, "reason", a->reason);
+	if (a->remedy)
+		cJSON_AddItemToObject(e, "remedy", masked(r, a->remedy, false));
 	event_emit(r->log, "exec", e);
 }
 
@@ -191,6 +193,8 @@ static void account(struct exec_recorder *r, const struct exec_attempt *a)
 	auto_free char *path = secret_mask(
 	    r->secrets, a->target ? a->target : a->path, a->path_cut);
 	auto_free char *args = words(r, a);
+	auto_free char *remedy =
+	    a->remedy ? secret_mask(r->secrets, a->remedy, a->path_cut) : NULL;
 
 	switch (a->verdict) {
 	case EXEC_ALLOWED:
@@ -198,7 +202,7 @@ static void account(struct exec_recorder *r, const struct exec_attempt *a)
 		break;
 	case EXEC_DENIED:
 		r->outcome->exec_denied++;
-		outcome_add_denial(r->outcome, "exec", path, a->reason, NULL);
+		outcome_add_denial(r->outcome, "exec", path, a->reason, remedy);
 		break;
 	case EXEC_ABSENT:
 		r->outcome->exec_absent++;
@@ -317,6 +321,7 @@ static void serve_exec(struct exec_recorder *r,
 		if (a.path == NULL)
 			a.path = xstrdup("?");
 		exec_look_judge(&a);
+		exec_list_judge(&a, &r->plan->commands, r->plan->workdir);
 		a.ppid = exec_look_inner(a.outer_ppid);
 		record(r, &a);
 	}

@@ -325,6 +325,7 @@ void exec_attempt_free(struct exec_attempt *a)
 	free(a->path);
 	free(a->target);
 	free(a->cwd);
+	free(a->remedy);
 	strv_free(&a->argv);
 	cleanup_fd(&a->file_fd);
 	*a = EXEC_ATTEMPT_NONE;

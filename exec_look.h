@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "command.h"
 #include "util.h"
 
 #define EXEC_PATH_MAX   4096
@@ -26,6 +27,7 @@ enum exec_verdict {
 struct exec_attempt {
 	enum exec_verdict verdict;
 	const char *reason; /* a literal, or NULL */
+	char *remedy;       /* the flag that would allow it, or NULL */
 	char *path;         /* as it was given, or of the descriptor */
 	char *target;       /* the same, absolute */
 	char *cwd;          /* NULL: unknown */
@@ -58,4 +60,7 @@ char *exec_look_program(int proc_fd);
 pid_t exec_look_inner(pid_t pid);
 /* Judges file_fd and fills st. */
 void exec_look_judge(struct exec_attempt *attempt);
+/* The verdict again, where there is a list of commands (exec_list.c). */
+void exec_list_judge(struct exec_attempt *attempt,
+		     const struct commands *commands, const char *workdir);
 void exec_attempt_free(struct exec_attempt *attempt);

@@ -114,6 +114,37 @@ if ! is_root; then
 		--allow-command /b/script --allow-dangerous-commands true
 fi
 
+# --- recorded, with the flag that would allow it, whoever refused it ---
+cat >"$T/try.py" <<'P'
+import os, sys
+for path in sys.argv[1:]:
+    if os.fork() == 0:
+        try:
+            os.execv(path, [path])
+        except OSError as e:
+            print(path, e.strerror, flush=True)
+            os._exit(1)
+    os.wait()
+P
+libc=$(ldconfig -p | sed -n 's/.*libc\.so\.6 .*x86-64.* => //p' | head -n 1)
+rm -f "$T/events.jsonl"
+run "$M9M" -q --no-artifact --events "$T/events.jsonl" --result "$T/result.json" \
+	--allow-no-commands --input "$T/try.py" -- /usr/bin/python3 /work/try.py \
+	/usr/bin/rg /bin/sh /usr/bin/no-such /usr/lib/git-core/git "${libc:-/usr/bin/cat}"
+is "none of them ran" "$(grep -cE 'Permission denied|No such file' "$T/out")" 5
+denied() { events exec '.verdict == "denied"' | jq -r --arg p "$1" \
+	'select(.path == $p) | .reason + ": " + .remedy'; }
+why="it is not on the list of allowed commands: --allow-command"
+is "hidden" "$(denied /usr/bin/rg)" "$why rg"
+is "hidden and dangerous" "$(denied /bin/sh)" "$why sh --allow-dangerous-commands"
+is "never there" "$(denied /usr/bin/no-such)" ""
+is "visible on a noexec mount" "$(denied /usr/lib/git-core/git)" \
+	"$why /usr/lib/git-core/git"
+[ -z "$libc" ] || is "refused by Landlock, or no program" \
+	"$(denied "$libc" | sed 's/.*: //' | head -n 1)" "--allow-command $libc"
+json_is "$T/result.json" '[.denials[] | select(.what == "/usr/bin/rg").remedy] | first' \
+	"--allow-command rg"
+
 # --- told ---
 m9m --explain --allow-command git cat >"$T/plan"
 matches "$T/plan" '^  command +cat = '
