@@ -270,6 +270,10 @@ static int copy_entry(struct copying *c, const char *name)
 	struct stat st;
 	int rc;
 
+	if (c->rules->skip && strv_search(c->rules->skip, c->path.s)) {
+		walk_cut(&c->path, before);
+		return 0;
+	}
 	if (fstatat(level->from.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return refuse(c->rules, c->path.s, errno);
 	/* The path stays until the directory is left. */

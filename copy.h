@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "util.h"
+
 struct copy_rules {
 	const char *what; /* name of the source, for messages */
 	bool unlock;      /* the source is ours to chmod, and hostile */
@@ -16,6 +18,7 @@ struct copy_rules {
 	mode_t mask;       /* permissions that are kept */
 	dev_t skip_device; /* this directory is left out (inode 0: none) */
 	ino_t skip_inode;
+	const struct strv *skip; /* sorted paths below it, or NULL */
 	/* Out: links were copied that leave the tree. */
 	bool links_out;
 };

@@ -82,9 +82,9 @@ static int grant(int ruleset, const char *path, uint64_t rights)
  * is a thread's name: closed when code is at stake. */
 static bool is_writable(const struct plan *plan, const struct plan_mount *m)
 {
-	static const enum plan_mount_kind kinds[] = { PLAN_BIND, PLAN_TMPFS,
-						      PLAN_WORKDIR,
-						      PLAN_DEVPTS };
+	static const enum plan_mount_kind kinds[] = {
+		PLAN_BIND, PLAN_TMPFS, PLAN_WORKDIR, PLAN_PROJECT, PLAN_DEVPTS
+	};
 
 	if (m->kind == PLAN_PROC)
 		return !plan->commands.listed;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "mount_build.h"
 #include "newfs.h"
 
 /*
@@ -29,29 +30,7 @@
  *	component that somebody else can change to mount calls.
  */
 
-/* Our own file systems: the only ones where a mount point may be created. */
-#define OWN_MAX 32
-
-/* An empty file and an empty directory of our own, to lay over things. */
-enum { MASK_FILE, MASK_DIR, MASKS };
-
-struct build {
-	const struct plan *plan;
-	const struct mount_sources *sources;
-	int root_fd;
-	int work_fd;
-	int user_fd; /* /proc/sys/user, writable */
-	int masks[MASKS];
-	dev_t own[OWN_MAX];
-	size_t n_own;
-	char *parent; /* the folder that was needed last */
-	int parent_fd;
-	bool parent_own;
-};
-
-#define RESOLVE_INSIDE (RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
-
-static int open_resolved(int dirfd, const char *path, uint64_t resolve)
+int mount_lookup(int dirfd, const char *path, uint64_t resolve)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
 				.resolve = resolve };
@@ -60,7 +39,7 @@ static int open_resolved(int dirfd, const char *path, uint64_t resolve)
 }
 
 /* Restricts a mount (and all below it) that is not in the tree yet. */
-static int set_attributes(int fd, unsigned int flags, unsigned int at_flags)
+int mount_restrict(int fd, unsigned int flags, unsigned int at_flags)
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NOSUID |
@@ -77,13 +56,13 @@ static int set_attributes(int fd, unsigned int flags, unsigned int at_flags)
 }
 
 /* A detached, restricted copy of what `fd` names, with all below it. */
-static int clone_tree(int fd, unsigned int flags)
+int mount_clone(int fd, unsigned int flags)
 {
 	auto_fd int tree = open_tree(fd, "",
 				     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
 					 AT_EMPTY_PATH | AT_RECURSIVE);
 
-	if (tree < 0 || set_attributes(tree, flags, AT_RECURSIVE) < 0)
+	if (tree < 0 || mount_restrict(tree, flags, AT_RECURSIVE) < 0)
 		return -1;
 	return take_fd(&tree);
 }
@@ -93,10 +72,9 @@ static int open_source(const struct plan_mount *m)
 {
 	/* The plan resolved the user's links: one that is there now was put
 	 * there since. */
-	auto_fd int fd = open_resolved(AT_FDCWD, m->source,
-				       RESOLVE_NO_SYMLINKS);
+	auto_fd int fd = mount_lookup(AT_FDCWD, m->source, RESOLVE_NO_SYMLINKS);
 
-	return fd < 0 ? -1 : clone_tree(fd, m->flags);
+	return fd < 0 ? -1 : mount_clone(fd, m->flags);
 }
 
 static int fail_source(const struct plan_mount *m, int err)
@@ -116,9 +94,22 @@ static int fail_source(const struct plan_mount *m, int err)
 	return -1;
 }
 
-int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
-		       int work_fd)
+/* The workdir; with the place of the layers beside it, if one is laid. */
+static int open_run(const struct plan_mount *m,
+		    const struct project_tree *project, int work_fd)
 {
+	auto_fd int run = -1;
+
+	if (m->kind == PLAN_WORKDIR || project->copied)
+		return mount_clone(work_fd, m->flags);
+	run = openat(work_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return run < 0 ? -1 : mount_clone(run, m->flags | PLAN_RW);
+}
+
+int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
+		       const struct project_tree *project, int work_fd)
+{
+	sources->project = project;
 	sources->n = plan->n_mounts;
 	sources->fds = xcalloc(plan->n_mounts, sizeof(*sources->fds));
 	for (size_t i = 0; i < plan->n_mounts; i++)
@@ -129,8 +120,9 @@ int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
 		const struct plan_mount *m = &plan->mounts[i];
 		int *fd = &sources->fds[i];
 
-		if (m->kind == PLAN_WORKDIR && plan->disk == 0) {
-			*fd = clone_tree(work_fd, m->flags);
+		if ((m->kind == PLAN_WORKDIR && plan->disk == 0) ||
+		    m->kind == PLAN_PROJECT) {
+			*fd = open_run(m, project, work_fd);
 			if (*fd < 0)
 				return fail(errno, "cannot show the workdir");
 		} else if (m->kind == PLAN_BIND) {
@@ -189,10 +181,10 @@ static int open_folder(struct build *b, char *path)
 		slash = strchrnul(name, '/');
 		saved = *slash;
 		*slash = '\0';
-		next = open_resolved(b->root_fd, path, RESOLVE_INSIDE);
+		next = mount_lookup(b->root_fd, path, RESOLVE_INSIDE);
 		if (next < 0 && errno == ENOENT && is_own(b, dir) &&
 		    mkdirat(dir, name, 0755) == 0)
-			next = open_resolved(b->root_fd, path, RESOLVE_INSIDE);
+			next = mount_lookup(b->root_fd, path, RESOLVE_INSIDE);
 		if (next < 0) {
 			fail(errno, "cannot make the mount point %s", path);
 			return fail_remedy("in a tree that is shown from the "
@@ -245,7 +237,7 @@ static void drop_parent(struct build *b, const char *path)
  * Mounts `tree` on `path`, making the mount point if the folder is ours.  The
  * name is one component below a held folder, and move_mount follows no link.
  */
-static int attach(struct build *b, int tree, const char *path)
+int mount_attach(struct build *b, int tree, const char *path)
 {
 	const char *name = last_name(path);
 	struct stat st;
@@ -317,7 +309,21 @@ static int make_bind(struct build *b, const struct plan_mount *m, int source)
 		return 0;
 	if (source < 0 && own < 0)
 		return fail_source(m, errno);
-	return attach(b, source < 0 ? own : source, m->destination);
+	return mount_attach(b, source < 0 ? own : source, m->destination);
+}
+
+/* A descriptor of the parent's is of its mounts: opened again here, and seen to
+ * be the same directory. */
+int mount_reopen(const char *path, int held_fd)
+{
+	auto_fd int fd = mount_lookup(AT_FDCWD, path, RESOLVE_NO_MAGICLINKS);
+	struct stat held, found;
+
+	if (fd < 0 || fstat(fd, &found) < 0 || fstat(held_fd, &held) < 0)
+		return fail(errno, "cannot open the workdir %s", path);
+	if (found.st_dev != held.st_dev || found.st_ino != held.st_ino)
+		return fail(0, "the workdir %s was replaced", path);
+	return take_fd(&fd);
 }
 
 static int make_workdir(struct build *b, const struct plan_mount *m, int source)
@@ -325,24 +331,19 @@ static int make_workdir(struct build *b, const struct plan_mount *m, int source)
 	auto_free char *path = xasprintf("%s/%s/work", b->plan->runs_dir,
 					 b->plan->run_id);
 	auto_fd int fd = -1, tree = -1;
-	struct stat held, found;
 
-	if (b->plan->disk && set_attributes(b->work_fd, m->flags, 0) < 0)
+	if (b->plan->disk && mount_restrict(b->work_fd, m->flags, 0) < 0)
 		return fail(errno, "cannot restrict the workdir");
 	if (b->plan->disk || source >= 0)
-		return attach(b, source >= 0 ? source : b->work_fd,
-			      m->destination);
-	/* The held descriptor is of the parent's mounts: open it again here,
-	 * and see that it is the same directory. */
-	fd = open_resolved(AT_FDCWD, path, RESOLVE_NO_MAGICLINKS);
-	if (fd < 0 || fstat(fd, &found) < 0 || fstat(b->work_fd, &held) < 0)
-		return fail(errno, "cannot open the workdir %s", path);
-	if (found.st_dev != held.st_dev || found.st_ino != held.st_ino)
-		return fail(0, "the workdir %s was replaced", path);
-	tree = clone_tree(fd, m->flags);
+		return mount_attach(b, source >= 0 ? source : b->work_fd,
+				    m->destination);
+	fd = mount_reopen(path, b->work_fd);
+	if (fd < 0)
+		return -1;
+	tree = mount_clone(fd, m->flags);
 	if (tree < 0)
 		return fail(errno, "cannot show the workdir %s", path);
-	return attach(b, tree, m->destination);
+	return mount_attach(b, tree, m->destination);
 }
 
 static int make_tmpfs(struct build *b, const struct plan_mount *m, int source)
@@ -353,9 +354,9 @@ static int make_tmpfs(struct build *b, const struct plan_mount *m, int source)
 	if (fd < 0 || add_own(b, fd) < 0)
 		return -1;
 	/* Read-only, if so planned, comes later: there is more to make on it. */
-	if (set_attributes(fd, m->flags | PLAN_RW, 0) < 0)
+	if (mount_restrict(fd, m->flags | PLAN_RW, 0) < 0)
 		return fail(errno, "cannot restrict %s", m->destination);
-	return attach(b, fd, m->destination);
+	return mount_attach(b, fd, m->destination);
 }
 
 /*
@@ -397,13 +398,13 @@ static int make_proc(struct build *b, const struct plan_mount *m, int source)
 				    "(Docker) or unmask=ALL (Podman)");
 		return -1;
 	}
-	if (set_attributes(fd, PLAN_RW | PLAN_NOEXEC, 0) < 0)
+	if (mount_restrict(fd, PLAN_RW | PLAN_NOEXEC, 0) < 0)
 		return fail(errno, "cannot restrict /proc");
 	/* Held from before /proc/sys becomes read-only: see enter_root. */
 	b->user_fd = openat(fd, "sys/user", O_PATH | O_CLOEXEC);
 	if (b->user_fd < 0)
 		return fail(errno, "cannot open /proc/sys/user");
-	return attach(b, fd, m->destination);
+	return mount_attach(b, fd, m->destination);
 }
 
 static int make_devpts(struct build *b, const struct plan_mount *m, int source)
@@ -421,14 +422,14 @@ static int make_devpts(struct build *b, const struct plan_mount *m, int source)
 	/* The one file system whose own device nodes must work. */
 	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return fail(errno, "cannot restrict %s", m->destination);
-	return attach(b, fd, m->destination);
+	return mount_attach(b, fd, m->destination);
 }
 
 static int make_read_only(struct build *b, const struct plan_mount *m,
 			  int source)
 {
-	auto_fd int at = open_resolved(b->root_fd, m->destination,
-				       RESOLVE_INSIDE);
+	auto_fd int at = mount_lookup(b->root_fd, m->destination,
+				      RESOLVE_INSIDE);
 	auto_fd int tree = -1;
 
 	(void)source;
@@ -436,10 +437,10 @@ static int make_read_only(struct build *b, const struct plan_mount *m,
 		return errno == ENOENT
 			   ? 0
 			   : fail(errno, "cannot open %s", m->destination);
-	tree = clone_tree(at, PLAN_NOEXEC);
+	tree = mount_clone(at, PLAN_NOEXEC);
 	if (tree < 0)
 		return fail(errno, "cannot copy %s", m->destination);
-	return attach(b, tree, m->destination);
+	return mount_attach(b, tree, m->destination);
 }
 
 /*
@@ -459,8 +460,8 @@ static int make_mask(struct build *b, const struct plan_mount *m, int source)
 		return errno == ENOENT
 			   ? 0
 			   : fail(errno, "cannot look at %s", m->destination);
-	tree = clone_tree(b->masks[S_ISDIR(m->mode) ? MASK_DIR : MASK_FILE],
-			  PLAN_NOEXEC);
+	tree = mount_clone(b->masks[S_ISDIR(m->mode) ? MASK_DIR : MASK_FILE],
+			   PLAN_NOEXEC);
 	if (tree < 0)
 		return fail(errno, "cannot make a mask");
 	if (move_mount(tree, "", b->parent_fd, name, MOVE_MOUNT_F_EMPTY_PATH) <
@@ -472,8 +473,8 @@ static int make_mask(struct build *b, const struct plan_mount *m, int source)
 /* A mount of our own, complete by now; what is mounted on it stays as it is. */
 static int make_seal(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int at = open_resolved(b->root_fd, m->destination,
-				       RESOLVE_INSIDE);
+	auto_fd int at = mount_lookup(b->root_fd, m->destination,
+				      RESOLVE_INSIDE);
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
 
 	(void)source;
@@ -485,17 +486,12 @@ static int make_seal(struct build *b, const struct plan_mount *m, int source)
 
 static int (*const makers[])(struct build *, const struct plan_mount *,
 			     int source) = {
-	[PLAN_DIR] = make_dir,
-	[PLAN_FILE] = make_file,
-	[PLAN_SYMLINK] = make_symlink,
-	[PLAN_BIND] = make_bind,
-	[PLAN_WORKDIR] = make_workdir,
-	[PLAN_TMPFS] = make_tmpfs,
-	[PLAN_PROC] = make_proc,
-	[PLAN_DEVPTS] = make_devpts,
-	[PLAN_READ_ONLY] = make_read_only,
-	[PLAN_MASK] = make_mask,
-	[PLAN_SEAL] = make_seal,
+	[PLAN_DIR] = make_dir,         [PLAN_FILE] = make_file,
+	[PLAN_SYMLINK] = make_symlink, [PLAN_BIND] = make_bind,
+	[PLAN_WORKDIR] = make_workdir, [PLAN_PROJECT] = mount_project,
+	[PLAN_TMPFS] = make_tmpfs,     [PLAN_PROC] = make_proc,
+	[PLAN_DEVPTS] = make_devpts,   [PLAN_READ_ONLY] = make_read_only,
+	[PLAN_MASK] = make_mask,       [PLAN_SEAL] = make_seal,
 };
 _Static_assert(ARRAY_SIZE(makers) == PLAN_SEAL + 1, "a kind has no maker");
 
@@ -505,10 +501,10 @@ static int make_masks(struct build *b)
 	if (mkdirat(b->root_fd, ".mask-dir", 0555) < 0 ||
 	    mknodat(b->root_fd, ".mask-file", S_IFREG | 0444, 0) < 0)
 		return fail(errno, "cannot make the masks");
-	b->masks[MASK_DIR] = open_resolved(b->root_fd, ".mask-dir",
+	b->masks[MASK_DIR] = mount_lookup(b->root_fd, ".mask-dir",
+					  RESOLVE_INSIDE);
+	b->masks[MASK_FILE] = mount_lookup(b->root_fd, ".mask-file",
 					   RESOLVE_INSIDE);
-	b->masks[MASK_FILE] = open_resolved(b->root_fd, ".mask-file",
-					    RESOLVE_INSIDE);
 	if (b->masks[MASK_DIR] < 0 || b->masks[MASK_FILE] < 0)
 		return fail(errno, "cannot open the masks");
 	return 0;

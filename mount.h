@@ -7,6 +7,7 @@
  */
 
 #include "plan.h"
+#include "project.h"
 
 /*
  * Sources of the plan's binds, one descriptor per mount (-1: the child opens it
@@ -16,11 +17,12 @@
 struct mount_sources {
 	int *fds;
 	size_t n;
+	const struct project_tree *project;
 };
 
 /* In the parent, as root; otherwise leaves all at -1.  By fail(). */
 int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
-		       int work_fd);
+		       const struct project_tree *project, int work_fd);
 void mount_close_sources(struct mount_sources *sources);
 
 /*

@@ -17,10 +17,12 @@ int newfs_make(const char *type, const char *const options[][2],
 	if (fs < 0)
 		return fail(errno, "cannot open file system type %s", type);
 	for (size_t i = 0; i < n_options; i++)
-		if (fsconfig(fs, FSCONFIG_SET_STRING, options[i][0],
-			     options[i][1], 0) < 0)
-			return fail(errno, "cannot set %s=%s of a new %s",
-				    options[i][0], options[i][1], type);
+		if (fsconfig(fs,
+			     options[i][1] ? FSCONFIG_SET_STRING
+					   : FSCONFIG_SET_FLAG,
+			     options[i][0], options[i][1], 0) < 0)
+			return fail(errno, "cannot set %s of a new %s",
+				    options[i][0], type);
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return fail(errno, "cannot make a new %s", type);
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Options are name and value; nosuid and nodev.  A descriptor, or by fail(). */
+/* Options are name and value (NULL: a flag); nosuid and nodev.  A descriptor, or by fail(). */
 int newfs_make(const char *type, const char *const options[][2],
 	       size_t n_options);
 

@@ -258,7 +258,8 @@ static int spawn(struct child *child, struct child_context *context,
 }
 
 int ns_spawn(struct child *child, const struct plan *plan,
-	     struct cgroup *cgroup, int work_fd, int relay_fd, bool feed_stdin)
+	     struct cgroup *cgroup, const struct project_tree *project,
+	     int work_fd, int relay_fd, bool feed_stdin)
 {
 	struct mount_sources sources = { 0 };
 	struct child_context context = { .plan = plan,
@@ -270,7 +271,7 @@ int ns_spawn(struct child *child, const struct plan *plan,
 	struct ends ends = {
 		{ -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }
 	};
-	int rc = mount_open_sources(&sources, plan, work_fd);
+	int rc = mount_open_sources(&sources, plan, project, work_fd);
 
 	if (rc == 0)
 		rc = spawn(child, &context, &ends, feed_stdin);

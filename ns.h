@@ -12,6 +12,7 @@
 
 #include "cgroup.h"
 #include "plan.h"
+#include "project.h"
 
 struct child {
 	pid_t pid;
@@ -39,7 +40,8 @@ struct child {
 /* work_fd: the workdir, or the mount for it; relay_fd: where the inside sockets go, or -1.
  * By fail(); then nothing was started or it is dead already. */
 int ns_spawn(struct child *child, const struct plan *plan,
-	     struct cgroup *cgroup, int work_fd, int relay_fd, bool feed_stdin);
+	     struct cgroup *cgroup, const struct project_tree *project,
+	     int work_fd, int relay_fd, bool feed_stdin);
 
 /*
  * Lets the child into the settled cgroup (or out of the wait for one that could

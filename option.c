@@ -11,14 +11,14 @@
 		.help = (h)                                                    \
 	}
 
-#define NO_PROJECT                                                             \
-	"projects need copy-on-write trees, which this version "               \
-	"does not have (copy files in with --input)"
+#define NO_REVIEW "this version neither shows nor applies changes"
 #define NO_EXECUTION "this version has no learning mode"
 #define NO_GC        "this version has no collector of what dead runs left"
 
 static const char *const modes[] = { "deny", "restricted", "host", "allow",
 				     NULL };
+static const char *const project_modes[] = { "overlay", "copy", "ro", "bind",
+					     NULL };
 static const char *const whens[] = { "auto", "always", "never", NULL };
 static const char *const cgroups[] = { "auto", "v2",   "systemd",
 				       "v1",   "none", NULL };
@@ -86,6 +86,15 @@ const struct option option_table[] = {
 	  .help = "a port inside, reached from the host's loopback" },
 
 	HEADING("Files (nothing of yours is visible, unless asked for):"),
+	{ "project", 0, "DIR", "project.path", &type_host_path, FIELD(project),
+	  .help = "your tree in the workdir; changes are kept apart" },
+	{ "project-mode", 0, "MODE", "project.mode", &type_choice,
+	  FIELD(project_mode), .choices = project_modes,
+	  .help = "overlay (copy-on-write), copy, ro, bind (in place)" },
+	{ "project-at", 0, "DIR", "project.at", &type_workdir,
+	  FIELD(project_at), .help = "where it appears (the workdir)" },
+	{ "show", 0, "FILE", "show", &type_show, FIELD(show),
+	  .help = "of the project, though it looks like a secret" },
 	{ "workdir", 0, "DIR", "workdir", &type_workdir, FIELD(workdir),
 	  .help = "where the fresh, writable folder appears (/work)" },
 	{ "input", 0, "SRC[:DEST]", "inputs", &type_inputs,
@@ -109,12 +118,8 @@ const struct option option_table[] = {
 	  .help = "an empty, private file system at DST" },
 	{ "rootfs", 0, "DIR", "rootfs", &type_host_path, FIELD(rootfs),
 	  .help = "DIR's tree instead of the host's /usr and /etc" },
-	{ "project", 0, "DIR", "project", .pending = NO_PROJECT },
-	{ "project-mode", 0, "MODE", "project.mode", .pending = NO_PROJECT },
-	{ "project-at", 0, "DIR", "project.at", .pending = NO_PROJECT },
-	{ "show", 0, "FILE", "show", .pending = NO_PROJECT },
-	{ "diff", 0, NULL, NULL, .pending = NO_PROJECT },
-	{ "apply", 0, "FILE", NULL, .pending = NO_PROJECT },
+	{ "diff", 0, NULL, NULL, .pending = NO_REVIEW },
+	{ "apply", 0, "FILE", NULL, .pending = NO_REVIEW },
 
 	HEADING("Process:"),
 	{ "setenv", 0, "NAME VALUE", "env", &type_setenv,
@@ -270,7 +275,8 @@ const char *option_near_key(const char *prefix, const char *name)
 	struct near_match match = { .word = name };
 	size_t len = strlen(prefix);
 	/* Groups have no row of their own. */
-	static const char *const groups[] = { "network", "sandbox", "params" };
+	static const char *const groups[] = { "network", "project", "sandbox",
+					      "params" };
 
 	for (size_t i = 0; i < option_count; i++) {
 		const char *key = option_table[i].key;

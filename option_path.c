@@ -231,6 +231,36 @@ const struct option_type type_workdir = {
 	.clear = clear_path,
 };
 
+static void set_show(struct parse *p, const struct option *o, char *const *arg)
+{
+	char *path = workdir_path(p, arg[0]);
+
+	if (path)
+		strv_push(option_field(p->spec, o), path);
+}
+
+static cJSON *dump_show(const struct spec *spec, const struct option *o)
+{
+	const struct strv *list = option_field(spec, o);
+
+	return cJSON_CreateStringArray((const char *const *)list->v,
+				       (int)list->n);
+}
+
+static void clear_show(struct spec *spec, const struct option *o)
+{
+	strv_free(option_field(spec, o));
+}
+
+const struct option_type type_show = {
+	.json = cJSON_String,
+	.expects = "an array of names in the project",
+	.set = set_show,
+	.load = load_list,
+	.dump = dump_show,
+	.clear = clear_show,
+};
+
 /* The list of copies in or out: a vector and its length. */
 struct copies {
 	struct spec_copy **v;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "project.h"
 #include "tree.h"
 
 /* Inside, when the caller is root: any ordinary id does. */
@@ -356,6 +357,8 @@ int plan_make(struct plan *plan, const struct spec *spec,
 		return -1;
 	plan_ids(plan, spec, host);
 	plan_run(plan, spec, host);
+	if (project_plan(plan, spec, host) < 0)
+		return -1;
 	plan_env(plan, spec, host);
 	plan_limits(plan, spec);
 	plan_warnings(plan, spec, host);
@@ -379,6 +382,7 @@ void plan_free(struct plan *plan)
 	free(plan->hostname);
 	free(plan->runs_dir);
 	free(plan->workdir);
+	project_free(&plan->project);
 	free(plan->artifact);
 	free(plan->rescue);
 	strv_free(&plan->degraded);

@@ -16,6 +16,7 @@
 #include "artifact.h"
 #include "cgroup.h"
 #include "command.h"
+#include "hidden.h"
 #include "host.h"
 #include "netpol.h"
 #include "program.h"
@@ -28,6 +29,7 @@ enum plan_mount_kind {
 	PLAN_SYMLINK, /* to `source` */
 	PLAN_BIND,    /* `source` of the host, with all below it */
 	PLAN_WORKDIR, /* the run's own directory */
+	PLAN_PROJECT, /* the user's tree; writable: with workdir laid over it */
 	PLAN_TMPFS,   /* private, `size` bytes */
 	PLAN_PROC,
 	PLAN_DEVPTS,
@@ -60,6 +62,14 @@ struct plan_rlimit {
 };
 
 #define PLAN_RLIMITS 3
+
+struct plan_project {
+	char *path; /* without links; NULL: there is none */
+	enum spec_project mode;
+	bool roots; /* it is root's, and the payload's ids stand for root's */
+	bool git;
+	struct hidden hidden;
+};
 
 struct plan {
 	const char *run_id;
@@ -98,6 +108,7 @@ struct plan {
 
 	char *runs_dir;
 	char *workdir; /* inside */
+	struct plan_project project;
 	bool artifact_asked;
 	char *artifact; /* host path, or NULL: none */
 	char *rescue;   /* a second place for it, or NULL */

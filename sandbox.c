@@ -51,6 +51,7 @@ struct run {
 	struct event_log log;
 	struct strv secrets; /* masked in what is recorded */
 	struct workdir workdir;
+	struct project_tree project;
 	struct cgroup cgroup;
 	struct relay relay;
 	struct child child;
@@ -168,6 +169,34 @@ static bool stdin_has_data(void)
 	       in.st_rdev != null.st_rdev;
 }
 
+/* Copies what cannot be laid under the workdir, or was not to be. */
+static int set_up_project(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	enum spec_project mode = plan->project.mode;
+
+	if (plan->project.path == NULL)
+		return 0;
+	if (project_open(&run->project, plan) < 0)
+		return -1;
+	if (mode == SPEC_PROJECT_OVERLAY && !run->project.foreign)
+		return workdir_make_scratch(&run->workdir);
+	if (mode == SPEC_PROJECT_OVERLAY)
+		outcome_add_warning(run->out,
+				    "the project was copied: this kernel or "
+				    "its file system cannot show root's files "
+				    "as the payload's");
+	if (mode == SPEC_PROJECT_RO && run->project.foreign)
+		outcome_add_warning(run->out, "files of the project that only "
+					      "root may read are not readable");
+	run->project.copied = mode != SPEC_PROJECT_RO &&
+			      mode != SPEC_PROJECT_BIND;
+	if (!run->project.copied)
+		return 0;
+	return project_copy(plan, run->project.dir_fd, run->workdir.work_fd,
+			    run->workdir.uid != geteuid());
+}
+
 /* All that exists before the payload runs; by fail(). */
 static int set_up(struct run *run)
 {
@@ -192,6 +221,9 @@ static int set_up(struct run *run)
 	err_stage("disk");
 	if (plan->disk && workdir_use_disk(&run->workdir, plan->disk) < 0)
 		return -1;
+	err_stage("project");
+	if (set_up_project(run) < 0)
+		return -1;
 	err_stage("inputs");
 	if (workdir_copy_in(&run->workdir, spec->inputs, spec->n_inputs) < 0)
 		return -1;
@@ -204,7 +236,7 @@ static int set_up(struct run *run)
 	if (relay_start(&run->relay, &plan->net) < 0)
 		return -1;
 	err_stage("namespaces");
-	rc = ns_spawn(&run->child, plan, &run->cgroup,
+	rc = ns_spawn(&run->child, plan, &run->cgroup, &run->project,
 		      plan->disk ? run->workdir.mount_fd : run->workdir.work_fd,
 		      run->relay.sockets_fd, feed);
 	relay_handed_over(&run->relay);
@@ -223,6 +255,19 @@ static void stop_relay(struct run *run)
 		event_emit_net(&run->log, &event);
 	}
 	relay_close(&run->relay);
+}
+
+/* Found out inside, where no word of it can be sent. */
+static void note_copied(struct run *run)
+{
+	if (!workdir_was_copied(&run->workdir))
+		return;
+	run->project.copied = true;
+	outcome_add_warning(run->out,
+			    "the project was copied: this kernel, or the file "
+			    "system of the project or of %s, cannot lay one "
+			    "tree over another",
+			    run->workdir.path);
 }
 
 static void copy_outputs(struct run *run)
@@ -310,11 +355,13 @@ static void tear_down(struct run *run)
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
 	if (run->workdir.run_fd >= 0) {
 		watch_disk(&run->log, run->out, run->plan, &run->workdir);
+		note_copied(run);
 		if (run->out->started)
 			copy_outputs(run);
 		archive(run);
 		remove_workdir(run);
 	}
+	project_close(&run->project);
 	ns_reap(&run->child);
 	err_stage("cgroup");
 	caps_remove(&run->cgroup, run->out);
@@ -343,10 +390,11 @@ static void run_sandbox(struct run *run)
 /* An agent that finds an empty folder is a common surprise. */
 static void hint_empty(const struct spec *spec, const struct plan *plan)
 {
-	if (plan->agent && spec->n_inputs == 0 && (plan->pty || spec->prompt))
+	if (plan->agent && spec->n_inputs == 0 && !spec->project &&
+	    (plan->pty || spec->prompt))
 		dprintf(STDERR_FILENO,
-			"m9m-sandbox: the workdir %s starts empty; --input . "
-			"copies this folder into it\n",
+			"m9m-sandbox: the workdir %s starts empty; --project . "
+			"shows this folder there, and keeps changes apart\n",
 			plan->workdir);
 }
 
@@ -406,6 +454,7 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 			   .plan = plan,
 			   .log = EVENT_LOG_NONE,
 			   .workdir = WORKDIR_NONE,
+			   .project = PROJECT_TREE_NONE,
 			   .cgroup = CGROUP_NONE,
 			   .relay = RELAY_NONE,
 			   .child = CHILD_NONE,

@@ -36,6 +36,13 @@ enum spec_network {
 	SPEC_NETWORK_ALLOW,      /* the lists below */
 };
 
+enum spec_project {
+	SPEC_PROJECT_OVERLAY, /* copy-on-write: the real tree is not touched */
+	SPEC_PROJECT_COPY,
+	SPEC_PROJECT_RO,
+	SPEC_PROJECT_BIND, /* in place */
+};
+
 enum spec_when { SPEC_AUTO, SPEC_ALWAYS, SPEC_NEVER };
 
 /* How CPU, memory and processes are capped. */
@@ -111,6 +118,10 @@ struct spec {
 	size_t n_publish;
 
 	char *workdir; /* inside; absolute, clean */
+	char *project; /* absolute host path, or NULL */
+	enum spec_project project_mode;
+	char *project_at; /* in place of workdir, or NULL */
+	struct strv show; /* of the project, though it would be hidden */
 	struct spec_copy *inputs;
 	size_t n_inputs;
 	struct spec_copy *outputs;

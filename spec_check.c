@@ -96,6 +96,42 @@ static void check_command(struct parse *p)
 			    "--agent NAME with --prompt TEXT, or --spec FILE");
 }
 
+/* What says something only with a project, and only with some. */
+static void check_project(struct parse *p)
+{
+	static const char *const needs_project[] = { "project.mode",
+						     "project.at", "show" };
+	struct spec *spec = p->spec;
+	bool in_place = spec->project_mode == SPEC_PROJECT_RO ||
+			spec->project_mode == SPEC_PROJECT_BIND;
+
+	for (size_t i = 0; i < ARRAY_SIZE(needs_project); i++) {
+		const struct option *o = option_given(p, needs_project[i]);
+
+		/* What was refused has its own line already. */
+		if (o && !p->refused[option_index(o)] &&
+		    !option_given(p, "project.path"))
+			complain_at(p, o, "needs a project");
+	}
+	if (spec->project && in_place && spec->n_inputs)
+		complain_at(p, option_given(p, "inputs"),
+			    "cannot be copied into a project that is shown "
+			    "as it is");
+	if (spec->project && spec->disk &&
+	    spec->project_mode != SPEC_PROJECT_COPY)
+		complain_at(p, option_given(p, "disk"),
+			    "caps what the workdir holds, which with a project "
+			    "needs project mode copy");
+	if (!spec->project_at)
+		return;
+	if (option_given(p, "workdir"))
+		complain_at(p, option_given(p, "project.at"),
+			    "the project appears at the workdir: give one of "
+			    "the two");
+	free(spec->workdir);
+	spec->workdir = xstrdup(spec->project_at);
+}
+
 static void check_mounts(struct parse *p)
 {
 	const struct spec *spec = p->spec;
@@ -111,24 +147,32 @@ static void check_mounts(struct parse *p)
  * The payload of one run must not write the rules of the next: neither the file
  * itself nor a link to it may lie in what the run can write.
  */
+static void check_spec_apart(struct parse *p, const char *file,
+			     const char *folder, const char *writable)
+{
+	char *auto_free tree = realpath(writable, NULL);
+
+	if (tree && (path_under(file, tree) || path_under(folder, tree)))
+		complain_in(p, p->file,
+			    "lies in %s, which the sandbox may write: a run "
+			    "could change the rules of the next",
+			    writable);
+}
+
 static void check_spec_place(struct parse *p)
 {
+	const struct spec *spec = p->spec;
 	char *auto_free file = p->path ? realpath(p->path, NULL) : NULL;
 	char *auto_free folder = p->path ? folder_of(p->path) : NULL;
 
-	for (size_t i = 0; file && folder && i < p->spec->n_mounts; i++) {
-		const struct spec_mount *mount = &p->spec->mounts[i];
-		char *auto_free tree = mount->source && mount->read_write
-					   ? realpath(mount->source, NULL)
-					   : NULL;
-
-		if (tree &&
-		    (path_under(file, tree) || path_under(folder, tree)))
-			complain_in(p, p->file,
-				    "lies in %s, which the sandbox may write: "
-				    "a run could change the rules of the next",
-				    mount->source);
-	}
+	if (!file || !folder)
+		return;
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (spec->mounts[i].source && spec->mounts[i].read_write)
+			check_spec_apart(p, file, folder,
+					 spec->mounts[i].source);
+	if (spec->project && spec->project_mode == SPEC_PROJECT_BIND)
+		check_spec_apart(p, file, folder, spec->project);
 }
 
 /* Files of ours on the host: one would overwrite the other. */
@@ -178,6 +222,7 @@ void spec_check(struct parse *p)
 	check_network(p);
 	default_ports(p->spec);
 	check_command(p);
+	check_project(p);
 	check_mounts(p);
 	check_spec_place(p);
 	check_records(p);

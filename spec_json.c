@@ -88,6 +88,14 @@ static void short_artifact(struct parse *p, const cJSON *value)
 		 value);
 }
 
+static void short_project(struct parse *p, const cJSON *value)
+{
+	if (cJSON_IsString(value))
+		load_row(p, "project.path", value);
+	else
+		wrong_type(p, "a folder or an object", value);
+}
+
 static void short_sandbox(struct parse *p, const cJSON *value)
 {
 	if (cJSON_IsFalse(value))
@@ -104,6 +112,7 @@ static const struct group {
 } groups[] = {
 	{ "network", "network.", short_network },
 	{ "artifact", "artifact.", short_artifact },
+	{ "project", "project.", short_project },
 	{ "sandbox", "sandbox.", short_sandbox },
 };
 

@@ -449,6 +449,44 @@ static int add_user_mounts(struct plan *plan, const struct spec *spec,
 	return 0;
 }
 
+/* What is hidden of the project, which is at the workdir. */
+static void add_masks(struct plan *plan, const struct strv *paths, mode_t mode)
+{
+	for (size_t i = 0; i < paths->n; i++) {
+		auto_free char *at = path_join(plan->workdir, paths->v[i]);
+
+		tree_add(plan, PLAN_MASK, at, NULL)->mode = mode;
+	}
+}
+
+static int add_project(struct plan *plan, const struct spec *spec,
+		       const struct host *host)
+{
+	static const struct {
+		enum plan_mount_kind kind;
+		unsigned int flags;
+	} shown[] = {
+		[SPEC_PROJECT_OVERLAY] = { PLAN_PROJECT, PLAN_RW },
+		[SPEC_PROJECT_COPY] = { PLAN_WORKDIR, PLAN_RW },
+		[SPEC_PROJECT_RO] = { PLAN_PROJECT, 0 },
+		[SPEC_PROJECT_BIND] = { PLAN_BIND, PLAN_RW },
+	};
+	const struct plan_project *project = &plan->project;
+
+	if (project->mode == SPEC_PROJECT_BIND &&
+	    keep_apart(plan, spec, host, project->path) < 0)
+		return -1;
+	if (project->mode == SPEC_PROJECT_BIND &&
+	    holes_check_writable(plan, project->path) < 0)
+		return -1;
+	tree_add(plan, shown[project->mode].kind, plan->workdir,
+		 xstrdup(project->path))
+	    ->flags = shown[project->mode].flags | holes_closed(plan, true);
+	add_masks(plan, &project->hidden.files, S_IFREG);
+	add_masks(plan, &project->hidden.folders, S_IFDIR);
+	return 0;
+}
+
 int tree_plan(struct plan *plan, const struct spec *spec,
 	      const struct host *host)
 {
@@ -464,6 +502,8 @@ int tree_plan(struct plan *plan, const struct spec *spec,
 	holes_in_base(plan, spec, host);
 	if (add_user_mounts(plan, spec, host) < 0)
 		return -1;
+	if (plan->project.path)
+		return add_project(plan, spec, host);
 	/*
 	 * Last: from here on there is something in the tree that a payload of
 	 * an earlier run may have shaped, so nothing is mounted below it.

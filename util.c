@@ -94,6 +94,23 @@ void strv_free(struct strv *sv)
 	*sv = (struct strv){ 0 };
 }
 
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(struct strv *sv)
+{
+	if (sv->n > 1)
+		qsort(sv->v, sv->n, sizeof(*sv->v), compare_strings);
+}
+
+bool strv_search(const struct strv *sorted, const char *s)
+{
+	return sorted->n > 0 && bsearch(&s, sorted->v, sorted->n,
+					sizeof(*sorted->v), compare_strings);
+}
+
 bool strv_has(const struct strv *sv, const char *s)
 {
 	for (size_t i = 0; i < sv->n; i++)

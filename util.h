@@ -35,6 +35,9 @@ struct strv {
 void strv_push(struct strv *sv, char *owned);
 void strv_free(struct strv *sv);
 bool strv_has(const struct strv *sv, const char *s);
+/* Sorted by strcmp, and searched then. */
+void strv_sort(struct strv *sv);
+bool strv_search(const struct strv *sorted, const char *s);
 
 /* Whole transfers; 0, or -1 with errno. */
 int write_all(int fd, const void *buf, size_t len);

@@ -44,6 +44,14 @@ int workdir_use_disk(struct workdir *wd, uint64_t bytes);
 bool workdir_is_full(const struct workdir *wd);
 
 /*
+ * Makes RUNID/overlay, where overlayfs works while work/ is its upper layer,
+ * and lets the payload's uid pass to both; by fail().
+ */
+int workdir_make_scratch(struct workdir *wd);
+/* Did the sandbox's side copy the project, since it could not be laid? */
+bool workdir_was_copied(const struct workdir *wd);
+
+/*
  * Copies each input (file or tree; reflink where the file system can) to its
  * place below work/, owned by uid:gid.  Links inside a tree are copied as
  * links.  Sockets, devices and fifos are refused.  By fail().

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include "hidden.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "walk.h"
+
+/*
+ * A filter that holds at any depth takes a walk of the whole tree, and a start
+ * must not wait for a million files.  So the folders nearest to the top are
+ * looked through first, up to a number of entries; a small project is seen to
+ * the end.  What the user lists costs what it costs: names with a slash and no
+ * wildcard are looked up, all else is looked for everywhere.
+ */
+
+#define IGNORE_FILE ".m9mignore"
+#define IGNORE_MAX  (64 * 1024)
+#define LOOK_MAX    (64 * 1024)
+/* More is no tree to walk before each start. */
+#define WALK_MAX    2000000
+
+struct pattern {
+	const char *glob;  /* with a slash: from the top */
+	const char *holds; /* only files with this text, or NULL */
+	bool folder_only;
+};
+
+static const struct pattern defaults[] = {
+	{ ".env*" },
+	{ "id_rsa" },
+	{ "id_dsa" },
+	{ "id_ecdsa" },
+	{ "id_ed25519" },
+	{ "*.key" },
+	{ "*.pem", "PRIVATE KEY" },
+	{ "*.p12" },
+	{ "*.pfx" },
+	{ "*.jks" },
+	{ ".netrc" },
+	{ "_netrc" },
+	{ ".npmrc", "_auth" },
+	{ ".yarnrc.yml", "Auth" },
+	{ ".pypirc" },
+	{ ".git-credentials" },
+	{ ".pgpass" },
+	{ ".aws", .folder_only = true },
+	{ ".ssh", .folder_only = true },
+	{ ".gnupg", .folder_only = true },
+	{ ".kube", .folder_only = true },
+	{ ".docker", .folder_only = true },
+};
+
+struct search {
+	struct hidden *hidden;
+	const struct strv *shown;
+	int root_fd;
+	struct pattern *user; /* the globs of the user's list */
+	size_t n_user;
+	struct strv queue; /* folders to look through, nearest first */
+	size_t next;
+	size_t entries;
+};
+
+static int open_below(int root_fd, const char *path, uint64_t flags)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC | O_NOFOLLOW,
+				.resolve = RESOLVE_BENEATH |
+					   RESOLVE_NO_SYMLINKS |
+					   RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+}
+
+/* --- names -------------------------------------------------------------- */
+
+static bool holds(const struct search *s, const char *path, const char *text)
+{
+	auto_fd int fd = open_below(s->root_fd, path, O_RDONLY | O_NONBLOCK);
+	auto_free char *buf = xcalloc(1, LOOK_MAX);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, LOOK_MAX);
+
+	return n > 0 && memmem(buf, (size_t)n, text, strlen(text));
+}
+
+static bool matches(const struct search *s, const struct pattern *pattern,
+		    const char *path, bool folder)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+
+	if (pattern->folder_only && !folder)
+		return false;
+	if (fnmatch(pattern->glob, strchr(pattern->glob, '/') ? path : name,
+		    FNM_PATHNAME) != 0)
+		return false;
+	return !pattern->holds || (!folder && holds(s, path, pattern->holds));
+}
+
+static bool is_hidden(const struct search *s, const char *path, bool folder)
+{
+	if (strv_has(s->shown, path))
+		return false;
+	for (size_t i = 0; i < s->n_user; i++)
+		if (matches(s, &s->user[i], path, folder))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
+		if (matches(s, &defaults[i], path, folder))
+			return true;
+	return false;
+}
+
+static int hide(const struct search *s, const char *path, bool folder)
+{
+	struct hidden *h = s->hidden;
+	struct strv *list = folder ? &h->folders : &h->files;
+
+	if (strv_has(list, path))
+		return 0;
+	if (h->files.n + h->folders.n == HIDDEN_MAX) {
+		fail(0, "cannot hide more than %d files of the project",
+		     HIDDEN_MAX);
+		return fail_remedy("name their folders in " IGNORE_FILE
+				   ", with a slash at the end");
+	}
+	strv_push(list, xstrdup(path));
+	return 0;
+}
+
+/* --- the look ----------------------------------------------------------- */
+
+static bool is_folder(int dir_fd, const struct walk_name *entry)
+{
+	struct stat st;
+
+	if (entry->type != DT_UNKNOWN)
+		return entry->type == DT_DIR;
+	return fstatat(dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
+/* Keys among a dependency's own tests are nobody's secrets, and git's objects
+ * have names of their own. */
+static bool is_passed_over(const struct search *s, const char *name)
+{
+	return strcmp(name, ".git") == 0 ||
+	       (s->n_user == 0 && strcmp(name, "node_modules") == 0);
+}
+
+static int look_at(struct search *s, const char *folder, int dir_fd,
+		   const struct walk_name *entry)
+{
+	auto_free char *path = *folder ? path_join(folder, entry->name)
+				       : xstrdup(entry->name);
+	bool is_dir = is_folder(dir_fd, entry);
+
+	if (is_hidden(s, path, is_dir))
+		return hide(s, path, is_dir);
+	if (is_dir && !is_passed_over(s, entry->name))
+		strv_push(&s->queue, take_ptr(&path));
+	return 0;
+}
+
+/* What cannot be opened here cannot be opened inside either. */
+static int look_through(struct search *s, const char *folder)
+{
+	int fd = open_below(s->root_fd, *folder ? folder : ".",
+			    O_RDONLY | O_DIRECTORY);
+	size_t limit = s->n_user ? WALK_MAX : HIDDEN_ENTRIES;
+	struct walk_reader reader;
+	struct walk_name entry;
+	int rc = 0;
+
+	if (fd < 0)
+		return 0;
+	walk_start(&reader, fd);
+	while (rc == 0 && s->entries < limit &&
+	       walk_next(&reader, &entry) == 1) {
+		s->entries++;
+		rc = look_at(s, folder, fd, &entry);
+	}
+	walk_end(&reader);
+	return rc;
+}
+
+static int look(struct search *s)
+{
+	strv_push(&s->queue, xstrdup(""));
+	while (s->next < s->queue.n) {
+		if (look_through(s, s->queue.v[s->next++]) < 0)
+			return -1;
+		if (s->n_user && s->entries == WALK_MAX) {
+			fail(0,
+			     "cannot look through the project: it holds "
+			     "more than %d entries",
+			     WALK_MAX);
+			return fail_remedy("name the files in " IGNORE_FILE
+					   " by their whole path, without "
+					   "wildcards");
+		}
+		if (s->n_user == 0 && s->entries == HIDDEN_ENTRIES) {
+			s->hidden->partial = true;
+			break;
+		}
+	}
+	return 0;
+}
+
+/* --- the user's list ---------------------------------------------------- */
+
+static int refuse_line(const char *line, const char *why)
+{
+	fail(0, IGNORE_FILE ": \"%.80s\": %s", line, why);
+	return fail_remedy("it takes names and paths with * ? [], one a line, "
+			   "and # for comments");
+}
+
+/* One file: it is looked up, not for. */
+static int hide_literal(struct search *s, const char *path)
+{
+	auto_fd int fd = open_below(s->root_fd, path, O_PATH);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || strv_has(s->shown, path))
+		return 0;
+	return hide(s, path, S_ISDIR(st.st_mode));
+}
+
+static int take_line(struct search *s, char *line)
+{
+	size_t len = strlen(line);
+	bool folder_only = false, anchored;
+
+	while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\r'))
+		line[--len] = '\0';
+	if (len == 0 || line[0] == '#')
+		return 0;
+	if (line[0] == '!')
+		return refuse_line(line, "cannot be taken back here: --show "
+					 "FILE does that");
+	if (strncmp(line, "**/", 3) == 0 && !strchr(line + 3, '/'))
+		line += 3;
+	if (strstr(line, "**") || strstr(line, ".."))
+		return refuse_line(line, "** and .. are not understood");
+	len = strlen(line);
+	if (line[len - 1] == '/') {
+		line[--len] = '\0';
+		folder_only = true;
+	}
+	anchored = strchr(line, '/') != NULL;
+	line += line[0] == '/';
+	if (*line == '\0')
+		return refuse_line("/", "hides the whole project");
+	if (anchored && !strpbrk(line, "*?[\\"))
+		return hide_literal(s, line);
+	/* From the top, although no slash is left of it. */
+	if (anchored && !strchr(line, '/'))
+		return refuse_line(line, "a wildcard at the top only is not "
+					 "understood");
+	s->user = xrealloc_array(s->user, s->n_user + 1, sizeof(*s->user));
+	s->user[s->n_user++] = (struct pattern){ .glob = line,
+						 .folder_only = folder_only };
+	return 0;
+}
+
+static int read_list(struct search *s, char **text)
+{
+	auto_fd int fd = open_below(s->root_fd, IGNORE_FILE,
+				    O_RDONLY | O_NONBLOCK);
+	size_t len = 0;
+	char *save;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd >= 0)
+		*text = read_fd(fd, IGNORE_MAX, &len);
+	if (*text == NULL)
+		return fail(errno, "cannot read the project's " IGNORE_FILE);
+	if (strlen(*text) != len)
+		return fail(0, "cannot read the project's " IGNORE_FILE
+			       ": it holds a NUL");
+	for (char *line = strtok_r(*text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		if (take_line(s, line) < 0)
+			return -1;
+	return 0;
+}
+
+int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown)
+{
+	struct search s = { .hidden = hidden,
+			    .shown = shown,
+			    .root_fd = project_fd };
+	auto_free char *text = NULL;
+	int rc;
+
+	*hidden = (struct hidden){ 0 };
+	rc = read_list(&s, &text);
+	if (rc == 0)
+		rc = look(&s);
+	strv_sort(&hidden->files);
+	strv_sort(&hidden->folders);
+	strv_free(&s.queue);
+	free(s.user);
+	return rc;
+}
+
+void hidden_free(struct hidden *hidden)
+{
+	strv_free(&hidden->files);
+	strv_free(&hidden->folders);
+}

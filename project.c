@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "project.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "copy.h"
+#include "err.h"
+
+/*
+ * As whose the payload reads the tree
+ *
+ * An ordinary user's payload has the user's own uid outside, so it reads what
+ * the user reads.  Root's payload never is root outside:
+ *	tree of a user's:	the payload has that user's ids, as if the user
+ *				had started it.
+ *	tree of root's:		the mount shows root's ids and the run's own ids
+ *				exchanged, so that what root owns in this one
+ *				tree is the payload's.  Only where nothing can
+ *				be written through it: in place, a file made
+ *				inside would be root's, with any mode.
+ */
+
+static int open_tree_at(const char *path)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+				.resolve = RESOLVE_NO_SYMLINKS };
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
+/* --- plan --------------------------------------------------------------- */
+
+static int refuse_place(const char *path, const char *holds)
+{
+	fail(0, "cannot show %s as a project: it holds %s", path, holds);
+	return fail_remedy("name the folder of one project");
+}
+
+static int check_place(const struct plan *plan, const struct host *host)
+{
+	const char *path = plan->project.path;
+	const char *home = host_getenv(host, "HOME");
+	auto_free char *real_home = home ? realpath(home, NULL) : NULL;
+	auto_free char *state = realpath(host->state_dir, NULL);
+
+	if (real_home && path_under(real_home, path))
+		return refuse_place(path, "your home directory");
+	if (strcmp(path, "/") == 0)
+		return refuse_place(path, "everything");
+	if (path_under(state ? state : host->state_dir, path))
+		return refuse_place(path, "the runs themselves");
+	return 0;
+}
+
+static void plan_owner(struct plan *plan, const struct host *host,
+		       const struct stat *st)
+{
+	if (host->uid != 0 || host->payload_uid == 0)
+		return;
+	plan->project.roots = st->st_uid == 0;
+	if (st->st_uid == 0)
+		return;
+	plan->host_uid = st->st_uid;
+	plan->host_gid = st->st_gid ? st->st_gid : host->payload_gid;
+}
+
+static void warn_git(struct plan *plan, int fd)
+{
+	struct stat st;
+
+	if (fstatat(fd, ".git", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	plan->project.git = true;
+	if (!S_ISDIR(st.st_mode))
+		strv_push(&plan->warnings,
+			  xstrdup("the project's .git is a file: the git "
+				  "directory it names lies outside of the "
+				  "project and is not visible"));
+}
+
+static void warn_hidden(struct plan *plan)
+{
+	if (plan->project.hidden.partial)
+		strv_push(&plan->warnings,
+			  xasprintf("only the first %d entries of the project "
+				    "were looked through for secrets such as "
+				    ".env: those deeper down are visible (a "
+				    "list of your own in .m9mignore is kept "
+				    "everywhere)",
+				    HIDDEN_ENTRIES));
+}
+
+int project_plan(struct plan *plan, const struct spec *spec,
+		 const struct host *host)
+{
+	struct plan_project *project = &plan->project;
+	auto_fd int fd = -1;
+	struct stat st;
+
+	if (spec->project == NULL)
+		return 0;
+	project->mode = spec->project_mode;
+	project->path = realpath(spec->project, NULL);
+	if (project->path == NULL)
+		return fail(errno, "cannot show the project %s", spec->project);
+	if (check_place(plan, host) < 0)
+		return -1;
+	fd = open_tree_at(project->path);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail(errno, "cannot open the project %s", project->path);
+	plan_owner(plan, host, &st);
+	if (project->roots && project->mode == SPEC_PROJECT_BIND) {
+		fail(0,
+		     "cannot show %s in place: it is root's, which nothing "
+		     "inside may ever be",
+		     project->path);
+		return fail_remedy("give it to another user, or use "
+				   "--project-mode overlay and --apply");
+	}
+	if (hidden_find(&project->hidden, fd, &spec->show) < 0)
+		return -1;
+	warn_git(plan, fd);
+	warn_hidden(plan);
+	return 0;
+}
+
+void project_free(struct plan_project *project)
+{
+	free(project->path);
+	hidden_free(&project->hidden);
+}
+
+/* --- root's own tree ---------------------------------------------------- */
+
+static int write_ids(pid_t pid, const char *file, uint32_t id)
+{
+	auto_free char *path = xasprintf("/proc/%d/%s", pid, file);
+	/* Exchanged, and the others as they are. */
+	auto_free char *text = xasprintf("0 %u 1\n%u 0 1\n1 1 %u\n%u %u %u\n",
+					 id, id, id - 1, id + 1, id + 1,
+					 UINT32_MAX - id - 1);
+	auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : write_all(fd, text, strlen(text));
+}
+
+/* A user namespace that is a table of ids, and no more: nobody is in it. */
+static int make_table(const struct plan *plan)
+{
+	auto_free char *path = NULL;
+	long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL,
+			   NULL);
+	int fd = -1;
+
+	if (pid == 0) {
+		for (;;)
+			pause();
+	}
+	if (pid < 0)
+		return -1;
+	path = xasprintf("/proc/%ld/ns/user", pid);
+	if (write_ids((pid_t)pid, "uid_map", plan->host_uid) == 0 &&
+	    write_ids((pid_t)pid, "gid_map", plan->host_gid) == 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	kill((pid_t)pid, SIGKILL);
+	while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return fd;
+}
+
+static int exchange_ids(const struct plan *plan, int tree)
+{
+	auto_fd int table = make_table(plan);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP,
+				   .userns_fd = (uint64_t)table };
+
+	if (table < 0)
+		return -1;
+	return mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr));
+}
+
+/* Root holds it for a child that could not pass another user's home. */
+static int open_mount(struct project_tree *tree, const struct plan *plan)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY |
+					       MOUNT_ATTR_NOSUID |
+					       MOUNT_ATTR_NODEV };
+	int dir;
+
+	tree->mount_fd = open_tree(tree->dir_fd, "",
+				   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+				       AT_EMPTY_PATH);
+	if (tree->mount_fd < 0 ||
+	    mount_setattr(tree->mount_fd, "", AT_EMPTY_PATH, &attr,
+			  sizeof(attr)) < 0)
+		return -1;
+	if (plan->project.roots && exchange_ids(plan, tree->mount_fd) < 0) {
+		tree->foreign = true;
+		return 0;
+	}
+	dir = openat(tree->mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -1;
+	close(tree->dir_fd);
+	tree->dir_fd = dir;
+	return 0;
+}
+
+int project_open(struct project_tree *tree, const struct plan *plan)
+{
+	const char *path = plan->project.path;
+
+	*tree = PROJECT_TREE_NONE;
+	if (path == NULL || plan->project.mode == SPEC_PROJECT_BIND)
+		return 0;
+	tree->dir_fd = open_tree_at(path);
+	if (tree->dir_fd < 0)
+		return fail(errno, "cannot open the project %s", path);
+	if (geteuid() == 0 && open_mount(tree, plan) < 0)
+		return fail(errno, "cannot show the project %s", path);
+	return 0;
+}
+
+void project_close(struct project_tree *tree)
+{
+	cleanup_fd(&tree->mount_fd);
+	cleanup_fd(&tree->dir_fd);
+	*tree = PROJECT_TREE_NONE;
+}
+
+/* --- copy --------------------------------------------------------------- */
+
+int project_copy(const struct plan *plan, int project_fd, int work_fd, bool own)
+{
+	const struct plan_project *project = &plan->project;
+	auto_strv struct strv skip = { 0 };
+	struct copy_rules rules = { .what = project->path,
+				    .own = own,
+				    .uid = plan->host_uid,
+				    .gid = plan->host_gid,
+				    .mask = 0777,
+				    .skip = &skip };
+	auto_fd int from = openat(project_fd, ".",
+				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_fd int to = openat(work_fd, ".",
+				O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (from < 0 || to < 0 || fstat(from, &st) < 0)
+		return fail(errno, "cannot copy the project %s", project->path);
+	for (size_t i = 0; i < project->hidden.files.n; i++)
+		strv_push(&skip, xstrdup(project->hidden.files.v[i]));
+	for (size_t i = 0; i < project->hidden.folders.n; i++)
+		strv_push(&skip, xstrdup(project->hidden.folders.v[i]));
+	strv_sort(&skip);
+	return copy_tree(take_fd(&from), &st, take_fd(&to), &rules);
+}

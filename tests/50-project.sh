@@ -1,0 +1,149 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The user's own project: read fully, written apart from the real tree, in each
+# mode; as whose, and where it may not be.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq zstd tar git
+
+STATE=$XDG_STATE_HOME/m9m-sandbox
+P=$T/p
+make_project() {
+	rm -rf "$P"
+	mkdir -p "$P/sub/deep" "$P/gone"
+	(
+		cd "$P" || exit
+		echo one >a
+		echo two >sub/deep/b
+		echo three >gone/c
+		echo private >own
+		chmod 600 own
+		ln -s a link
+		truncate -s 1M sparse
+		git init -q .
+		git add .
+		git -c user.email=a@b -c user.name=n commit -qm first
+	)
+}
+# Everything of the tree, with times; access times change by reading.
+picture() {
+	(cd "$P" && find . -printf '%p %y %m %U %s %T@ %C@ %l\n' | sort &&
+		find . -type f -exec sha256sum {} + | sort)
+}
+CHANGE='cat a sub/deep/b own link && echo more >>a && rm -r gone &&
+	echo new >sub/new && mkdir gone && chmod 755 sub/deep/b && ln -s a l2'
+
+make_project
+picture >"$T/before"
+for mode in overlay copy; do
+	expect_exit 0 "$M9M" -q --project "$P" --project-mode "$mode" \
+		--artifact "$T/$mode.tar" --result "$T/r.json" sh -c "$CHANGE"
+	is "$mode: all is read" "$(paste -sd ' ' "$T/out")" "one two private one"
+	picture >"$T/after"
+	check "$mode: the real tree is as it was" cmp "$T/before" "$T/after"
+	is "$mode: what was written is in the archive" \
+		"$(tar -xOf "$T/$mode.tar" work/a work/sub/new |
+			paste -sd ' ')" "one more new"
+	is "$mode: nothing is left" "$(find "$STATE/runs" -mindepth 1)" ""
+done
+is "overlay: only what was written" \
+	"$(tar -tf "$T/overlay.tar" | grep -c sparse)" 0
+check "copy: all of it" grep -q sparse <(tar -tf "$T/copy.tar")
+
+# A file of mode 000 and a tool that locks the folder leave nothing behind.
+expect_exit 0 "$M9M" -q --project "$P" sh -c 'git status --short && git log --oneline | cut -d " " -f 2'
+is "git finds its tree, and it is clean" "$(cat "$T/out")" first
+picture >"$T/after"
+check "and so it stays" cmp "$T/before" "$T/after"
+
+# --- ro and bind -----------------------------------------------------------
+
+expect_exit 0 "$M9M" -q --project "$P" --project-mode ro sh -c \
+	'cat own; ! touch x 2>/dev/null && ! rm a 2>/dev/null'
+picture >"$T/after"
+check "ro: nothing can be written" cmp "$T/before" "$T/after"
+if is_root; then
+	expect_exit 125 "$M9M" -q --project "$P" --project-mode bind true
+	contains "$T/err" "which nothing inside may ever be"
+	chown -R 12345:12345 "$P"
+fi
+expect_exit 0 "$M9M" -q --project "$P" --project-mode bind sh -c 'echo x >>a'
+is "bind: written in place" "$(paste -sd ' ' "$P/a")" "one x"
+is "by its owner" "$(stat -c %u "$P/a")" "$(stat -c %u "$P")"
+expect_exit 0 "$M9M" -q --project "$P" sh -c 'cat own; echo y >>own'
+is "a user's tree is read as that user" "$(cat "$T/out")" private
+is "and kept" "$(cat "$P/own")" private
+
+expect_exit 0 "$M9M" -q --project "$P" --project-mode copy --disk 8M sh -c \
+	'cat own; stat -f -c %T .'
+is "a copy on a disk of its own" "$(paste -sd ' ' "$T/out")" "private tmpfs"
+
+# --- by spec, and its own place --------------------------------------------
+
+cat >"$T/spec.json" <<'END'
+{"command": ["sh", "-c", "pwd; cat a"], "project": {"path": "p", "mode": "ro", "at": "/home/me/p"}}
+END
+expect_exit 0 env -C / "$M9M" -q --spec "$T/spec.json"
+is "the path is against the spec, the place is its own" \
+	"$(paste -sd ' ' "$T/out")" "/home/me/p one x"
+echo '{"command": ["cat", "a"], "project": "p"}' >"$T/spec.json"
+expect_exit 0 "$M9M" -q --spec "$T/spec.json"
+expect_exit 0 "$M9M" --spec "$T/spec.json" --print-spec
+json_is "$T/out" .project.path "$P"
+expect_exit 0 "$M9M" --spec "$T/spec.json" --explain
+matches "$T/out" "project  /work from $P rw"
+
+# --- refusals --------------------------------------------------------------
+
+refuse() {
+	local text=$1
+	shift
+	expect_exit 125 "$M9M" -q "$@" true
+	contains "$T/err" "$text"
+}
+refuse "cannot show / as a project" --project /
+HOME=$T/p refuse "it holds your home directory" --project "$P"
+HOME=$T/p/sub refuse "it holds your home directory" --project "$P"
+refuse "it holds the runs themselves" --project "$T"
+refuse "needs a project" --project-mode ro
+refuse "needs a project" --show .env
+refuse "give one of the two" --project "$P" --workdir /w --project-at /x
+refuse "shown as it is" --project "$P" --project-mode ro --input "$P/a"
+refuse "which the sandbox may change" --project "$P" --project-mode bind \
+	--result "$P/r.json"
+refuse "is none of overlay, copy, ro, bind" --project "$P" --project-mode rw
+refuse "No such file" --project "$T/none"
+refuse "needs project mode copy" --project "$P" --disk 1M
+cp "$T/spec.json" "$P/spec.json"
+expect_exit 125 "$M9M" -q --spec "$P/spec.json" --project "$P" --project-mode bind
+contains "$T/err" "a run could change the rules of the next"
+
+# --- the hint --------------------------------------------------------------
+
+printf '#!/bin/sh\n' >"$T/claude"
+chmod 755 "$T/claude"
+expect_exit 0 "$M9M" --prompt x "$T/claude"
+contains "$T/err" "--project ."
+expect_exit 0 "$M9M" --project "$P" --prompt x "$T/claude"
+lacks "$T/err" "starts empty"
+
+# --- where it cannot be laid -----------------------------------------------
+
+# An overlay is no upper layer.
+is_root || exit 0
+make_project
+mkdir "$T/l" "$T/u" "$T/w" "$T/m"
+if mount -t overlay none -o "lowerdir=$T/l,upperdir=$T/u,workdir=$T/w" "$T/m"; then
+	on_exit umount "$T/m"
+	picture >"$T/before"
+	XDG_STATE_HOME=$T/m expect_exit 0 "$M9M" -q --project "$P" \
+		--artifact "$T/copied.tar" --result "$T/r.json" sh -c "$CHANGE"
+	is "copied where it cannot be laid" "$(paste -sd ' ' "$T/out")" \
+		"one two private one"
+	check "which is said" grep -q "the project was copied" "$T/r.json"
+	picture >"$T/after"
+	check "and the real tree is as it was" cmp "$T/before" "$T/after"
+	is "nothing is left of it" "$(find "$T/m/m9m-sandbox/runs" -mindepth 1)" ""
+fi
