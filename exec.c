@@ -330,7 +330,8 @@ static void serve_exec(struct exec_recorder *r,
 
 /*
  * What to answer: the filter's own word, run over the kernel's copy of the
- * arguments.  Whatever it said, only an execution may go on.
+ * arguments.  Whatever it said, only an execution may go on; and a socket that
+ * was asked about although the filter has nothing against it.
  */
 static int error_of(const struct exec_recorder *r,
 		    const struct seccomp_notif *notif)
@@ -340,6 +341,8 @@ static int error_of(const struct exec_recorder *r,
 
 	if (verdict == SECCOMP_RET_USER_NOTIF &&
 	    (nr == SYS_execve || nr == SYS_execveat))
+		return 0;
+	if (verdict == SECCOMP_RET_ALLOW && nr == SYS_socket)
 		return 0;
 	return verdict & SECCOMP_RET_DATA ? (int)(verdict & SECCOMP_RET_DATA)
 					  : ENOSYS;
@@ -353,9 +356,16 @@ static void serve_one(struct exec_recorder *r,
 	/* Whoever asks now descends from the first. */
 	if (r->asked)
 		exec_started(r);
-	if (error)
+	if (error) {
 		exec_refuse(r, notif, error);
-	else if (r->asked)
+		return;
+	}
+	if (notif->data.nr == SYS_socket) {
+		r->on_socket(r->context);
+		exec_answer(r->listener_fd, notif->id, 0);
+		return;
+	}
+	if (r->asked)
 		serve_exec(r, notif);
 	else
 		serve_first(r, notif);

@@ -53,6 +53,9 @@ struct exec_recorder {
 	bool told;
 	uint64_t events;
 	struct exec_refusals refusals;
+	/* Somebody inside wants a socket, and waits for this to return. */
+	void (*on_socket)(void *context);
+	void *context;
 };
 
 /* The payload's side, as the last step of its set-up: takes the filter on and

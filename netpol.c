@@ -176,15 +176,6 @@ static int add_proxy(struct net_policy *policy, const struct spec *spec)
 	return 0;
 }
 
-/*
- * Where nothing is allowed a relay is there for the record only, and its
- * process costs a third or more of the whole start: who reads the events pays.
- */
-static bool records(const struct spec *spec)
-{
-	return spec->events || spec->events_fd >= 0 || spec->verbose;
-}
-
 int netpol_plan(struct net_policy *policy, const struct spec *spec,
 		const struct agent *agent)
 {
@@ -220,8 +211,7 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 	if (collect_ports(policy) < 0 || add_publish(policy, spec) < 0)
 		return -1;
 	/* Nothing is allowed: then nobody need listen either. */
-	if (policy->n_rules + policy->n_host_ports + policy->n_publish > 0 ||
-	    records(spec))
+	if (policy->n_rules + policy->n_host_ports + policy->n_publish > 0)
 		policy->mode = NET_RELAY;
 	return 0;
 }
@@ -317,7 +307,7 @@ void netpol_explain(const struct net_policy *policy, FILE *out)
 {
 	switch (policy->mode) {
 	case NET_DENY:
-		fputs("  deny everything\n", out);
+		fputs("  deny everything, and record what is tried\n", out);
 		break;
 	case NET_RELAY:
 		explain_relay(policy, out);

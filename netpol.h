@@ -15,9 +15,9 @@
 #include "spec.h"
 
 enum net_mode {
-	NET_DENY,  /* own namespace, lo only, nobody listens */
-	NET_RELAY, /* own namespace, everything meets the relay, which may be
-		      there for the record only */
+	NET_DENY,  /* own namespace, lo only; a relay comes for the record when
+		      somebody wants a socket */
+	NET_RELAY, /* own namespace, everything meets the relay */
 	NET_HOST,  /* the host's namespace */
 };
 
@@ -54,6 +54,9 @@ void netpol_free(struct net_policy *policy);
  * unix socket of the host's.  By fail().
  */
 int netpol_apply(const struct net_policy *policy, int sockets_fd);
+
+/* What NET_RELAY adds to a loopback that is up. */
+int netpol_hand_over(const struct net_policy *policy, int sockets_fd);
 
 /* Can this kernel close the host's abstract unix sockets to a payload that
  * shares the host's network? */

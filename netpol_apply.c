@@ -235,6 +235,11 @@ static int hand_over(const struct net_policy *policy, int socket)
 	return handover_finish(socket, &batch);
 }
 
+int netpol_hand_over(const struct net_policy *policy, int sockets_fd)
+{
+	return make_all_local() < 0 ? -1 : hand_over(policy, sockets_fd);
+}
+
 /*** The host's network ***/
 
 /* Linux 6.12; the headers may be older. */
@@ -278,9 +283,6 @@ int netpol_apply(const struct net_policy *policy, int sockets_fd)
 		return scope_sockets();
 	if (raise_loopback() < 0)
 		return -1;
-	if (policy->mode == NET_DENY)
-		return 0;
-	if (make_all_local() < 0)
-		return -1;
-	return hand_over(policy, sockets_fd);
+	return policy->mode == NET_RELAY ? netpol_hand_over(policy, sockets_fd)
+					 : 0;
 }

@@ -239,6 +239,15 @@ static int clone_child(struct child *child, struct child_context *context,
 	_exit(child_main(context));
 }
 
+/* Now, while it can be had: PID 1 will be undumpable. */
+static void keep_network(struct child *child, const struct plan *plan)
+{
+	auto_free char *path = xasprintf("/proc/%d/ns/net", child->pid);
+
+	if (plan->net.mode == NET_DENY)
+		child->net_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static int spawn(struct child *child, struct child_context *context,
 		 struct ends *e, bool feed_stdin)
 {
@@ -252,6 +261,7 @@ static int spawn(struct child *child, struct child_context *context,
 	if (clone_child(child, context, e) < 0 ||
 	    map_ids(child->pid, context->plan) < 0)
 		return -1;
+	keep_network(child, context->plan);
 	if (control_send(e->control[0], CONTROL_GO, 0, -1) < 0)
 		return fail(errno, "cannot start the sandbox's PID 1");
 	return 0;
@@ -314,9 +324,11 @@ void ns_reap(struct child *child)
 	cleanup_fd(&child->pidfd);
 	cleanup_fd(&child->control_fd);
 	cleanup_fd(&child->err_fd);
+	cleanup_fd(&child->net_fd);
 	cleanup_fd(&child->stdin_fd);
 	cleanup_fd(&child->stdout_fd);
 	cleanup_fd(&child->stderr_fd);
 	child->pidfd = child->control_fd = child->err_fd = -1;
+	child->net_fd = -1;
 	child->stdin_fd = child->stdout_fd = child->stderr_fd = -1;
 }

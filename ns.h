@@ -19,6 +19,7 @@ struct child {
 	int pidfd;
 	int control_fd;
 	int err_fd;
+	int net_fd;   /* its network, for who may want in; -1: none will */
 	int stdin_fd; /* write end; -1: /dev/null inside */
 	int stdout_fd;
 	int stderr_fd;
@@ -33,6 +34,7 @@ struct child {
 			 .pidfd = -1,                                          \
 			 .control_fd = -1,                                     \
 			 .err_fd = -1,                                         \
+			 .net_fd = -1,                                         \
 			 .stdin_fd = -1,                                       \
 			 .stdout_fd = -1,                                      \
 			 .stderr_fd = -1 })

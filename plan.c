@@ -339,6 +339,8 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 	plan->grace_ms = spec->grace_ms;
 	plan->output = spec->output;
 	plan->filter = seccomp_default;
+	/* Who never makes one never needs a relay to record what it tries. */
+	plan->filter.sockets = plan->net.mode == NET_DENY;
 	plan->namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
 			   CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
 	if (plan->net.mode != NET_HOST)

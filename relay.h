@@ -59,10 +59,16 @@ struct net_event {
 /*
  * Forks the relay, confined before it reads a byte.  Call before the sandbox's
  * child is made, which inherits sockets_fd; then relay_handed_over closes
- * the one here.  Nothing is done (pid stays -1) when the policy needs no
- * relay.  By fail().
+ * the one here.  By fail().
  */
 int relay_start(struct relay *relay, const struct net_policy *policy);
+
+/*
+ * The same for a network namespace that lives already, where nothing is allowed:
+ * everything there becomes local, and what is tried is recorded.  By fail().
+ */
+int relay_start_late(struct relay *relay, const struct net_policy *policy,
+		     int net_fd);
 
 /* The child has its copy of sockets_fd: ours is closed.  Safe on RELAY_NONE. */
 void relay_handed_over(struct relay *relay);

@@ -233,7 +233,8 @@ static int set_up(struct run *run)
 		return -1;
 	/* The relay is forked from us while we hold nothing of the sandbox. */
 	err_stage("relay");
-	if (relay_start(&run->relay, &plan->net) < 0)
+	if (plan->net.mode == NET_RELAY &&
+	    relay_start(&run->relay, &plan->net) < 0)
 		return -1;
 	err_stage("namespaces");
 	rc = ns_spawn(&run->child, plan, &run->cgroup, &run->project,

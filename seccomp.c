@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,8 +22,9 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
-const struct seccomp_filter seccomp_default = { FILTER, ARRAY_SIZE(FILTER) };
-const struct seccomp_filter seccomp_floor = { FLOOR, ARRAY_SIZE(FLOOR) };
+const struct seccomp_filter seccomp_default = { FILTER, ARRAY_SIZE(FILTER),
+						false };
+const struct seccomp_filter seccomp_floor = { FLOOR, ARRAY_SIZE(FLOOR), false };
 
 static const struct {
 	int error;
@@ -69,15 +71,40 @@ static int load_answers(const struct seccomp_filter *filter)
 	return load(code, filter->n, 0);
 }
 
-static int load_questions(const struct seccomp_filter *filter)
+static int listen_to(const struct sock_filter *code, size_t n)
 {
 	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-	int fd = load(filter->code, filter->n,
-		      flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	int fd = load(code, n, flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 
 	if (fd < 0 && errno == EINVAL)
-		fd = load(filter->code, filter->n, flags);
+		fd = load(code, n, flags);
 	return fd;
+}
+
+static int load_questions(const struct seccomp_filter *filter)
+{
+	static const struct sock_filter sockets[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_AUDIT_ARCH, 0, 6),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+	};
+	struct sock_filter code[BPF_MAXINSNS];
+
+	if (!filter->sockets ||
+	    filter->n + ARRAY_SIZE(sockets) > ARRAY_SIZE(code))
+		return listen_to(filter->code, filter->n);
+	memcpy(code, sockets, sizeof(sockets));
+	memcpy(code + ARRAY_SIZE(sockets), filter->code,
+	       filter->n * sizeof(*code));
+	return listen_to(code, filter->n + ARRAY_SIZE(sockets));
 }
 
 int seccomp_load(const struct seccomp_filter *filter, int *listener_fd,

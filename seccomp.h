@@ -22,6 +22,9 @@
 struct seccomp_filter {
 	const struct sock_filter *code;
 	size_t n;
+	/* It asks, before all else, about each socket of AF_INET and AF_INET6:
+	 * not that it would refuse what the rest lets through. */
+	bool sockets;
 };
 
 extern const struct seccomp_filter seccomp_default, seccomp_floor;

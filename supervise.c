@@ -402,6 +402,29 @@ static void on_relay(struct loop *l)
 	}
 }
 
+/*
+ * Somebody wants a socket where nothing is allowed.  Without a relay the policy
+ * is the same, only that nobody sees what is tried.
+ */
+static void on_socket(void *context)
+{
+	struct loop *l = context;
+	struct child *child = l->run->child;
+
+	if (child->net_fd < 0)
+		return;
+	if (relay_start_late(l->run->relay, &l->run->plan->net, child->net_fd) <
+	    0) {
+		outcome_add_warning(
+		    l->outcome, "attempts at the network are not recorded: %s",
+		    err_get()->message);
+		err_reset();
+		relay_close(l->run->relay);
+	}
+	cleanup_fd(&child->net_fd);
+	child->net_fd = -1;
+}
+
 /* PID 1 is dead, and so is all that lived in its namespace. */
 static void on_pid(struct loop *l)
 {
@@ -576,6 +599,8 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 	if (run->plan->timeout_ms)
 		l.deadline = now_ms(CLOCK_MONOTONIC) + run->plan->timeout_ms;
 	exec_open(&l.exec, run->plan, run->secrets, run->log, outcome);
+	l.exec.on_socket = on_socket;
+	l.exec.context = &l;
 	watch_open(&l.watch, run, outcome);
 	open_streams(&l);
 	run_loop(&l);

@@ -119,10 +119,41 @@ is "questions" "$(events dns | jq -r '"\(.name) \(.verdict)"' | sort -u |
 	paste -sd ' ')" "good.test denied secret.evil.test denied"
 denied ".addr == \"$OWN\" and .port == 443"
 denied '.protocol == "udp" and .addr == "8.8.8.8"'
-run "${in_world[@]}" "$M9M" -q --no-artifact --input "$T/probe.py" \
-	python3 -B probe.py say:good.test:443:x "say:$OWN:443:x"
+echo "# the same of a run that nobody asked for anything"
+run "${in_world[@]}" "$M9M" --summary never --no-artifact \
+	--result "$T/result.json" --input "$T/probe.py" \
+	python3 -B probe.py say:good.test:443:x "say:$OWN:443:x" \
+	"say:$OWN:9999:x" udp:8.8.8.8:53000
 came say:good.test:443:x EAI_AGAIN
-came_of "say:$OWN:443:x" 'E(NETUNREACH|HOSTUNREACH)'
+came "say:$OWN:443:x" ECONNREFUSED
+untouched deny
+unasked deny
+json_is "$T/result.json" '.network.dns_denied > 0' true
+json_is "$T/result.json" .network.connect_denied 3
+lacks "$T/result.json" "not recorded"
+jq -r 'select(.event == "denied" or .event == "dns") |
+	"\(.name // .addr) \(.port) \(.verdict)"' "$AUDIT" >"$T/audited"
+contains "$T/audited" "good.test null denied"
+contains "$T/audited" "$OWN 443 denied"
+contains "$T/audited" "$OWN 9999 denied"
+contains "$T/audited" "8.8.8.8 53000 denied"
+mkfifo "$T/hold"
+exec 9<>"$T/hold"
+for count in 1 2; do
+	first=pass
+	[ "$count" = 1 ] || first="import socket; socket.socket()"
+	: >"$T/late.out"
+	"$M9M" -q --no-artifact -- python3 -uc "$first
+print('ready')
+input()" <&9 >"$T/late.out" &
+	job=$!
+	await_line "$T/late.out" ready
+	is "who never wanted a socket has no relay, who did has one: $count" \
+		"$(pgrep -c -P "$job")" "$count"
+	echo >&9
+	wait "$job"
+done
+exec 9>&-
 
 echo "# 1: lists that are none"
 for hosts in null '[null]' '[""]' '["*"]' '["*."]' '["0.0.0.0/0"]' '["::/0"]' \

@@ -209,7 +209,8 @@ static int box_start(const struct net_policy *policy)
 {
 	int pair[2], ready;
 
-	if (relay_start(&box_relay, policy) < 0 ||
+	if ((policy->mode == NET_RELAY &&
+	     relay_start(&box_relay, policy) < 0) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		box_die("start");
 	fflush(stdout);

@@ -497,13 +497,23 @@ static void test_death(const struct net_policy *policy)
 static void test_deny(void)
 {
 	struct net_policy policy = { .mode = NET_DENY };
-	int fd;
+	char path[64];
+	int fd, net_fd;
 
 	ok(box_start(&policy) == 0 && box_relay.pid == -1, "deny needs none");
 	fd = box_connect("93.184.216.34", 443);
 	ok(fd < 0 && errno == ENETUNREACH, "the world is not there");
 	fd = box_connect("127.0.0.1", 443);
 	ok(fd < 0 && errno == ECONNREFUSED, "loopback is its own");
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", box_child);
+	net_fd = open(path, O_RDONLY | O_CLOEXEC);
+	ok(net_fd >= 0 && relay_start_late(&box_relay, &policy, net_fd) == 0,
+	   "but one can come late: %s", err_get() ? err_get()->message : "");
+	close(net_fd);
+	fd = box_connect("93.184.216.34", 443);
+	ok(fd < 0 && errno == ECONNREFUSED, "the world is refused then");
+	ok(box_event(NET_EVENT_DENIED, "93.184.216.34") != NULL,
+	   "and that is told of");
 	relay_stop(&box_relay);
 	relay_close(&box_relay);
 	box_stop();
