@@ -115,7 +115,7 @@ for child in $children; do
 	await_exit "$child"
 done
 is "SIGKILL to us kills all inside" "$(survivors $tag)" 0
-rm -rf "$XDG_STATE_HOME/m9m-sandbox/runs"
+clear_runs
 
 # --- PID 1 cannot be killed from inside ---
 expect_exit 0 m9m sh -c 'kill -9 1; kill -TERM 1; sleep 0.1; exit 0'
@@ -131,3 +131,4 @@ wait $parent 2>/dev/null
 check "it ends with its parent" await_exit "$inner"
 
 is "no run directory is left" "$(runs)" 0
+is "no cgroup is left" "$(own_cgroups)" ""

@@ -98,7 +98,7 @@ check "the workdir is still there" test -f "$(find "$STATE/runs" -name try.py)"
 is "the attempt is on record" \
 	"$(jq -r 'select(.event == "start") | .argv[-1]' "$AUDIT" | tail -n 1)" \
 	$tag
-chmod -R u+rwX "$STATE/runs" && rm -rf "${STATE:?}/runs"
+clear_runs
 
 echo "# PID 1, by SIGKILL"
 tag=83$$

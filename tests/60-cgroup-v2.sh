@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # cgroup v2, on another kernel: root and ordinary users, wherever they stand.
-# timeout: 300
+# timeout: 600
 . "$(dirname "$0")/lib.sh"
 
 ! sanitized || skip "the sanitizers do not work in the guest's memory layout"
 cd "$TOP" || exit 99
+need jq python3
 [ -x "$B/unit-cgroup" ] || skip "$B/unit-cgroup is not built (make unit)"
-run tests/guest/uml.sh bash tests/guest/cgroup-v2.sh
+run tests/guest/uml.sh --mem 1G --time 500 bash tests/guest/cgroup-v2.sh
 [ "$rc" != 77 ] || skip "$(tail -n 1 "$T/out")"
 sed 's/^\(not ok\|ok\)/#   \1/; s/^1\.\./# 1../' "$T/out"
 check "the guest's own checks" test "$rc" = 0

@@ -140,7 +140,7 @@ kill -KILL $pid
 wait $pid 2>/dev/null
 check "SIGKILL: all is gone" await_exit "$inner"
 is "and no workdir is left" "$(find "$STATE/runs" -name work)" ""
-rm -rf "${STATE:?}/runs"
+clear_runs
 
 echo "# the other places are capped too"
 for place in /tmp /home/agent /dev/shm; do

@@ -173,6 +173,28 @@ unchained() {
 	sed -E 's/^\{"prev":"[0-9a-f]{64}",("begins":true,)?/{/'
 }
 
+# --- what our runs leave -----------------------------------------------------
+
+# own_cgroups: those of the runs that this test has started; a machine that is
+# shared has others.
+own_cgroups() {
+	local run
+	[ -e "$AUDIT" ] || return 0
+	jq -r .run "$AUDIT" | sort -u | while read -r run; do
+		find /sys/fs/cgroup -depth -type d -name "*m9m-*$run*" \
+			2>/dev/null
+	done
+}
+
+# clear_runs: what a run that was killed by SIGKILL leaves until it is collected.
+clear_runs() {
+	own_cgroups | while read -r run; do
+		rmdir "$run"
+	done
+	chmod -R u+rwX "$XDG_STATE_HOME/m9m-sandbox/runs"
+	rm -rf "$XDG_STATE_HOME/m9m-sandbox/runs"
+}
+
 # --- waiting for events, never for time ------------------------------------
 
 # await_line FILE REGEX [SECONDS]: until a line of a growing file matches.
