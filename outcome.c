@@ -266,6 +266,7 @@ void outcome_free(struct outcome *outcome)
 {
 	free_groups(outcome);
 	free(outcome->started_at);
+	free(outcome->answer.text);
 	free(outcome->audit_path);
 	free(outcome->kept_workdir);
 	artifact_free(&outcome->artifact);

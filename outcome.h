@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "answer.h"
 #include "artifact.h"
 #include "cgroup.h"
 #include "err.h"
@@ -94,6 +95,8 @@ struct outcome {
 	struct outcome_command *commands;
 	size_t n_commands;
 	uint64_t more_commands;
+
+	struct agent_answer answer; /* the agent's word, masked */
 
 	struct artifact artifact;
 	char *audit_path;            /* NULL: nothing was written there */

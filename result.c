@@ -148,6 +148,37 @@ static void add_denials(cJSON *result, const struct outcome *o)
 	add_number(result, "more_denials", o->more_denials);
 }
 
+static void add_said(cJSON *object, const char *key, int64_t value)
+{
+	cJSON_AddItemToObject(object, key,
+			      value == ANSWER_UNKNOWN
+				  ? cJSON_CreateNull()
+				  : event_number((uint64_t)value));
+}
+
+static void add_answer(cJSON *result, const struct outcome *o)
+{
+	const struct agent_answer *a = &o->answer;
+	cJSON *answer;
+
+	if (!a->found) {
+		cJSON_AddNullToObject(result, "answer");
+		return;
+	}
+	answer = cJSON_AddObjectToObject(result, "answer");
+	add_text(answer, "text", a->text);
+	cJSON_AddBoolToObject(answer, "truncated", a->truncated);
+	cJSON_AddBoolToObject(answer, "failed", a->failed);
+	add_said(answer, "turns", a->turns);
+	add_said(answer, "tokens_in", a->tokens_in);
+	add_said(answer, "tokens_cached", a->tokens_cached);
+	add_said(answer, "tokens_out", a->tokens_out);
+	cJSON_AddItemToObject(answer, "cost_usd",
+			      a->cost_usd < 0
+				  ? cJSON_CreateNull()
+				  : cJSON_CreateNumber(a->cost_usd));
+}
+
 static void add_files(cJSON *result, const struct outcome *o)
 {
 	const struct artifact *a = &o->artifact;
@@ -178,8 +209,8 @@ char *result_json(const char *run_id, const char *id, const char *agent,
 		  const struct outcome *outcome, bool pretty)
 {
 	static void (*const parts[])(cJSON *, const struct outcome *) = {
-		add_end,      add_cost,    add_network,
-		add_commands, add_denials, add_files,
+		add_end,     add_cost,   add_network, add_commands,
+		add_denials, add_answer, add_files,
 	};
 	cJSON *result = cJSON_CreateObject();
 	char *json, *clean;

@@ -252,6 +252,7 @@ static void stop_relay(struct run *run)
 
 	relay_stop(&run->relay);
 	while (relay_read_event(&run->relay, &event) == 1) {
+		secret_mask_net(&run->secrets, &event);
 		outcome_add_net(run->out, &event);
 		event_emit_net(&run->log, &event);
 	}

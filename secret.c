@@ -2,6 +2,9 @@
 #include "secret.h"
 
 #include <string.h>
+#include <strings.h>
+
+#include "relay.h"
 
 #define MASK      "***"
 /* A shorter end is found in too many innocent texts, and tells nothing. */
@@ -41,7 +44,7 @@ static size_t match(const struct strv *secrets, const char *text)
 	for (size_t i = 0; i < secrets->n; i++) {
 		size_t len = strlen(secrets->v[i]);
 
-		if (len > longest && strncmp(text, secrets->v[i], len) == 0)
+		if (len > longest && strncasecmp(text, secrets->v[i], len) == 0)
 			longest = len;
 	}
 	return longest;
@@ -53,7 +56,7 @@ static bool is_piece(const struct strv *secrets, const char *rest)
 	size_t len = strlen(rest);
 
 	for (size_t i = 0; len >= PIECE_MIN && i < secrets->n; i++)
-		if (strncmp(secrets->v[i], rest, len) == 0)
+		if (strncasecmp(secrets->v[i], rest, len) == 0)
 			return true;
 	return false;
 }
@@ -81,4 +84,21 @@ char *secret_mask(const struct strv *secrets, const char *text, bool cut)
 	}
 	*to = '\0';
 	return masked;
+}
+
+static void mask_text(const struct strv *secrets, char *text, size_t size)
+{
+	auto_free char *whole = xstrndup(text, size - 1);
+	auto_free char *masked = secret_mask(secrets, whole, false);
+
+	memcpy(text, masked, strlen(masked) + 1);
+}
+
+void secret_mask_net(const struct strv *secrets, struct net_event *event)
+{
+	if (secrets->n == 0)
+		return;
+	mask_text(secrets, event->name, sizeof(event->name));
+	mask_text(secrets, event->reason, sizeof(event->reason));
+	mask_text(secrets, event->remedy, sizeof(event->remedy));
 }

@@ -18,8 +18,12 @@
 /* The values of all variables that the spec or the profile passes. */
 void secret_collect(struct strv *secrets, const struct plan *plan,
 		    const struct spec *spec);
+struct net_event;
+/* The same in place, for what the payload looked up. */
+void secret_mask_net(const struct strv *secrets, struct net_event *event);
 /*
  * A copy of `text` with "***" for each secret in it.  `cut`: the text went on,
  * so that a secret may have been cut at its end; what is there of it goes too.
+ * Capitals are not told apart: a name that went through DNS has lost its own.
  */
 char *secret_mask(const struct strv *secrets, const char *text, bool cut);

@@ -17,7 +17,9 @@
 #include "err.h"
 #include "exec.h"
 #include "stream.h"
+#include "secret.h"
 #include "terminal.h"
+#include "text.h"
 #include "watch.h"
 
 /*
@@ -63,6 +65,7 @@ struct loop {
 	struct log_file logs[STREAMS];
 	struct terminal terminal;
 	struct exec_recorder exec;
+	struct answer_tail tail; /* of the agent's output */
 	struct watch watch;
 	int master_fd; /* of the payload's terminal; -1 none */
 	bool relay_gone;
@@ -140,10 +143,17 @@ static void tap_output(void *context, const struct stream *stream,
 
 	if (l->run->plan->artifact)
 		keep_output(l, log, bytes, len);
+	/* At a terminal agents talk to a person. */
+	if (l->run->plan->agent && stream == &l->streams[OUT] &&
+	    !l->run->plan->pty)
+		answer_keep(&l->tail, bytes, len);
 	if (l->run->plan->verbose) {
 		cJSON *e = cJSON_CreateObject();
+		auto_free char *text = text_utf8(bytes, len);
+		auto_free char *masked = secret_mask(l->run->secrets, text,
+						     true);
 
-		cJSON_AddItemToObject(e, "text", event_string(bytes, len));
+		cJSON_AddStringToObject(e, "text", masked);
 		event_emit(l->run->log, log->event, e);
 	}
 }
@@ -393,6 +403,7 @@ static void on_relay(struct loop *l)
 	int rc;
 
 	while ((rc = relay_read_event(relay, &event)) == 1) {
+		secret_mask_net(l->run->secrets, &event);
 		outcome_add_net(l->outcome, &event);
 		event_emit_net(l->run->log, &event);
 	}
@@ -585,6 +596,17 @@ static void fill_figures(const struct loop *l, struct outcome *o)
 	o->stderr_bytes = l->streams[ERR].total;
 }
 
+static void fill_answer(struct loop *l, struct outcome *o)
+{
+	auto_free char *text = NULL;
+
+	answer_read(&o->answer, &l->tail);
+	text = o->answer.text;
+	if (text)
+		o->answer.text = secret_mask(l->run->secrets, text,
+					     o->answer.truncated);
+}
+
 void supervise(const struct supervision *run, struct outcome *outcome)
 {
 	struct loop l = {
@@ -613,4 +635,5 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 	cleanup_fd(&l.master_fd);
 	judge(&l, outcome);
 	fill_figures(&l, outcome);
+	fill_answer(&l, outcome);
 }

@@ -141,12 +141,28 @@ is "and what it gets begins with the start" \
 # No value of a passed variable appears anywhere.
 # shellcheck disable=SC2016  # the variables are the payload's
 SECRET_KEY=planted-7c1f run "$M9M" --pass-env SECRET_KEY --setenv OTHER planted-9d2e \
-	--events "$T/secret.jsonl" --result "$T/secret.json" --summary always -- \
+	--events "$T/secret.jsonl" --result "$T/secret.json" --summary always \
+	--artifact "$T/secret.tar" -- \
 	sh -c 'test "${SECRET_KEY#plan}" = ted-7c1f && test "${OTHER#plan}" = ted-9d2e'
 is "the variables are passed" "$rc" 0
-for file in secret.jsonl secret.json out err; do
+for file in secret.jsonl secret.json secret.tar out err; do
 	lacks "$T/$file" planted-
 done
+contains "$T/secret.tar" '"event":"exec"'
+
+# Not even when the payload shows it to everybody: as an argument, a name, and
+# on its output, which is recorded with --verbose.
+# shellcheck disable=SC2016
+SECRET_KEY=Planted-7C1f run "$M9M" --pass-env SECRET_KEY --verbose --no-artifact \
+	--events "$T/secret.jsonl" --result "$T/secret.json" -- sh -c \
+	'echo "it is $SECRET_KEY!"; ls "$SECRET_KEY"; "./$SECRET_KEY"
+	getent hosts "$SECRET_KEY.test"'
+contains "$T/out" Planted-7C1f
+contains "$T/secret.jsonl" '"text":"it is ***!'
+for file in "$T/secret.jsonl" "$T/secret.json" "$AUDIT"; do
+	is "$(basename "$file") has nothing of it" "$(grep -ci planted- "$file")" 0
+done
+contains "$T/secret.jsonl" '"name":"***.test"'
 lacks "$AUDIT" planted-
 
 # All lines of all runs of this test: by the schema, and in one chain.

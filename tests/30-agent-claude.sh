@@ -87,6 +87,11 @@ expect_exit 124 "$M9M" "${record[@]}" --timeout 5s --grace 10s \
 	claude -p --dangerously-skip-permissions --output-format json "Wait."
 json_is "$T/result.json" .status timeout
 json_is "$T/out" .type result
+json_is "$T/result.json" '.answer.cost_usd | type' number
+json_is "$T/result.json" .answer.failed "$(json "$T/out" .is_error)"
+is "its tokens are in the result" \
+	"$(json "$T/result.json" .answer.tokens_out)" \
+	"$(json "$T/out" .usage.output_tokens)"
 is "the workdir is gone" "$(left_runs)" ""
 stop_standin
 

@@ -51,6 +51,14 @@ is "it connected to the host only" "$(connected)" host.m9m.internal
 is "the turn is complete" \
 	"$(jq -r 'select(.type == "turn.completed") | .type' "$T/out")" \
 	turn.completed
+is "the answer is in the result" \
+	"$(json "$T/result.json" .answer.text)" \
+	"$(jq -r 'select(.item.type == "agent_message") | .item.text' "$T/out" |
+		tail -n 1)"
+is "and what it took" \
+	"$(jq -c '.answer | [.turns, .tokens_in, .tokens_out]' "$T/result.json")" \
+	"$(jq -c 'select(.type == "turn.completed").usage |
+		[1, .input_tokens, .output_tokens]' "$T/out")"
 is "it read the change on stdin" \
 	"$(jq -r 'select(.prompt) | .prompt' "$LOG" |
 		grep -c '^diff --git a/util.c b/util.c')" \

@@ -156,6 +156,7 @@ static void test_json(void)
 		"\"memory_peak\":641728512,\"pids_peak\":37,",
 		"{\"name\":null,\"addr\":\"2001:db8::1\",\"port\":22,",
 		"\"what\":\"169.254.169.254:80\",",
+		"\"answer\":null,\"artifact\":{",
 		"\"bytes\":49254,\"files\":12,\"skipped\":0}",
 		"\"kept_workdir\":null,\"audit\":null,\"limits\":[],",
 	};
