@@ -132,6 +132,7 @@ unit: $(UNIT) $(TOOLS)
 check:
 	$(Q)scripts/deps.sh check
 	$(Q)scripts/agents.sh >/dev/null
+	$(Q)scripts/seccomp-profiles.sh >/dev/null
 	$(Q)$(MAKE) B=$(B) SAN=$(SAN) tests
 
 tests: all $(UNIT) $(TOOLS)

@@ -342,7 +342,8 @@ static int error_of(const struct exec_recorder *r,
 	if (verdict == SECCOMP_RET_USER_NOTIF &&
 	    (nr == SYS_execve || nr == SYS_execveat))
 		return 0;
-	if (verdict == SECCOMP_RET_ALLOW && nr == SYS_socket)
+	if ((verdict == SECCOMP_RET_ALLOW || verdict == SECCOMP_RET_LOG) &&
+	    nr == SYS_socket)
 		return 0;
 	return verdict & SECCOMP_RET_DATA ? (int)(verdict & SECCOMP_RET_DATA)
 					  : ENOSYS;

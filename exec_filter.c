@@ -14,7 +14,7 @@ int exec_install(int control_fd, const struct plan *plan)
 	auto_fd int listener_fd = -1;
 	int error;
 
-	if (seccomp_load(&plan->filter, &listener_fd, &error) < 0)
+	if (seccomp_apply(&plan->filter, &listener_fd, &error) < 0)
 		return -1;
 	/* The program first: by then all is there that the record needs. */
 	if (program_fd >= 0 &&

@@ -26,16 +26,22 @@ static uint64_t count(struct exec_refusals *refusals, int nr)
 	return ++refusals->calls[i].count;
 }
 
+/* By our own table; any other name only a profile can refuse. */
 static char *name_of(int nr)
 {
 	char *name = seccomp_call_name(nr);
 
+	if (!name)
+		name = seccomp_library_name(nr);
 	return name ? name : xasprintf("call %d", nr);
 }
 
 /* Would a profile of the user's be heard? */
-static const char *remedy_for(const struct seccomp_data *data)
+static const char *remedy_for(const struct plan *plan,
+			      const struct seccomp_data *data)
 {
+	if (plan->profile && seccomp_profile_takes_away(plan->profile))
+		return NULL;
 	return seccomp_judge(&seccomp_floor, data) == SECCOMP_RET_ALLOW
 		   ? "--seccomp FILE with a profile that allows it"
 		   : NULL;
@@ -48,7 +54,7 @@ static void emit(struct exec_recorder *r, const struct seccomp_notif *notif,
 	auto_free char *program = proc_fd < 0 ? NULL
 					      : exec_look_program(proc_fd);
 	struct exec_attempt who = EXEC_ATTEMPT_NONE;
-	const char *remedy = remedy_for(&notif->data);
+	const char *remedy = remedy_for(r->plan, &notif->data);
 	cJSON *e = cJSON_CreateObject(), *args;
 
 	cJSON_AddStringToObject(e, "layer", "seccomp");
@@ -100,5 +106,5 @@ void exec_refuse(struct exec_recorder *r, const struct seccomp_notif *notif,
 		emit_limit(r, name);
 	outcome_add_denial(r->outcome, "seccomp", name,
 			   "refused by the system call filter",
-			   remedy_for(&notif->data));
+			   remedy_for(r->plan, &notif->data));
 }

@@ -94,6 +94,23 @@ static void print_limits(FILE *out, const struct plan *plan)
 		fprintf(out, "  %-12s none\n", "time");
 }
 
+static void print_filter(FILE *out, const struct plan *plan)
+{
+	const struct seccomp_profile *profile = plan->profile;
+
+	fputs("system calls ", out);
+	if (profile) {
+		print_word(out, profile->path);
+		fprintf(out, " (%zu rules in %zu steps) above ",
+			profile->n_rules, plan->filter.n);
+	}
+	fprintf(out, "the %s (%s)\n",
+		profile && !seccomp_profile_takes_away(profile)
+		    ? "floor"
+		    : "default filter",
+		seccomp_arch());
+}
+
 void plan_explain(const struct plan *plan, FILE *out)
 {
 	fprintf(out, "run          %s\n", plan->run_id);
@@ -122,6 +139,7 @@ void plan_explain(const struct plan *plan, FILE *out)
 		      out);
 	print_env(out, &plan->env);
 	print_limits(out, plan);
+	print_filter(out, plan);
 	fputs("network\n", out);
 	netpol_explain(&plan->net, out);
 	commands_explain(&plan->commands, out);

@@ -60,7 +60,7 @@ int fallback_keep_pinned(void)
 {
 	const struct seccomp_filter filter = { pinned, ARRAY_SIZE(pinned) };
 
-	return seccomp_load(&filter, NULL, NULL);
+	return seccomp_apply(&filter, NULL, NULL);
 }
 
 /*** Memory ***/

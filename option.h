@@ -115,8 +115,14 @@ void parse_begin(struct parse *p, struct spec *spec, FILE *errors);
 void parse_end(struct parse *p);
 /* Reads a whole spec document into p->spec (spec_json.c). */
 void spec_read_json(struct parse *p, const char *text, size_t len);
+/* An object without repeated keys, or NULL after complaints. */
+cJSON *read_tree(struct parse *p, const char *text, size_t len);
 /* The rules that take more than one option (spec_check.c). */
 void spec_check(struct parse *p);
+/* The profile that --seccomp names, and one as text (spec_seccomp.c). */
+void spec_load_seccomp(struct parse *p);
+struct seccomp_profile *spec_read_seccomp(struct parse *p, const char *text,
+					  size_t len);
 /*
  * Says that the row is given at p->where, by p->source.  False, after a
  * complaint, if it may not be: pending, said twice, or against another row.

@@ -338,13 +338,21 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 	plan->timeout_ms = spec->timeout_ms;
 	plan->grace_ms = spec->grace_ms;
 	plan->output = spec->output;
-	plan->filter = seccomp_default;
-	/* Who never makes one never needs a relay to record what it tries. */
-	plan->filter.sockets = plan->net.mode == NET_DENY;
 	plan->namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS |
 			   CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
 	if (plan->net.mode != NET_HOST)
 		plan->namespaces |= CLONE_NEWNET;
+}
+
+static int plan_filter(struct plan *plan, const struct spec *spec)
+{
+	plan->profile = spec->profile;
+	plan->filter = seccomp_default;
+	if (spec->profile && seccomp_build(spec->profile, &plan->filter) < 0)
+		return -1;
+	/* Who never makes one never needs a relay to record what it tries. */
+	plan->filter.sockets = plan->net.mode == NET_DENY;
+	return 0;
 }
 
 int plan_make(struct plan *plan, const struct spec *spec,
@@ -355,7 +363,7 @@ int plan_make(struct plan *plan, const struct spec *spec,
 	    commands_plan(&plan->commands, &plan->program, spec, plan->agent) <
 		0 ||
 	    netpol_plan(&plan->net, spec, plan->agent) < 0 ||
-	    plan_artifact(plan, spec, host) < 0)
+	    plan_artifact(plan, spec, host) < 0 || plan_filter(plan, spec) < 0)
 		return -1;
 	plan_ids(plan, spec, host);
 	plan_run(plan, spec, host);
@@ -380,6 +388,8 @@ void plan_free(struct plan *plan)
 	commands_free(&plan->commands);
 	strv_free(&plan->env);
 	netpol_free(&plan->net);
+	if (plan->profile)
+		free((void *)(uintptr_t)plan->filter.code);
 	free(plan->cwd);
 	free(plan->hostname);
 	free(plan->runs_dir);

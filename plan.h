@@ -21,6 +21,7 @@
 #include "netpol.h"
 #include "program.h"
 #include "seccomp.h"
+#include "seccomp_profile.h"
 #include "spec.h"
 
 enum plan_mount_kind {
@@ -102,6 +103,8 @@ struct plan {
 	uint64_t disk; /* bytes of a workdir in memory; 0: on the host's disk */
 	struct net_policy net;
 	struct seccomp_filter filter; /* of system calls */
+	/* It is made of this one (then owned here), or the default: NULL. */
+	const struct seccomp_profile *profile;
 
 	uint64_t timeout_ms, grace_ms;
 	uint64_t output;

@@ -107,7 +107,7 @@ static int load_questions(const struct seccomp_filter *filter)
 	return listen_to(code, filter->n + ARRAY_SIZE(sockets));
 }
 
-int seccomp_load(const struct seccomp_filter *filter, int *listener_fd,
+int seccomp_apply(const struct seccomp_filter *filter, int *listener_fd,
 		 int *error)
 {
 	if (listener_fd) {

@@ -34,7 +34,7 @@ extern const struct seccomp_filter seccomp_default, seccomp_floor;
  * executes.  The caller has set no_new_privs.  *listener_fd is where it asks,
  * or -1 with the errno of why not in *error; NULL: it asks nobody.  By fail().
  */
-int seccomp_load(const struct seccomp_filter *filter, int *listener_fd,
+int seccomp_apply(const struct seccomp_filter *filter, int *listener_fd,
 		 int *error);
 
 /* What the filter says of a call: SECCOMP_RET_*; KILL_PROCESS for a program

@@ -10,6 +10,7 @@
 #include "err.h"
 #include "json.h"
 #include "option.h"
+#include "seccomp_profile.h"
 
 /* One option as it stands on the command line. */
 struct use {
@@ -331,6 +332,7 @@ static void merge(struct parse *p, const struct command_line *line)
 		apply_use(p, &line->uses[i]);
 	apply_command(p, line);
 	spec_check(p);
+	spec_load_seccomp(p);
 	if (p->problems > PROBLEMS_SHOWN && p->errors)
 		fprintf(p->errors, "m9m-sandbox: and %zu more problems\n",
 			p->problems - PROBLEMS_SHOWN);
@@ -402,6 +404,8 @@ void spec_free(struct spec *spec)
 		if (o->type && o->type->clear)
 			o->type->clear(spec, o);
 	}
+	seccomp_profile_free(spec->profile);
+	spec->profile = NULL;
 	free(spec->asked);
 	spec->asked = NULL;
 }

@@ -144,35 +144,35 @@ static void check_mounts(struct parse *p)
 }
 
 /*
- * The payload of one run must not write the rules of the next: neither the file
- * itself nor a link to it may lie in what the run can write.
+ * The payload of one run must not write the rules of the next: neither a file
+ * that holds some nor a link to it may lie in what the run can write.
  */
-static void check_spec_apart(struct parse *p, const char *file,
-			     const char *folder, const char *writable)
+static void check_apart(struct parse *p, const char *path, const char *name,
+			const char *writable)
 {
+	char *auto_free file = realpath(path, NULL);
+	char *auto_free folder = folder_of(path);
 	char *auto_free tree = realpath(writable, NULL);
 
-	if (tree && (path_under(file, tree) || path_under(folder, tree)))
-		complain_in(p, p->file,
-			    "lies in %s, which the sandbox may write: a run "
-			    "could change the rules of the next",
+	if (file && folder && tree &&
+	    (path_under(file, tree) || path_under(folder, tree)))
+		complain_in(p, name,
+			    "lies in %s, which the sandbox may write: "
+			    "a run could change the rules of the next",
 			    writable);
 }
 
-static void check_spec_place(struct parse *p)
+static void check_place(struct parse *p, const char *path, const char *name)
 {
 	const struct spec *spec = p->spec;
-	char *auto_free file = p->path ? realpath(p->path, NULL) : NULL;
-	char *auto_free folder = p->path ? folder_of(p->path) : NULL;
 
-	if (!file || !folder)
+	if (!path)
 		return;
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		if (spec->mounts[i].source && spec->mounts[i].read_write)
-			check_spec_apart(p, file, folder,
-					 spec->mounts[i].source);
+			check_apart(p, path, name, spec->mounts[i].source);
 	if (spec->project && spec->project_mode == SPEC_PROJECT_BIND)
-		check_spec_apart(p, file, folder, spec->project);
+		check_apart(p, path, name, spec->project);
 }
 
 /* Files of ours on the host: one would overwrite the other. */
@@ -224,6 +224,7 @@ void spec_check(struct parse *p)
 	check_command(p);
 	check_project(p);
 	check_mounts(p);
-	check_spec_place(p);
+	check_place(p, p->path, p->file);
+	check_place(p, p->spec->seccomp, p->spec->seccomp);
 	check_records(p);
 }

@@ -200,7 +200,7 @@ static void load_node(struct parse *p, const cJSON *node)
 	}
 }
 
-void spec_read_json(struct parse *p, const char *text, size_t len)
+cJSON *read_tree(struct parse *p, const char *text, size_t len)
 {
 	struct json_fault fault;
 	char *auto_free where = NULL;
@@ -209,21 +209,30 @@ void spec_read_json(struct parse *p, const char *text, size_t len)
 	snprintf(p->where, sizeof(p->where), "$");
 	if (len > SPEC_FILE_MAX) {
 		complain(p, "is over 1 MiB");
-		return;
+		return NULL;
 	}
 	tree = json_read(text, len, &fault);
 	if (!tree) {
 		where = xasprintf("%s:%zu:%zu", p->file, fault.line,
 				  fault.column);
 		complain_in(p, where, "%s", fault.what);
-		return;
+		return NULL;
 	}
 	refuse_duplicates(p, tree);
-	if (!cJSON_IsObject(tree))
-		wrong_type(p, "an object", tree);
-	else if (cJSON_GetObjectItemCaseSensitive(tree, "params"))
+	if (cJSON_IsObject(tree))
+		return tree;
+	wrong_type(p, "an object", tree);
+	cJSON_Delete(tree);
+	return NULL;
+}
+
+void spec_read_json(struct parse *p, const char *text, size_t len)
+{
+	cJSON *tree = read_tree(p, text, len);
+
+	if (tree && cJSON_GetObjectItemCaseSensitive(tree, "params"))
 		load_node(p, tree);
-	else
+	else if (tree)
 		load_object(p, "", tree);
 	cJSON_Delete(tree);
 }

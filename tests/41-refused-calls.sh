@@ -17,13 +17,13 @@ NUMBERS = {"unshare": 97 if arm else 272, "ptrace": 117 if arm else 101,
            "io_uring_setup": 425, "get_mempolicy": 236 if arm else 239,
            "clone3": 435}
 for word in sys.argv[1:]:
-    name, *args = word.split(",")
+    name, *args = word.split(":")
     args = [ctypes.c_ulong(int(a, 0)) for a in args]
     rc = libc.syscall(ctypes.c_long(NUMBERS[name]), *args)
     print(name, errno.errorcode[ctypes.get_errno()] if rc < 0 else "ok")
 PY
 python=$(readlink -f "$(command -v python3)")
-CALLS=(unshare,0x10000000 io_uring_setup,0,0)
+CALLS=(unshare:0x10000000 io_uring_setup:0:0)
 
 recorded() {
 	rm -f "$T/events.jsonl" "$T/result.json"
@@ -42,7 +42,7 @@ lacks "$T/out" "io_uring_setup ENOSYS"
 open=$(grep -c '^unshare ok' "$T/out")
 [ "$open" = 1 ] || echo "# no user namespace for anybody here"
 
-words=("${CALLS[@]}" ptrace,16,0x100000001 clone3,0,0 get_mempolicy,0,0,0,0,0)
+words=("${CALLS[@]}" ptrace:16:0x100000001 clone3:0:0 get_mempolicy:0:0:0:0:0)
 recorded "$M9M"
 is "all are refused" "$(tr '\n' ' ' <"$T/out")" \
 	"unshare EPERM io_uring_setup ENOSYS ptrace EPERM clone3 ENOSYS get_mempolicy EPERM "
@@ -61,7 +61,7 @@ is "the account has them" \
 
 # A loop of them fills no log.
 words=()
-for _ in {1..300}; do words+=(ptrace,16,1); done
+for _ in {1..300}; do words+=(ptrace:16:1); done
 recorded "$M9M"
 is "each gets its answer" "$(sort "$T/out" | uniq -c | tr -s ' ')" " 300 ptrace EPERM"
 is "sixteen are told" "$(events denied | wc -l)" 16

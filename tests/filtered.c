@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return 125;
-	if (seccomp_load(&seccomp_default, NULL, NULL) < 0) {
+	if (seccomp_apply(&seccomp_default, NULL, NULL) < 0) {
 		fprintf(stderr, "filtered: %s\n", err_get()->message);
 		return 125;
 	}

@@ -249,7 +249,7 @@ static int in_child(const struct seccomp_filter *filter,
 	if (pid == 0) {
 		setsid();
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		if (filter && seccomp_load(filter, NULL, NULL) < 0)
+		if (filter && seccomp_apply(filter, NULL, NULL) < 0)
 			_exit(255);
 		_exit(body(arg));
 	}
@@ -669,7 +669,7 @@ static int ask_nobody(const void *arg)
 	int listener_fd, error;
 
 	(void)arg;
-	if (seccomp_load(&seccomp_default, &listener_fd, &error) < 0)
+	if (seccomp_apply(&seccomp_default, &listener_fd, &error) < 0)
 		return 1;
 	/* An outer sandbox has the only one. */
 	if (listener_fd < 0)
