@@ -111,6 +111,18 @@ $(B)/seccomp_filter.inc: $(B)/seccomp_gen
 	$(Q)$(B)/seccomp_gen >$@.tmp && mv $@.tmp $@
 $(B)/seccomp.o $(B)/unit-seccomp $(B)/filtered: $(B)/seccomp_filter.inc
 
+# The same program with layers that tests can switch off.  It is never installed.
+SWITCHED := child mount holes
+$(B)/switched-%.o: %.c | $(B)/.libraries
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS) -DM9M_TEST_LAYERS -I. -MMD -MP -c -o $@ $<
+$(B)/switched-layers.o: tests/layers/layers.c | $(B)/.libraries
+	$(Q)$(CC) $(CFLAGS) -DM9M_TEST_LAYERS -I. -MMD -MP -c -o $@ $<
+$(B)/m9m-sandbox-test: $(OBJ) $(SWITCHED:%=$(B)/switched-%.o) $(B)/switched-layers.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out \
+	    $(SWITCHED:%=$(B)/%.o),$^) $(LDLIBS)
+
 $(B)/profiles.inc: profiles/embed.sh $(wildcard profiles/*.json) | $(B)/.libraries
 	$(call say,GEN,$@)
 	$(Q)sh profiles/embed.sh $(wildcard profiles/*.json) >$@.tmp
@@ -135,7 +147,7 @@ check:
 	$(Q)scripts/seccomp-profiles.sh >/dev/null
 	$(Q)$(MAKE) B=$(B) SAN=$(SAN) tests
 
-tests: all $(UNIT) $(TOOLS)
+tests: all $(UNIT) $(TOOLS) $(B)/m9m-sandbox-test
 	$(Q)B=$(B) tests/run $(UNIT) $(TESTS)
 
 # A leak checker cannot look into a process that made itself undumpable; the

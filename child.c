@@ -25,6 +25,7 @@
 #include "exec.h"
 #include "fallback.h"
 #include "landlock.h"
+#include "layers.h"
 #include "netpol.h"
 
 /*
@@ -67,7 +68,7 @@ static int take_identity(struct child_context *c)
 		return fail(errno, "cannot tie our life to the supervisor's");
 	/* Before anything of the payload runs: /proc/1 is not to be opened by
 	 * it, since PID 1 is of the same uid. */
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+	if (prctl(PR_SET_DUMPABLE, layer_is_off("dumpable")) < 0)
 		return fail(errno, "cannot become undumpable");
 	return 0;
 }
@@ -365,6 +366,8 @@ static int run_steps(const struct step *steps, size_t n,
 {
 	for (size_t i = 0; i < n; i++) {
 		err_stage(steps[i].name);
+		if (layer_is_off(steps[i].name))
+			continue;
 		if (steps[i].run(c) < 0) {
 			/* A step that failed silently must not pass for one
 			 * that worked. */

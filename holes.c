@@ -7,6 +7,7 @@
 
 #include "danger.h"
 #include "err.h"
+#include "layers.h"
 #include "tree.h"
 
 /*
@@ -172,7 +173,8 @@ void holes_in_base(struct plan *plan, const struct spec *spec,
 	for (size_t i = 0; i < plan->n_mounts; i++)
 		plan->mounts[i].flags |= PLAN_NOEXEC;
 	for (size_t i = 0; program_folders[i]; i++) {
-		if (!is_folder(root, program_folders[i]))
+		if (layer_is_off("hide") ||
+		    !is_folder(root, program_folders[i]))
 			continue;
 		hide_folder(plan, program_folders[i]);
 		strv_push(&hidden, xstrdup(program_folders[i]));

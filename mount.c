@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "layers.h"
 #include "mount_build.h"
 #include "newfs.h"
 
@@ -39,8 +40,11 @@ int mount_lookup(int dirfd, const char *path, uint64_t resolve)
 }
 
 /* Restricts a mount (and all below it) that is not in the tree yet. */
-int mount_restrict(int fd, unsigned int flags, unsigned int at_flags)
+int mount_restrict(int fd, unsigned int asked, unsigned int at_flags)
 {
+	unsigned int off = layer_is_off("noexec") ? PLAN_NOEXEC : 0;
+	unsigned int flags = (asked & ~off) |
+			     (layer_is_off("readonly") ? PLAN_RW : 0);
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_NOSUID |
 			    (flags & PLAN_RW ? 0 : MOUNT_ATTR_RDONLY) |
@@ -372,7 +376,9 @@ static const char *const forbidden_namespaces[] = {
 
 static int forbid_namespaces(const struct build *b)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(forbidden_namespaces); i++) {
+	for (size_t i = 0;
+	     !layer_is_off("quotas") && i < ARRAY_SIZE(forbidden_namespaces);
+	     i++) {
 		const char *name = forbidden_namespaces[i];
 		auto_fd int fd = openat(b->user_fd, name, O_WRONLY | O_CLOEXEC);
 
@@ -454,6 +460,8 @@ static int make_mask(struct build *b, const struct plan_mount *m, int source)
 	struct stat st;
 
 	(void)source;
+	if (layer_is_off("masks"))
+		return 0;
 	if (hold_parent(b, m->destination) < 0)
 		return -1;
 	if (fstatat(b->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
