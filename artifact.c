@@ -292,23 +292,33 @@ static int open_temp(const struct target *target, const char *path)
 	return fd;
 }
 
-static int open_target(struct target *target, const char *path,
+/* From the path: the folder, the name in it, and the temporary one. */
+static int name_target(struct target *target, const char *path,
 		       const char *run_id)
 {
 	const char *slash = strrchr(path, '/');
-	struct stat st;
 
 	if (slash == NULL || slash[1] == '\0')
-		return fail(0,
-			    "cannot write the archive \"%s\": not the "
-			    "absolute path of a file",
-			    path);
+		return -1;
 	target->name = slash + 1;
 	target->folder = slash == path ? xstrdup("/")
 				       : xstrndup(path, (size_t)(slash - path));
 	/* The part of a long name that leaves room for the rest. */
 	target->temp = xasprintf(".%.*s.%s.tmp", NAME_MAX / 2, target->name,
 				 run_id);
+	return 0;
+}
+
+static int open_target(struct target *target, const char *path,
+		       const char *run_id)
+{
+	struct stat st;
+
+	if (name_target(target, path, run_id) < 0)
+		return fail(0,
+			    "cannot write the archive \"%s\": not the "
+			    "absolute path of a file",
+			    path);
 	target->dir_fd = walk_make_dirs(target->folder, 0700);
 	if (target->dir_fd < 0)
 		return -1;
@@ -387,6 +397,18 @@ int artifact_write(const struct workdir *wd, const struct artifact_request *req,
 	out->files = report.files;
 	out->skipped = report.skipped;
 	return 0;
+}
+
+void artifact_tidy(const char *path, const char *run_id)
+{
+	struct target target = { .dir_fd = -1, .fd = -1 };
+
+	if (name_target(&target, path, run_id) == 0)
+		target.dir_fd = open(target.folder,
+				     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (target.dir_fd >= 0)
+		(void)unlinkat(target.dir_fd, target.temp, 0);
+	close_target(&target);
 }
 
 void artifact_free(struct artifact *artifact)

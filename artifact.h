@@ -15,7 +15,7 @@ enum artifact_compression { ARTIFACT_ZSTD, ARTIFACT_GZIP, ARTIFACT_NONE };
 struct artifact_request {
 	const char *path; /* absolute; its folder is made (0700) if missing */
 	enum artifact_compression compression;
-	const char *run_json; /* member run.json */
+	const char *run_json; /* member run.json; NULL: the run had no end */
 };
 
 struct artifact {
@@ -40,4 +40,6 @@ int artifact_compression_of(const char *path, enum artifact_compression *out);
  */
 int artifact_write(const struct workdir *wd, const struct artifact_request *req,
 		   struct artifact *out);
+/* Removes what a writer for this path left half done when it was killed. */
+void artifact_tidy(const char *path, const char *run_id);
 void artifact_free(struct artifact *artifact);

@@ -13,7 +13,8 @@
 #include "plan.h"
 
 /* Before the clone, and before other processes: see cgroup_create.  By fail(). */
-int caps_make(struct cgroup *cg, const struct plan *plan, struct outcome *out);
+int caps_make(struct cgroup *cg, const struct plan *plan, int journal_fd,
+	      struct outcome *out);
 /* The child is at its own set-up, and waits for this before its mounts. */
 int caps_enter(struct cgroup *cg, const struct plan *plan, struct child *child,
 	       struct outcome *out);

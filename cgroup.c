@@ -130,7 +130,7 @@ static unsigned int limited_controllers(const struct cgroup_limits *limits)
 
 int cgroup_create(struct cgroup *cg, const char *run_id,
 		  const struct cgroup_limits *limits,
-		  enum cgroup_backend choice)
+		  enum cgroup_backend choice, int journal_fd)
 {
 	auto_free char *name = xasprintf(NAME_PREFIX "%s", run_id);
 	struct cgroup_refusal refusals[ARRAY_SIZE(backends)] = { 0 };
@@ -140,6 +140,7 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 		.limits = limits,
 		.wanted = limited_controllers(limits),
 		.forced = choice != CGROUP_AUTO,
+		.journal_fd = journal_fd,
 	};
 
 	*cg = CGROUP_NONE;
@@ -253,23 +254,6 @@ int cgroup_remove(struct cgroup *cg)
 
 /*** After a crash ***/
 
-char *cgroup_record(const struct cgroup *cg)
-{
-	char *text = xstrdup("");
-
-	for (size_t i = 0; i < cg->n_dirs; i++) {
-		auto_free char *before = text;
-
-		text = xasprintf("%s%s\n", before, cg->dirs[i].path);
-	}
-	if (cg->leaf) {
-		auto_free char *before = text;
-
-		text = xasprintf("%s%s\n", before, cg->leaf);
-	}
-	return text;
-}
-
 static bool on_cgroupfs(int fd)
 {
 	struct statfs fs;
@@ -278,7 +262,7 @@ static bool on_cgroupfs(int fd)
 					 fs.f_type == CGROUP2_SUPER_MAGIC);
 }
 
-static int sweep(const char *path)
+int cgroup_sweep(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	auto_fd int fd = open(path,
@@ -295,16 +279,4 @@ static int sweep(const char *path)
 	if (cgroup_rmdir(path) < 0)
 		return fail(errno, "cannot remove the cgroup %s", path);
 	return 0;
-}
-
-int cgroup_sweep(const char *record)
-{
-	auto_free char *text = xstrdup(record);
-	char *rest = text;
-	int rc = 0;
-
-	for (char *path; (path = strsep(&rest, "\n"));)
-		if (path[0] && sweep(path) < 0)
-			rc = -1;
-	return rc;
 }

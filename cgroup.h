@@ -83,11 +83,12 @@ const char *cgroup_controller_names(unsigned int controllers);
 /*
  * Makes the cgroup with its limits.  By fail(), with what each way lacked and
  * the remedy; then *cg is CGROUP_NONE.  Call it before other processes are
- * started: being alone in one's cgroup is one of the ways.
+ * started: being alone in one's cgroup is one of the ways.  Each directory is
+ * in the journal, as "cgroup PATH", before it is made.
  */
 int cgroup_create(struct cgroup *cg, const char *run_id,
 		  const struct cgroup_limits *limits,
-		  enum cgroup_backend choice);
+		  enum cgroup_backend choice, int journal_fd);
 
 /*
  * v1's directories are made only here, since they may come as late as this: in
@@ -117,9 +118,6 @@ int cgroup_kill(struct cgroup *cg);
  * go.  By fail(); *cg is CGROUP_NONE in either case. */
 int cgroup_remove(struct cgroup *cg);
 
-/*
- * For what a run that was killed leaves behind: its directories, one a line,
- * owned; and the end of whatever is still in or of those.  By fail().
- */
-char *cgroup_record(const struct cgroup *cg);
-int cgroup_sweep(const char *record);
+/* Of a run that was killed: kills what is still in this directory of ours, and
+ * removes it, if there is one.  By fail(). */
+int cgroup_sweep(const char *path);

@@ -17,6 +17,7 @@ struct cgroup_request {
 	unsigned int wanted; /* controllers that the limits take */
 	unsigned int needed; /* of these, without which it is no use */
 	bool forced;         /* the user named this back end */
+	int journal_fd;
 };
 
 struct cgroup_refusal {
@@ -60,9 +61,11 @@ uint64_t cgroup_read_key(int dir_fd, const char *file, const char *key);
 /* The sum of all "key=VALUE" in the file. */
 uint64_t cgroup_sum_key(int dir_fd, const char *file, const char *key);
 
-/* One more of cg->dirs, not made yet; makes it (-1 with errno). */
-struct cgroup_dir *cgroup_add_dir(struct cgroup *cg, const char *parent,
-				  const char *name, unsigned int controllers);
+/* One more of cg->dirs, in the journal but not made yet (by fail()); makes it (-1
+ * with errno). */
+int cgroup_add_dir(struct cgroup *cg, const char *parent,
+		   const struct cgroup_request *request,
+		   unsigned int controllers);
 int cgroup_make_dir(struct cgroup_dir *dir);
 /* True once no process is in it. */
 bool cgroup_is_empty(int dir_fd);

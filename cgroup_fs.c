@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "journal.h"
 #include "util.h"
 
 #define FILE_MAX_BYTES   (64 * 1024)
@@ -213,16 +214,17 @@ uint64_t cgroup_sum_key(int dir_fd, const char *file, const char *key)
 
 /*** Directories ***/
 
-struct cgroup_dir *cgroup_add_dir(struct cgroup *cg, const char *parent,
-				  const char *name, unsigned int controllers)
+int cgroup_add_dir(struct cgroup *cg, const char *parent,
+		   const struct cgroup_request *request,
+		   unsigned int controllers)
 {
 	struct cgroup_dir *dir = &cg->dirs[cg->n_dirs++];
 
 	*dir = (struct cgroup_dir){ .controllers = controllers,
-				    .path = path_join(parent, name),
+				    .path = path_join(parent, request->name),
 				    .fd = -1,
 				    .tasks_fd = -1 };
-	return dir;
+	return journal_add(request->journal_fd, "cgroup", dir->path);
 }
 
 int cgroup_make_dir(struct cgroup_dir *dir)

@@ -129,8 +129,8 @@ static int add_controller(struct cgroup *cg, const struct controller *c,
 		refusal->remedy = errno == EACCES ? root_remedy : NULL;
 		rc = cgroup_refuse(refusal, errno, "cannot write %s",
 				   place.own);
-	} else {
-		cgroup_add_dir(cg, place.own, request->name, c->bit);
+	} else if (cgroup_add_dir(cg, place.own, request, c->bit) < 0) {
+		rc = cgroup_refuse(refusal, errno, "cannot note %s", place.own);
 	}
 	cgroup_place_free(&place);
 	return rc;

@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "journal.h"
 #include "util.h"
 
 /*
@@ -190,8 +191,8 @@ int cgroup_v2_below(struct cgroup *cg, const char *parent,
 		return -1;
 	cg->home_enabled = enabled;
 	cg->missing = request->wanted & ~had;
-	cgroup_add_dir(cg, parent, request->name, request->wanted & had);
-	if (cgroup_make_dir(&cg->dirs[0]) < 0) {
+	if (cgroup_add_dir(cg, parent, request, request->wanted & had) < 0 ||
+	    cgroup_make_dir(&cg->dirs[0]) < 0) {
 		int err = errno;
 
 		cgroup_drop_dirs(cg);
@@ -378,7 +379,8 @@ static int in_own(struct cgroup *cg, const char *own,
 	auto_free char *leaf = xasprintf("%s/%s-supervisor", own,
 					 request->name);
 
-	if (mkdir(leaf, 0755) < 0)
+	if (journal_add(request->journal_fd, "cgroup", leaf) < 0 ||
+	    mkdir(leaf, 0755) < 0)
 		return cgroup_refuse(refusal, errno, "cannot make %s", leaf);
 	if (move_self(leaf) < 0) {
 		cgroup_refuse(refusal, errno, "cannot move to %s", leaf);

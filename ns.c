@@ -15,6 +15,7 @@
 #include "child.h"
 #include "control.h"
 #include "err.h"
+#include "journal.h"
 
 /*
  * Theory of operation
@@ -248,8 +249,20 @@ static void keep_network(struct child *child, const struct plan *plan)
 		child->net_fd = open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/*
+ * By its pid and the time: a process of that pid that is older than this is the
+ * one that we mean.  Once it is gone, so is all that lived in its namespace.
+ */
+static int note_init(const struct workdir *wd, pid_t pid)
+{
+	auto_free char *value = xasprintf(
+	    "%d %llu", pid, (unsigned long long)now_ms(CLOCK_BOOTTIME));
+
+	return journal_add(wd->journal_fd, "init", value);
+}
+
 static int spawn(struct child *child, struct child_context *context,
-		 struct ends *e, bool feed_stdin)
+		 const struct workdir *wd, struct ends *e, bool feed_stdin)
 {
 	if (make_ends(e, context->plan, feed_stdin) < 0)
 		return -1;
@@ -259,7 +272,8 @@ static int spawn(struct child *child, struct child_context *context,
 	context->stdout_fd = e->out[1];
 	context->stderr_fd = e->error[1];
 	if (clone_child(child, context, e) < 0 ||
-	    map_ids(child->pid, context->plan) < 0)
+	    map_ids(child->pid, context->plan) < 0 ||
+	    note_init(wd, child->pid) < 0)
 		return -1;
 	keep_network(child, context->plan);
 	if (control_send(e->control[0], CONTROL_GO, 0, -1) < 0)
@@ -269,8 +283,9 @@ static int spawn(struct child *child, struct child_context *context,
 
 int ns_spawn(struct child *child, const struct plan *plan,
 	     struct cgroup *cgroup, const struct project_tree *project,
-	     int work_fd, int relay_fd, bool feed_stdin)
+	     const struct workdir *wd, int relay_fd, bool feed_stdin)
 {
+	int work_fd = wd->mount_fd >= 0 ? wd->mount_fd : wd->work_fd;
 	struct mount_sources sources = { 0 };
 	struct child_context context = { .plan = plan,
 					 .sources = &sources,
@@ -284,7 +299,7 @@ int ns_spawn(struct child *child, const struct plan *plan,
 	int rc = mount_open_sources(&sources, plan, project, work_fd);
 
 	if (rc == 0)
-		rc = spawn(child, &context, &ends, feed_stdin);
+		rc = spawn(child, &context, wd, &ends, feed_stdin);
 	if (rc == 0)
 		keep_our_ends(child, &ends);
 	else

@@ -13,6 +13,7 @@
 #include "cgroup.h"
 #include "plan.h"
 #include "project.h"
+#include "workdir.h"
 
 struct child {
 	pid_t pid;
@@ -39,11 +40,13 @@ struct child {
 			 .stdout_fd = -1,                                      \
 			 .stderr_fd = -1 })
 
-/* work_fd: the workdir, or the mount for it; relay_fd: where the inside sockets go, or -1.
+/* The workdir, or the disk for it; relay_fd: where the inside sockets go, or -1.
+ * PID 1 is in the journal, as "init PID MILLISECONDS" (of CLOCK_BOOTTIME, then),
+ * before it does anything.
  * By fail(); then nothing was started or it is dead already. */
 int ns_spawn(struct child *child, const struct plan *plan,
 	     struct cgroup *cgroup, const struct project_tree *project,
-	     int work_fd, int relay_fd, bool feed_stdin);
+	     const struct workdir *wd, int relay_fd, bool feed_stdin);
 
 /*
  * Lets the child into the settled cgroup (or out of the wait for one that could

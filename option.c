@@ -13,7 +13,6 @@
 
 #define NO_REVIEW "this version neither shows nor applies changes"
 #define NO_EXECUTION "this version has no learning mode"
-#define NO_GC        "this version has no collector of what dead runs left"
 
 static const char *const modes[] = { "deny", "restricted", "host", "allow",
 				     NULL };
@@ -41,7 +40,8 @@ const struct option option_table[] = {
 	{ "id", 0, "LABEL", "id", &type_label, FIELD(id),
 	  .help = "label of the run in events and results" },
 	{ .key = "command", .type = &type_command, FIELD(command) },
-	{ "name", 0, "NAME", "name", .pending = NO_GC },
+	{ "name", 0, "NAME", "name", &type_name, FIELD(name),
+	  .help = "refuse to run while another run has this name" },
 
 	HEADING("Limits (SIZE: bytes, or 10k 2M 1Gi; TIME: 90, 5m, 1h30m):"),
 	{ "cpu", 0, "N", "cpu", &type_cores, FIELD(cpu), 0, 4096,
@@ -195,7 +195,8 @@ const struct option option_table[] = {
 	  .help = "print the version" },
 	{ "doctor", 0, NULL, NULL,
 	  .pending = "this version has no doctor; errors name their remedy" },
-	{ "gc", 0, NULL, NULL, .pending = NO_GC },
+	{ "gc", 0, NULL, NULL, &type_action, .min = SPEC_GC,
+	  .help = "archive and remove what killed runs left" },
 	{ "suggest", 0, "FILE", NULL, .pending = NO_EXECUTION },
 	{ "why", 0, "WHAT", NULL,
 	  .pending = "this version does not explain single verdicts" },

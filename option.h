@@ -161,10 +161,10 @@ char *workdir_path(struct parse *p, const char *text);
 /* Kinds of one value (option_scalar.c)... */
 extern const struct option_type type_action, type_action_about, type_flag,
     type_always, type_quiet, type_no_artifact, type_string, type_label,
-    type_hostname, type_agent, type_prompt, type_prompt_file, type_spec,
-    type_host_path, type_output_path, type_workdir, type_inside_path, type_size,
-    type_duration, type_count, type_cores, type_proxy, type_id, type_fd,
-    type_choice, type_choice_name;
+    type_name, type_hostname, type_agent, type_prompt, type_prompt_file,
+    type_spec, type_host_path, type_output_path, type_workdir, type_inside_path,
+    type_size, type_duration, type_count, type_cores, type_proxy, type_id,
+    type_fd, type_choice, type_choice_name;
 /* ... and of many (option_list.c, option_mount.c). */
 extern const struct option_type type_command, type_hosts, type_ports,
     type_resolve, type_publish, type_show, type_inputs, type_outputs, type_bind,

@@ -247,6 +247,29 @@ const struct option_type type_label = {
 	.clear = clear_string,
 };
 
+/* It is part of a file's name. */
+static void set_name(struct parse *p, const struct option *o, char *const *arg)
+{
+	size_t len = strlen(arg[0]);
+
+	if (len == 0 || len > 64 || arg[0][0] == '-' || arg[0][0] == '.' ||
+	    strspn(arg[0], "abcdefghijklmnopqrstuvwxyz"
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != len)
+		complain(p,
+			 SHOWN " is no name (1 to 64 letters, digits, "
+			       "\"-._\")",
+			 arg[0]);
+	else
+		replace(p, o, xstrdup(arg[0]));
+}
+
+const struct option_type type_name = {
+	.json = cJSON_String,
+	.set = set_name,
+	.dump = dump_string,
+	.clear = clear_string,
+};
+
 static void set_hostname(struct parse *p, const struct option *o,
 			 char *const *arg)
 {

@@ -26,12 +26,15 @@
 #include "artifact.h"
 #include "audit.h"
 #include "caps.h"
+#include "claim.h"
 #include "err.h"
 #include "event.h"
 #include "host.h"
+#include "journal.h"
 #include "ns.h"
 #include "outcome.h"
 #include "plan.h"
+#include "recover.h"
 #include "relay.h"
 #include "result.h"
 #include "secret.h"
@@ -50,6 +53,8 @@ struct run {
 	const struct plan *plan;
 	struct event_log log;
 	struct strv secrets; /* masked in what is recorded */
+	struct recovery recovery;
+	struct claim claim;
 	struct workdir workdir;
 	struct project_tree project;
 	struct cgroup cgroup;
@@ -116,6 +121,8 @@ static void emit_start(struct run *run)
 		cJSON_AddItemToArray(argv, event_string(word, strlen(word)));
 	}
 	cJSON_AddStringToObject(e, "program", plan->program.path);
+	if (run->spec->name)
+		cJSON_AddStringToObject(e, "name", run->spec->name);
 	cJSON_AddStringToObject(e, "agent",
 				plan->agent ? plan->agent->name : "none");
 	event_emit(&run->log, "start", e);
@@ -197,6 +204,45 @@ static int set_up_project(struct run *run)
 			    run->workdir.uid != geteuid());
 }
 
+/* The run's directory, and what whoever finds it without us has to know. */
+static int make_workdir(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	const struct spec *spec = run->spec;
+	struct workdir *wd = &run->workdir;
+
+	err_stage("name");
+	if (spec->name && claim_take(&run->claim, plan->runs_dir, spec->name,
+				     plan->run_id) < 0)
+		return -1;
+	err_stage("workdir");
+	if (workdir_create(wd, plan->runs_dir, plan->run_id, plan->host_uid,
+			   plan->host_gid) < 0)
+		return -1;
+	for (size_t i = 0; i < spec->n_outputs; i++)
+		if (journal_add(wd->journal_fd, "output", spec->outputs[i].to) <
+		    0)
+			return -1;
+	if (plan->artifact == NULL)
+		return journal_add(wd->journal_fd, "no-artifact", "");
+	if (journal_add(wd->journal_fd, "artifact", plan->artifact) < 0)
+		return -1;
+	return event_attach_run(&run->log, wd->run_fd);
+}
+
+/* Of runs that were killed; never a reason for this one to fail. */
+static void collect_dead(struct run *run)
+{
+	size_t left = recover_some(&run->recovery, run->workdir.runs_fd,
+				   run->plan->run_id);
+
+	if (left > 0)
+		outcome_add_warning(run->out,
+				    "%zu earlier runs could not be cleared out "
+				    "of %s: --gc tries again",
+				    left, run->plan->runs_dir);
+}
+
 /* All that exists before the payload runs; by fail(). */
 static int set_up(struct run *run)
 {
@@ -209,15 +255,13 @@ static int set_up(struct run *run)
 	run->signal_fd = supervise_signals(plan->die_with_parent);
 	if (run->signal_fd < 0)
 		return -1;
-	err_stage("workdir");
-	rc = workdir_create(&run->workdir, plan->runs_dir, plan->run_id,
-			    plan->host_uid, plan->host_gid);
-	if (rc == 0 && plan->artifact)
-		rc = event_attach_run(&run->log, run->workdir.run_fd);
+	rc = make_workdir(run);
 	/* An attempt is on record before anything of the payload's happens. */
 	emit_start(run);
 	if (rc < 0)
 		return -1;
+	err_stage("recovery");
+	collect_dead(run);
 	err_stage("disk");
 	if (plan->disk && workdir_use_disk(&run->workdir, plan->disk) < 0)
 		return -1;
@@ -229,7 +273,8 @@ static int set_up(struct run *run)
 		return -1;
 	/* Before other processes: being alone in one's cgroup is a way to it. */
 	err_stage("cgroup");
-	if (caps_make(&run->cgroup, plan, run->out) < 0)
+	if (caps_make(&run->cgroup, plan, run->workdir.journal_fd, run->out) <
+	    0)
 		return -1;
 	/* The relay is forked from us while we hold nothing of the sandbox. */
 	err_stage("relay");
@@ -238,8 +283,7 @@ static int set_up(struct run *run)
 		return -1;
 	err_stage("namespaces");
 	rc = ns_spawn(&run->child, plan, &run->cgroup, &run->project,
-		      plan->disk ? run->workdir.mount_fd : run->workdir.work_fd,
-		      run->relay.sockets_fd, feed);
+		      &run->workdir, run->relay.sockets_fd, feed);
 	relay_handed_over(&run->relay);
 	err_stage("cgroup");
 	return rc < 0 ? rc
@@ -281,11 +325,21 @@ static void copy_outputs(struct run *run)
 		note_failure(run->out);
 }
 
+static void end_artifact(struct run *run)
+{
+	/* What goes from here on is no loss. */
+	(void)journal_add(run->workdir.journal_fd, "saved", "");
+	emit_artifact(run);
+}
+
+/* Its place is told, so only --gc may take it away. */
 static void keep_workdir(struct run *run)
 {
 	note_failure(run->out);
 	if (run->out->kept_workdir == NULL)
 		run->out->kept_workdir = xstrdup(run->workdir.path);
+	(void)journal_add(run->workdir.journal_fd, "tried", "");
+	err_reset();
 }
 
 /* A workdir in memory cannot be kept as it is: once more, where archives are
@@ -301,7 +355,7 @@ static void rescue(struct run *run, struct artifact_request *request)
 	    artifact_write(&run->workdir, request, &out->artifact) == 0) {
 		outcome_add_warning(out, "the archive is in %s instead",
 				    request->path);
-		emit_artifact(run);
+		end_artifact(run);
 		return;
 	}
 	err_reset();
@@ -329,15 +383,25 @@ static void archive(struct run *run)
 			   true);
 	request.run_json = json;
 	if (artifact_write(&run->workdir, &request, &run->out->artifact) == 0)
-		emit_artifact(run);
+		end_artifact(run);
 	else if (plan->disk)
 		rescue(run, &request);
 	else
 		keep_workdir(run);
 }
 
+static void empty_workdir(struct run *run)
+{
+	err_stage("cleanup");
+	if (run->out->kept_workdir == NULL && workdir_empty(&run->workdir) < 0)
+		keep_workdir(run);
+}
+
+/* With the journal: nothing that it tells of is there any more. */
 static void remove_workdir(struct run *run)
 {
+	if (run->workdir.run_fd < 0)
+		return;
 	err_stage("cleanup");
 	if (run->out->kept_workdir == NULL && workdir_remove(&run->workdir) < 0)
 		keep_workdir(run);
@@ -361,12 +425,14 @@ static void tear_down(struct run *run)
 		if (run->out->started)
 			copy_outputs(run);
 		archive(run);
-		remove_workdir(run);
+		empty_workdir(run);
 	}
 	project_close(&run->project);
 	ns_reap(&run->child);
 	err_stage("cgroup");
 	caps_remove(&run->cgroup, run->out);
+	remove_workdir(run);
+	claim_release(&run->claim);
 }
 
 static void run_sandbox(struct run *run)
@@ -455,6 +521,8 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 	struct run run = { .spec = spec,
 			   .plan = plan,
 			   .log = EVENT_LOG_NONE,
+			   .recovery = { host->state_dir, host->audit_path },
+			   .claim = CLAIM_NONE,
 			   .workdir = WORKDIR_NONE,
 			   .project = PROJECT_TREE_NONE,
 			   .cgroup = CGROUP_NONE,
@@ -524,6 +592,28 @@ static int explain(const struct spec *spec)
 	return rc;
 }
 
+static int collect(const struct spec *spec)
+{
+	struct host host = { 0 };
+	int rc;
+
+	(void)spec;
+	err_stage("gc");
+	rc = host_read(&host);
+	if (rc == 0)
+		rc = recover_all(
+		    &(struct recovery){ host.state_dir, host.audit_path },
+		    stdout);
+	if (err_get()) {
+		struct outcome out = OUTCOME_NONE;
+
+		note_failure(&out);
+		print_failure(&out);
+	}
+	host_free(&host);
+	return rc < 0 ? EXIT_SANDBOX : 0;
+}
+
 static int help(const struct spec *spec)
 {
 	(void)spec;
@@ -571,6 +661,7 @@ static int (*const actions[])(const struct spec *) = {
 	[SPEC_PRINT_SPEC] = print_spec,
 	[SPEC_LIST_AGENTS] = list_agents,
 	[SPEC_VERIFY_AUDIT] = verify_audit,
+	[SPEC_GC] = collect,
 };
 
 int main(int argc, char **argv)

@@ -261,7 +261,7 @@ static bool only_informs(struct spec *spec, const struct command_line *line)
 		if (!o || o->type != &type_action)
 			continue;
 		if (o->min == SPEC_HELP || o->min == SPEC_VERSION ||
-		    o->min == SPEC_LIST_AGENTS) {
+		    o->min == SPEC_LIST_AGENTS || o->min == SPEC_GC) {
 			spec->action = (enum spec_action)o->min;
 			return true;
 		}

@@ -27,6 +27,7 @@ enum spec_action {
 	SPEC_PRINT_SPEC,
 	SPEC_LIST_AGENTS,
 	SPEC_VERIFY_AUDIT,
+	SPEC_GC,
 };
 
 enum spec_network {
@@ -87,6 +88,7 @@ struct spec {
 	char *about; /* what the action is about: a file, a question */
 
 	char *id;            /* label, or NULL */
+	char *name;          /* that no other live run may have, or NULL */
 	char *agent;         /* profile name, "none", or NULL: by base name */
 	struct strv command; /* empty with a profile and a prompt */
 	char *prompt;        /* or NULL; from prompt or prompt-file */

@@ -14,12 +14,15 @@
 
 #include "copy.h"
 #include "err.h"
+#include "journal.h"
 #include "rmtree.h"
 #include "walk.h"
 
-#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-#define WORK      "work"
-#define SCRATCH   "overlay"
+#define DIR_FLAGS   (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define WORK        "work"
+#define SCRATCH     "overlay"
+/* For how long a collector may hold an empty directory. */
+#define PATIENCE_MS 2000
 
 static int open_how(int dir_fd, const char *path, uint64_t flags,
 		    uint64_t resolve)
@@ -53,7 +56,7 @@ static int check_runs(int fd, const char *path)
 			   "alone");
 }
 
-static int open_runs(const char *path)
+int workdir_open_runs(const char *path)
 {
 	auto_fd int fd = walk_make_dirs(path, 0700);
 
@@ -65,27 +68,59 @@ static int open_runs(const char *path)
 	return take_fd(&fd);
 }
 
-/* Made, held and locked; a collector of dead runs may have been faster. */
-static int make_run_dir(const struct workdir *wd)
+/*
+ * Opens RUNS/RUNID and takes its lock; -1 with errno.  ENOENT, EWOULDBLOCK: it
+ * is gone by now, or somebody else's.
+ */
+static int open_locked(int runs_fd, const char *run_id)
 {
-	auto_fd int fd = -1;
+	auto_fd int fd = openat(runs_fd, run_id, DIR_FLAGS);
 	struct stat st, now;
 
-	if (mkdirat(wd->runs_fd, wd->run_id, 0700) < 0) {
-		fail(errno, "cannot make the workdir %s", wd->path);
-		return fail_remedy("set XDG_STATE_HOME to a folder that you "
-				   "can write to");
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0 ||
+	    fstatat(runs_fd, run_id, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	/* Who held the lock before us may have taken the directory away. */
+	if (st.st_ino != now.st_ino || st.st_dev != now.st_dev) {
+		errno = ENOENT;
+		return -1;
 	}
-	fd = openat(wd->runs_fd, wd->run_id, DIR_FLAGS);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return fail(errno, "cannot lock the workdir %s", wd->path);
-	if (fstat(fd, &st) < 0 ||
-	    fstatat(wd->runs_fd, wd->run_id, &now, AT_SYMLINK_NOFOLLOW) < 0)
-		return fail(errno, "cannot look at the workdir %s", wd->path);
-	if (st.st_ino != now.st_ino || st.st_dev != now.st_dev)
-		return fail(0, "cannot use the workdir %s: it was replaced",
-			    wd->path);
 	return take_fd(&fd);
+}
+
+/*
+ * Made, held and locked.  Between the first and the last, a collector of dead
+ * runs may take it for one, and away: then once more, as soon as it is gone.
+ */
+static int make_run_dir(const struct workdir *wd)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	uint64_t end = 0;
+	int fd;
+
+	for (;;) {
+		bool made = mkdirat(wd->runs_fd, wd->run_id, 0700) == 0;
+
+		if (!made && (errno != EEXIST || end == 0)) {
+			fail(errno, "cannot make the workdir %s", wd->path);
+			return fail_remedy("set XDG_STATE_HOME to a folder "
+					   "that you can write to");
+		}
+		fd = made ? open_locked(wd->runs_fd, wd->run_id) : -1;
+		if (fd >= 0)
+			return fd;
+		if (made && errno != ENOENT && errno != EWOULDBLOCK)
+			return fail(errno, "cannot lock the workdir %s",
+				    wd->path);
+		if (end == 0)
+			end = now_ms(CLOCK_MONOTONIC) + PATIENCE_MS;
+		if (now_ms(CLOCK_MONOTONIC) >= end)
+			return fail(0,
+				    "cannot lock the workdir %s: somebody "
+				    "else holds it",
+				    wd->path);
+		nanosleep(&nap, NULL);
+	}
 }
 
 /* A directory of the payload's. */
@@ -105,13 +140,11 @@ static int make_given(const struct workdir *wd, const char *name)
 	return take_fd(&fd);
 }
 
-/* What a failure half way leaves: an empty directory or two. */
+/* What a failure half way leaves. */
 static void undo(struct workdir *wd)
 {
 	if (wd->run_fd >= 0)
-		(void)unlinkat(wd->run_fd, WORK, AT_REMOVEDIR);
-	if (wd->runs_fd >= 0)
-		(void)unlinkat(wd->runs_fd, wd->run_id, AT_REMOVEDIR);
+		(void)rmtree_at(wd->runs_fd, wd->run_id, wd->path);
 	workdir_close(wd);
 }
 
@@ -123,10 +156,12 @@ int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
 	wd->run_id = xstrdup(run_id);
 	wd->uid = uid;
 	wd->gid = gid;
-	wd->runs_fd = open_runs(runs_dir);
+	wd->runs_fd = workdir_open_runs(runs_dir);
 	if (wd->runs_fd >= 0)
 		wd->run_fd = make_run_dir(wd);
 	if (wd->run_fd >= 0)
+		wd->journal_fd = journal_open(wd->run_fd);
+	if (wd->journal_fd >= 0)
 		wd->work_fd = make_given(wd, WORK);
 	if (wd->work_fd >= 0)
 		return 0;
@@ -153,6 +188,38 @@ bool workdir_was_copied(const struct workdir *wd)
 
 	return fstatat(wd->run_fd, SCRATCH "/copied", &st,
 		       AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Whose work/ it is; without one there is nothing of anybody's. */
+static int adopt_work(struct workdir *wd)
+{
+	struct stat st;
+
+	wd->work_fd = walk_open_dir(wd->run_fd, WORK, true, &st);
+	if (wd->work_fd < 0 && errno == ENOENT)
+		return 1;
+	if (wd->work_fd < 0)
+		return fail(errno, "cannot open %s/" WORK, wd->path);
+	wd->uid = st.st_uid;
+	wd->gid = st.st_gid;
+	return 1;
+}
+
+int workdir_adopt(struct workdir *wd, const char *runs_dir, int runs_fd,
+		  const char *run_id)
+{
+	*wd = WORKDIR_NONE;
+	wd->run_fd = open_locked(runs_fd, run_id);
+	if (wd->run_fd < 0 && (errno == ENOENT || errno == EWOULDBLOCK))
+		return 0;
+	if (wd->run_fd < 0)
+		return fail(errno, "cannot lock %s in %s", run_id, runs_dir);
+	wd->path = path_join(runs_dir, run_id);
+	wd->run_id = xstrdup(run_id);
+	wd->runs_fd = fcntl(runs_fd, F_DUPFD_CLOEXEC, 0);
+	if (wd->runs_fd < 0)
+		return fail(errno, "cannot open %s", runs_dir);
+	return adopt_work(wd);
 }
 
 /* --- what goes in ------------------------------------------------------- */
@@ -313,9 +380,11 @@ static int check_same(const struct workdir *wd)
 	};
 
 	/* A disk has no name there. */
-	for (size_t i = 0; i < (wd->mount_fd < 0 ? 2 : 1); i++) {
+	for (size_t i = 0; i < (wd->mount_fd < 0 ? 2U : 1U); i++) {
 		struct stat st, now;
 
+		if (held[i].fd < 0)
+			continue;
 		if (fstat(held[i].fd, &st) < 0 ||
 		    fstatat(held[i].parent_fd, held[i].name, &now,
 			    AT_SYMLINK_NOFOLLOW) < 0)
@@ -333,15 +402,25 @@ static int check_same(const struct workdir *wd)
  * that leads back to ours.  The owner of work/ could not remove the directory
  * around it anyway.
  */
+int workdir_empty(struct workdir *wd)
+{
+	if (check_same(wd) < 0 || rmtree_at(wd->run_fd, WORK, wd->path) < 0)
+		return -1;
+	cleanup_fd(&wd->work_fd);
+	wd->work_fd = -1;
+	return 0;
+}
+
 int workdir_remove(struct workdir *wd)
 {
-	if (check_same(wd) < 0)
+	if (workdir_empty(wd) < 0 || check_same(wd) < 0)
 		return -1;
 	return rmtree_at(wd->runs_fd, wd->run_id, wd->path);
 }
 
 void workdir_close(struct workdir *wd)
 {
+	cleanup_fd(&wd->journal_fd);
 	cleanup_fd(&wd->mount_fd);
 	cleanup_fd(&wd->work_fd);
 	cleanup_fd(&wd->run_fd);

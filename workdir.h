@@ -3,8 +3,8 @@
 
 /*
  * One run's directory on the host: RUNS/RUNID/ (0700, ours) with work/ (the
- * payload's workdir), stdout.log, stderr.log, events.jsonl and a lock held for
- * as long as the run lives.  Everything is reached from descriptors held since
+ * payload's workdir), stdout.log, stderr.log, events.jsonl, the journal and a
+ * lock held for as long as the run lives.  Everything is reached from descriptors held since
  * creation; no link that the payload made is ever followed.
  */
 
@@ -23,13 +23,21 @@ struct workdir {
 	/* A disk of its own, to be mounted in place of RUNS/RUNID/work, which
 	 * is not there then; -1: none. */
 	int mount_fd;
-	uid_t uid; /* host owner of work/ and all that the payload makes */
+	int journal_fd; /* to add to it; -1: somebody else's run, and dead */
+	uid_t uid;      /* host owner of work/ and all that the payload makes */
 	gid_t gid;
 };
 
 #define WORKDIR_NONE                                                           \
-	((struct workdir){                                                     \
-	    .runs_fd = -1, .run_fd = -1, .work_fd = -1, .mount_fd = -1 })
+	((struct workdir){ .runs_fd = -1,                                      \
+			   .run_fd = -1,                                       \
+			   .work_fd = -1,                                      \
+			   .mount_fd = -1,                                     \
+			   .journal_fd = -1 })
+
+/* RUNS, made if missing, which must be ours alone: a descriptor, or -1 by
+ * fail(). */
+int workdir_open_runs(const char *runs_dir);
 
 /* Makes it, with its parents (0700), and takes the lock; by fail(). */
 int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
@@ -52,6 +60,14 @@ int workdir_make_scratch(struct workdir *wd);
 bool workdir_was_copied(const struct workdir *wd);
 
 /*
+ * Takes over what a dead run left, and its lock: 1; 0 when it lives or is gone
+ * by now; -1 by fail().  work_fd is -1 where there is no workdir (any more), and
+ * uid:gid are its owner's.
+ */
+int workdir_adopt(struct workdir *wd, const char *runs_dir, int runs_fd,
+		  const char *run_id);
+
+/*
  * Copies each input (file or tree; reflink where the file system can) to its
  * place below work/, owned by uid:gid.  Links inside a tree are copied as
  * links.  Sockets, devices and fifos are refused.  By fail().
@@ -69,9 +85,16 @@ int workdir_copy_in(struct workdir *wd, const struct spec_copy *inputs,
 int workdir_copy_out(struct workdir *wd, const struct spec_copy *outputs,
 		     size_t n);
 
+/* What a copy to this place may have left half done when it was killed. */
+void workdir_tidy_output(const char *to, const char *run_id);
+
+/* Deletes work/ with all in it, and no more. */
+int workdir_empty(struct workdir *wd);
+
 /*
  * Deletes RUNS/RUNID with all in it, whatever the payload left there (mode 000,
- * any depth), by descriptors.  By fail(); what could not be removed stays.
+ * any depth), by descriptors; work/ first, so that as long as there is some of
+ * it the journal tells what it is.  By fail(); what could not be removed stays.
  */
 int workdir_remove(struct workdir *wd);
 

@@ -94,23 +94,32 @@ static int check_target(const struct output *out)
 	return 0;
 }
 
-static int open_folder(struct output *out)
+/* From `to`: the folder, the name in it, and the temporary one. */
+static int name_output(struct output *out, char **folder)
 {
 	const char *slash = strrchr(out->to, '/');
-	auto_free char *folder = NULL;
 
 	if (slash == NULL || slash[1] == '\0')
+		return -1;
+	out->name = slash + 1;
+	*folder = slash == out->to
+		      ? xstrdup("/")
+		      : xstrndup(out->to, (size_t)(slash - out->to));
+	/* The part of a long name that leaves room for the rest. */
+	out->temp = xasprintf(".%.*s.%s.tmp", NAME_MAX / 2, out->name,
+			      out->wd->run_id);
+	return 0;
+}
+
+static int open_folder(struct output *out)
+{
+	auto_free char *folder = NULL;
+
+	if (name_output(out, &folder) < 0)
 		return fail(0,
 			    "cannot copy %s to \"%s\": not the absolute "
 			    "path of a file",
 			    out->from, out->to);
-	out->name = slash + 1;
-	folder = slash == out->to
-		     ? xstrdup("/")
-		     : xstrndup(out->to, (size_t)(slash - out->to));
-	/* The part of a long name that leaves room for the rest. */
-	out->temp = xasprintf(".%.*s.%s.tmp", NAME_MAX / 2, out->name,
-			      out->wd->run_id);
 	out->dir_fd = walk_make_dirs(folder, 0777);
 	return out->dir_fd < 0 ? -1 : 0;
 }
@@ -219,6 +228,27 @@ static int copy_one_out(const struct workdir *wd, const struct spec_copy *copy)
 	cleanup_fd(&out.dir_fd);
 	free(out.temp);
 	return rc;
+}
+
+void workdir_tidy_output(const char *to, const char *run_id)
+{
+	const struct workdir wd = { .run_id = (char *)(uintptr_t)run_id };
+	struct output out = { .wd = &wd, .to = to, .dir_fd = -1 };
+	auto_free char *folder = NULL;
+	auto_free char *old = NULL;
+
+	if (name_output(&out, &folder) == 0)
+		out.dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (out.dir_fd >= 0) {
+		old = xasprintf("%s.old", out.temp);
+		/* Nothing in its place: it was set aside, and that is all. */
+		(void)renameat2(out.dir_fd, old, out.dir_fd, out.name,
+				RENAME_NOREPLACE);
+		(void)rmtree_at(out.dir_fd, old, to);
+		(void)rmtree_at(out.dir_fd, out.temp, to);
+	}
+	cleanup_fd(&out.dir_fd);
+	free(out.temp);
 }
 
 int workdir_copy_out(struct workdir *wd, const struct spec_copy *outputs,

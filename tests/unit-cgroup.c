@@ -285,19 +285,38 @@ static bool make(struct cgroup *cg, const char *name,
 {
 	auto_free char *id = xasprintf("unit-%s-%d", name, getpid());
 
-	return well(cgroup_create(cg, id, &limits, choice)) &&
+	return well(cgroup_create(cg, id, &limits, choice, -1)) &&
 	       well(cgroup_settle(cg));
+}
+
+static struct strv paths_of(const struct cgroup *cg)
+{
+	struct strv paths = { 0 };
+
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		strv_push(&paths, xstrdup(cg->dirs[i].path));
+	if (cg->leaf)
+		strv_push(&paths, xstrdup(cg->leaf));
+	return paths;
+}
+
+static bool sweep_all(const struct strv *paths)
+{
+	bool swept = true;
+
+	for (size_t i = 0; i < paths->n; i++)
+		swept = well(cgroup_sweep(paths->v[i])) && swept;
+	return swept;
 }
 
 static void end(struct cgroup *cg, const char *what)
 {
-	auto_free char *record = cgroup_record(cg);
+	auto_strv struct strv paths = paths_of(cg);
 	bool gone = true;
-	char *rest = record;
 
 	ok(well(cgroup_remove(cg)), "%s: removed", what);
-	for (char *path; (path = strsep(&rest, "\n"));)
-		gone = gone && (path[0] == '\0' || access(path, F_OK) < 0);
+	for (size_t i = 0; i < paths.n; i++)
+		gone = gone && access(paths.v[i], F_OK) < 0;
 	ok(gone && cg->backend == CGROUP_NOT, "%s: nothing is left", what);
 }
 
@@ -405,31 +424,31 @@ static void test_sweep(void)
 {
 	struct cgroup cg, again;
 	struct job job;
-	auto_free char *record = NULL;
+	auto_strv struct strv paths = { 0 };
 	auto_free char *id = xasprintf("unit-sweep-%d", getpid());
 	int status;
 
 	if (!ok(make(&cg, "sweep", (struct cgroup_limits){ 0, 0, 64 }),
 		"sweep: made"))
 		return;
-	record = cgroup_record(&cg);
+	paths = paths_of(&cg);
 	job = start(&cg, just_exit);
 	/* v2's third place is taken as soon as we left it for a leaf. */
 	if (cg.home == NULL && cg.backend != CGROUP_SYSTEMD) {
 		ok((cgroup_create(&again, id,
-				  &(struct cgroup_limits){ .pids = 64 },
-				  choice) < 0 ||
+				  &(struct cgroup_limits){ .pids = 64 }, choice,
+				  -1) < 0 ||
 		    cgroup_settle(&again) < 0) &&
 		       again.n_dirs == 0 && all_exist(&cg),
 		   "sweep: a second of the name fails");
 		err_reset();
 	}
 	if (cg.home == NULL) {
-		ok(well(cgroup_sweep(record)), "sweep: swept");
+		ok(sweep_all(&paths), "sweep: swept");
 		ok(access(cg.dirs[0].path, F_OK) < 0, "sweep: gone");
 		status = finish(&job);
 		ok(WIFSIGNALED(status), "sweep: and so are its processes");
-		ok(well(cgroup_sweep(record)), "sweep: twice does no harm");
+		ok(sweep_all(&paths), "sweep: twice does no harm");
 	} else {
 		finish(&job);
 	}
@@ -506,7 +525,7 @@ int main(int argc, char **argv)
 	test_foreign_sweep(tmp);
 	rmdir(tmp);
 	if (cgroup_create(&cg, id, &(struct cgroup_limits){ 64 * MIB, 1, 64 },
-			  choice) == 0) {
+			  choice, -1) == 0) {
 		ok(cg.backend == choice || choice == CGROUP_AUTO,
 		   "the back end asked for");
 		ok(well(cgroup_settle(&cg)), "settled");

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+#include "recover.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "artifact.h"
+#include "cgroup.h"
+#include "claim.h"
+#include "err.h"
+#include "event.h"
+#include "journal.h"
+#include "text.h"
+#include "util.h"
+#include "walk.h"
+
+/* Of one start: directories looked at, dead runs taken up, time for those. */
+#define LOOKS       8
+#define RUNS_MAX    4
+#define BUDGET_MS   500
+/* For a killed process to be gone. */
+#define PATIENCE_MS 2000
+
+/*** Dead or alive ***/
+
+/* 20260102T030405Z-0123abcd: what we make, and nothing else, is ours. */
+static bool is_run_id(const char *name)
+{
+	static const char form[] = "ddddddddTddddddZ-xxxxxxxx";
+	size_t i;
+
+	for (i = 0; form[i] && name[i]; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (form[i] == 'd'   ? !isdigit(c)
+		    : form[i] == 'x' ? !isxdigit(c)
+				     : c != (unsigned char)form[i])
+			return false;
+	}
+	return form[i] == '\0' && name[i] == '\0';
+}
+
+static int list_runs(int runs_fd, const char *own_id, struct strv *ids)
+{
+	struct walk_reader reader;
+	struct walk_name entry;
+	int fd = openat(runs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return -1;
+	walk_start(&reader, fd);
+	while ((rc = walk_next(&reader, &entry)) == 1)
+		if (is_run_id(entry.name) &&
+		    (own_id == NULL || strcmp(entry.name, own_id) != 0))
+			strv_push(ids, xstrdup(entry.name));
+	walk_end(&reader);
+	return rc;
+}
+
+/* Has this process been there since before that moment (CLOCK_BOOTTIME)? */
+static bool is_older(pid_t pid, uint64_t ms)
+{
+	auto_free char *path = xasprintf("/proc/%d/stat", pid);
+	auto_free char *text = read_file(AT_FDCWD, path, 4096, NULL);
+	const char *name_end = text ? strrchr(text, ')') : NULL;
+	unsigned long long ticks;
+
+	/* The 22nd field; the second may hold anything. */
+	if (name_end == NULL ||
+	    sscanf(name_end + 1,
+		   "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+		   "%*s %*s %*s %*s %*s %llu",
+		   &ticks) != 1)
+		return false;
+	return ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK) <= ms;
+}
+
+/* Pids and times of before the last boot mean nothing any more. */
+static bool is_of_this_boot(int run_fd)
+{
+	struct timespec real, boot;
+	struct stat st;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return fstatat(run_fd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_mtim.tv_sec >= real.tv_sec - boot.tv_sec - 1;
+}
+
+/*
+ * PID 1 dies with its supervisor, but the lock is free a moment before: nothing
+ * is read while something inside may still write.
+ */
+static int await_init(const struct strv *journal, int run_fd)
+{
+	size_t at = 0;
+	const char *value = journal_next(journal, "init", &at);
+	struct pollfd pfd = { .events = POLLIN };
+	auto_fd int pidfd = -1;
+	unsigned long long ms;
+	int pid, rc;
+
+	if (value == NULL || sscanf(value, "%d %llu", &pid, &ms) != 2 ||
+	    !is_of_this_boot(run_fd))
+		return 0;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0 || !is_older(pid, ms))
+		return 0;
+	pfd.fd = pidfd;
+	do
+		rc = poll(&pfd, 1, PATIENCE_MS);
+	while (rc < 0 && errno == EINTR);
+	return rc == 1 ? 0 : fail(0, "its process %d is still there", pid);
+}
+
+static int end_processes(const struct workdir *wd, const struct strv *journal)
+{
+	const char *path;
+	size_t at = 0;
+	int rc = 0;
+
+	while ((path = journal_next(journal, "cgroup", &at)))
+		if (cgroup_sweep(path) < 0)
+			rc = -1;
+	return rc < 0 ? -1 : await_init(journal, wd->run_fd);
+}
+
+/*** One dead run ***/
+
+static void tidy(const struct workdir *wd, const struct strv *journal,
+		 const char *archive)
+{
+	const char *path;
+	size_t at = 0;
+
+	artifact_tidy(archive, wd->run_id);
+	while ((path = journal_next(journal, "artifact", &at)))
+		artifact_tidy(path, wd->run_id);
+	at = 0;
+	while ((path = journal_next(journal, "output", &at)))
+		workdir_tidy_output(path, wd->run_id);
+}
+
+/* Is there something that nobody else has? */
+static bool holds_something(const struct workdir *wd)
+{
+	struct walk_reader reader;
+	struct walk_name entry;
+	struct stat st;
+	int fd = wd->work_fd < 0 ? -1 : walk_reopen_dir(wd->work_fd, true, &st);
+	int rc = 0;
+
+	if (fd >= 0) {
+		walk_start(&reader, fd);
+		rc = walk_next(&reader, &entry);
+		walk_end(&reader);
+	}
+	/* What cannot be read is for the archiver to fail on. */
+	return rc != 0 || (wd->work_fd >= 0 && fd < 0) ||
+	       faccessat(wd->run_fd, "stdout.log", F_OK, 0) == 0 ||
+	       faccessat(wd->run_fd, "stderr.log", F_OK, 0) == 0;
+}
+
+/* To be archived: not by --no-artifact, not once it is, not half of it. */
+static bool is_due(const struct workdir *wd, const struct strv *journal,
+		   const char *archive)
+{
+	return wd->work_fd >= 0 && !journal_has(journal, "no-artifact") &&
+	       !journal_has(journal, "saved") && access(archive, F_OK) < 0 &&
+	       holds_something(wd);
+}
+
+static void emit_recovered(const struct recovery *r, const struct workdir *wd,
+			   const struct artifact *artifact)
+{
+	struct event_log log;
+	cJSON *e;
+
+	if (event_open(&log, wd->run_id, NULL, r->audit_path, NULL, -1) < 0)
+		return;
+	e = cJSON_CreateObject();
+	if (artifact->path) {
+		cJSON_AddItemToObject(
+		    e, "path",
+		    event_string(artifact->path, strlen(artifact->path)));
+		cJSON_AddStringToObject(e, "sha256", artifact->sha256);
+		cJSON_AddItemToObject(e, "bytes",
+				      event_number(artifact->bytes));
+		cJSON_AddItemToObject(e, "files",
+				      event_number(artifact->files));
+	}
+	event_emit(&log, "recovered", e);
+	event_close(&log);
+}
+
+/*
+ * In the order of a run's own end: all in it is dead, then it is archived, then
+ * removed.  Killed on the way, it is a dead run again.
+ */
+static int recover(const struct recovery *r, struct workdir *wd,
+		   struct artifact *artifact)
+{
+	auto_strv struct strv journal = journal_read(wd->run_fd);
+	auto_free char *archive = xasprintf("%s/artifacts/%s.tar.zst",
+					    r->state_dir, wd->run_id);
+	const struct artifact_request request = {
+		.path = archive, .compression = ARTIFACT_ZSTD
+	};
+
+	if (end_processes(wd, &journal) < 0)
+		return -1;
+	tidy(wd, &journal, archive);
+	if (is_due(wd, &journal, archive) &&
+	    artifact_write(wd, &request, artifact) < 0)
+		return -1;
+	/* Without a journal it is not even a run: only the directory was made,
+	 * and its owner, if it lives, makes it again. */
+	if (journal.n > 0)
+		emit_recovered(r, wd, artifact);
+	if (artifact->path && journal_add(wd->journal_fd, "saved", "") < 0)
+		return -1;
+	return workdir_remove(wd);
+}
+
+/*** By a run at its start ***/
+
+_Noreturn static void collector(const struct recovery *r, struct workdir *wds,
+				size_t n, pid_t parent)
+{
+	int left = 0;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit((int)n);
+	for (size_t i = 0; i < n; i++) {
+		struct artifact artifact = { 0 };
+
+		if (recover(r, &wds[i], &artifact) < 0)
+			left++;
+		err_reset();
+		workdir_close(&wds[i]);
+	}
+	_exit(left);
+}
+
+/* In a process of its own, which can be told to stop. */
+static size_t collect(const struct recovery *r, struct workdir *wds, size_t n)
+{
+	pid_t parent = getpid(), pid = fork();
+	struct pollfd pfd = { .events = POLLIN };
+	auto_fd int pidfd = -1;
+	int status = 0;
+
+	if (pid == 0)
+		collector(r, wds, n, parent);
+	if (pid < 0)
+		return n;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	pfd.fd = pidfd;
+	if (pidfd < 0 || poll(&pfd, 1, BUDGET_MS) != 1)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? (size_t)WEXITSTATUS(status) : n;
+}
+
+/* 1 taken up, 0 not dead, or not for us; counts what was tried before. */
+static int take_up(const char *runs_dir, int runs_fd, const char *id,
+		   struct workdir *wd, size_t *left)
+{
+	auto_strv struct strv journal = { 0 };
+
+	if (workdir_adopt(wd, runs_dir, runs_fd, id) == 1) {
+		journal = journal_read(wd->run_fd);
+		if (!journal_has(&journal, "tried")) {
+			/* Whatever it is that takes too long or fails, it does
+			 * so once. */
+			wd->journal_fd = journal_open(wd->run_fd);
+			if (journal_add(wd->journal_fd, "tried", "") == 0)
+				return 1;
+		}
+		++*left;
+	}
+	err_reset();
+	workdir_close(wd);
+	return 0;
+}
+
+size_t recover_some(const struct recovery *r, int runs_fd, const char *own_id)
+{
+	auto_strv struct strv ids = { 0 };
+	auto_free char *runs_dir = NULL;
+	struct workdir wds[RUNS_MAX];
+	size_t n = 0, left = 0, first;
+
+	if (list_runs(runs_fd, own_id, &ids) < 0 || ids.n == 0)
+		return 0;
+	runs_dir = path_join(r->state_dir, "runs");
+	/* Among many that live, each start looks at others. */
+	first = strtoul(own_id + strcspn(own_id, "-") + 1, NULL, 16);
+	for (size_t i = 0; i < ids.n && i < LOOKS && n < RUNS_MAX; i++)
+		n += (size_t)take_up(runs_dir, runs_fd,
+				     ids.v[(first + i) % ids.n], &wds[n],
+				     &left);
+	if (n > 0)
+		left += collect(r, wds, n);
+	for (size_t i = 0; i < n; i++)
+		workdir_close(&wds[i]);
+	return left;
+}
+
+/*** --gc ***/
+
+enum { LIVE, RECOVERED, KEPT, FATES };
+
+static void tell(const struct workdir *wd, const struct artifact *artifact,
+		 FILE *out)
+{
+	auto_free char *path = artifact->path
+				   ? text_visible(artifact->path, true)
+				   : NULL;
+
+	if (path)
+		fprintf(out, "%s: %llu files in %s\n", wd->run_id,
+			(unsigned long long)artifact->files, path);
+	else
+		fprintf(out, "%s: nothing to keep\n", wd->run_id);
+}
+
+static int recover_one(const struct recovery *r, const char *runs_dir,
+		       int runs_fd, const char *id, FILE *out)
+{
+	struct artifact artifact = { 0 };
+	struct workdir wd;
+	int rc = workdir_adopt(&wd, runs_dir, runs_fd, id), fate = LIVE;
+
+	if (rc == 1) {
+		wd.journal_fd = journal_open(wd.run_fd);
+		rc = wd.journal_fd < 0 ? -1 : recover(r, &wd, &artifact);
+		fate = RECOVERED;
+		if (rc == 0)
+			tell(&wd, &artifact, out);
+	}
+	if (rc < 0) {
+		auto_free char *why = text_visible(err_get()->message, true);
+
+		fprintf(stderr, "m9m-sandbox: %s in %s is kept: %s\n", id,
+			runs_dir, why);
+		err_reset();
+		fate = KEPT;
+	}
+	artifact_free(&artifact);
+	workdir_close(&wd);
+	return fate;
+}
+
+int recover_all(const struct recovery *r, FILE *out)
+{
+	auto_free char *runs_dir = path_join(r->state_dir, "runs");
+	auto_strv struct strv ids = { 0 };
+	size_t n[FATES] = { 0 };
+	auto_fd int runs_fd = -1;
+
+	if (access(runs_dir, F_OK) < 0 && errno == ENOENT) {
+		fputs("no runs\n", out);
+		return 0;
+	}
+	runs_fd = workdir_open_runs(runs_dir);
+	if (runs_fd < 0)
+		return -1;
+	if (list_runs(runs_fd, NULL, &ids) < 0)
+		return fail(errno, "cannot read %s", runs_dir);
+	for (size_t i = 0; i < ids.n; i++)
+		n[recover_one(r, runs_dir, runs_fd, ids.v[i], out)]++;
+	claim_sweep(runs_fd);
+	fprintf(out, "%zu dead, %zu kept, %zu live\n", n[RECOVERED] + n[KEPT],
+		n[KEPT], n[LIVE]);
+	return n[KEPT] ? -1 : 0;
+}

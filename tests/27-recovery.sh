@@ -1,0 +1,278 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What a run leaves that was killed: the next run or --gc archives and removes
+# it, once, whatever the payload made of it, and never what belongs to a run
+# that lives.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq tar zstd python3
+
+STATE=$XDG_STATE_HOME/m9m-sandbox
+RUNS=$STATE/runs
+ARCHIVES=$STATE/artifacts
+
+left() { find "$RUNS" -mindepth 1 2>/dev/null | head -n 3; }
+archived() { find "$ARCHIVES" -type f 2>/dev/null | wc -l; }
+clear_all() {
+	chmod -R u+rwX "$STATE" 2>/dev/null
+	rm -rf "$RUNS" "$ARCHIVES"
+}
+
+# start [OPTION...] -- SCRIPT: in the background, until it says "ready"; its
+# pid is $pid, its run $id, PID 1 inside is $inner.
+start() {
+	local options=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	: >"$T/job"
+	# Nothing comes from stdin that would keep it: it waits for a signal.
+	"$M9M" -q ${options[@]+"${options[@]}"} sh -c "$2
+		echo ready; exec sleep 1000" >"$T/job" 2>&1 </dev/null &
+	pid=$!
+	await_line "$T/job" ready || cat "$T/job"
+	id=$(jq -r 'select(.event == "start") | .run' "$AUDIT" | tail -n 1)
+	inner=$(tr '\0' '\n' <"$RUNS/$id/journal" |
+		sed -n 's/^init \([0-9]*\) .*/\1/p')
+}
+# The same, and killed, with all of it dead.
+dead() {
+	start "$@"
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+	await_exit "$inner"
+}
+member() { zstd -qdc "$ARCHIVES/$1.tar.zst" | tar -xOf - "$2"; }
+
+echo "# --gc"
+expect_exit 0 "$M9M" --gc
+is "nothing, where there never was a run" "$(cat "$T/out")" "no runs"
+dead -- 'echo precious >work.txt; mkdir -p a/b; echo deep >a/b/c'
+check "a killed run leaves its workdir" test -f "$RUNS/$id/work/work.txt"
+expect_exit 0 "$M9M" --gc
+contains "$T/out" "$id: 2 files in $ARCHIVES/$id.tar.zst"
+contains "$T/out" "1 dead, 0 kept, 0 live"
+is "the workdir is archived" "$(member "$id" work/work.txt)" precious
+is "all of it" "$(member "$id" work/a/b/c)" deep
+is "its output too" "$(member "$id" stdout.log)" ready
+is "and its events" "$(member "$id" events.jsonl | head -n 1 | jq -r .event)" start
+is "nothing is left" "$(left)" ""
+jq -c "select(.run == \"$id\")" "$AUDIT" | tail -n 1 >"$T/line"
+json_is "$T/line" '[.event, .path, .files] | @csv' \
+	"\"recovered\",\"$ARCHIVES/$id.tar.zst\",2"
+is "with its sum" "$(jq -r .sha256 "$T/line")" \
+	"$(sha256sum "$ARCHIVES/$id.tar.zst" | cut -d ' ' -f 1)"
+check "by the schema" python3 "$TOP/tests/schema.py" \
+	"$TOP/schema/event.schema.json" "$T/line"
+before=$(cat "$AUDIT")
+expect_exit 0 "$M9M" --gc
+contains "$T/out" "0 dead, 0 kept, 0 live"
+is "again: nothing happens" "$(archived) $(cat "$AUDIT")" "1 $before"
+
+echo "# by the next run"
+clear_all
+dead -- 'echo precious >work.txt'
+first=$id
+expect_exit 0 "$M9M" -q --no-artifact --result "$T/r.json" true
+is "the next run cleared it away" "$(left)" ""
+is "and archived it" "$(member "$first" work/work.txt)" precious
+json_is "$T/r.json" '[.status, (.warnings | map(select(test("--gc"))) | length)] | @csv' \
+	'"ok",0'
+
+echo "# what lives"
+clear_all
+start -- 'echo mine >file'
+live_pid=$pid live_id=$id live_inner=$inner
+dead -- 'echo theirs >file'
+expect_exit 0 "$M9M" -q --no-artifact true
+is "the dead one is gone, the live one there" "$(ls "$RUNS")" "$live_id"
+expect_exit 0 "$M9M" --gc
+contains "$T/out" "0 dead, 0 kept, 1 live"
+is "its workdir is whole" "$(cat "$RUNS/$live_id/work/file")" mine
+check "its payload lives" test -d "/proc/$live_inner"
+kill -TERM "$live_pid"
+wait "$live_pid"
+is "it ends in its own time, with its own archive" \
+	"$(member "$live_id" run.json | jq -r .status)" killed
+is "nothing is left" "$(left)" ""
+
+echo "# its processes die first: here one that is in no hurry"
+clear_all
+start -- 'echo x >file'
+# The supervisor's death takes PID 1 along; a stopped tracer holds it back.
+need strace
+if strace -o /dev/null true 2>/dev/null && is_root; then
+	strace -qq -o /dev/null -e trace=none -p "$inner" &
+	tracer=$!
+	until grep -q "TracerPid:.*$tracer" "/proc/$inner/status"; do :; done
+	kill -STOP $tracer
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+	run "$M9M" --gc
+	if [ -d "/proc/$inner" ]; then
+		is "while PID 1 is there, the run is kept" "$rc" 125
+		matches "$T/err" "(its process $inner is still there|cannot kill what is in)"
+		check "untouched" test -f "$RUNS/$id/work/file"
+	fi
+	kill -CONT $tracer
+	kill -KILL $tracer
+	wait $tracer 2>/dev/null
+else
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+fi
+await_exit "$inner"
+expect_exit 0 "$M9M" --gc
+is "then it is archived" "$(member "$id" work/file)" x
+
+echo "# a stranger has the pid now"
+clear_all
+dead -- 'echo x >file'
+# This very shell, but younger than the run by the journal's word.
+sed -zi "s/^init .*/init $$ 1/" "$RUNS/$id/journal"
+expect_exit 0 "$M9M" --gc
+is "it is not waited for" "$(member "$id" work/file)" x
+
+echo "# no artifact, no archive"
+clear_all
+dead --no-artifact -- 'echo secret >file'
+expect_exit 0 "$M9M" --gc
+contains "$T/out" "$id: nothing to keep"
+is "nothing is archived, nothing is left" "$(archived)$(left)" 0
+
+echo "# an artifact of another name: the half of it goes"
+clear_all
+dead --artifact "$T/own.tar" -- 'echo x >file'
+echo half >"$T/.own.tar.$id.tmp"
+echo other >"$T/.own.tar.other.tmp"
+expect_exit 0 "$M9M" --gc
+is "the run's archive is in the default place" "$(member "$id" work/file)" x
+check "its half is gone" test ! -e "$T/.own.tar.$id.tmp"
+check "what is not of that run stays" test -e "$T/.own.tar.other.tmp"
+
+echo "# an output that was set aside comes back"
+clear_all
+dead --output-file "file:$T/outs/tree" -- 'echo x >file'
+mkdir -p "$T/outs/.tree.$id.tmp.old" "$T/outs/.tree.$id.tmp"
+echo old >"$T/outs/.tree.$id.tmp.old/old"
+expect_exit 0 "$M9M" --gc
+is "the old one has its name" "$(cat "$T/outs/tree/old")" old
+is "and no other is there" "$(ls -A "$T/outs")" tree
+
+echo "# archived already: killed between the archive and the end"
+clear_all
+dead -- 'echo x >file'
+mkdir -p "$ARCHIVES"
+echo complete >"$ARCHIVES/$id.tar.zst"
+expect_exit 0 "$M9M" --gc
+is "the archive is not written over" "$(cat "$ARCHIVES/$id.tar.zst")" complete
+is "nothing is left" "$(left)" ""
+clear_all
+dead -- 'echo x >file'
+printf 'saved \0' >>"$RUNS/$id/journal"
+expect_exit 0 "$M9M" --gc
+is "nor is what is left of the workdir archived again" "$(archived)$(left)" 0
+
+echo "# a hostile workdir"
+clear_all
+mkdir "$T/outside"
+echo kept >"$T/outside/file"
+dead -- "ln -s '$T/outside' link; mkfifo fifo; mkdir -p deep/shut
+	echo x >deep/shut/file; chmod 000 deep/shut deep .
+	touch \"\$(printf 'new\\\\nline')\" 2>/dev/null; :"
+expect_exit 0 "$M9M" --gc
+is "what is shut is read" "$(member "$id" work/deep/shut/file)" x
+is "nothing is left" "$(left)" ""
+is "no link was followed" "$(cat "$T/outside/file")" kept
+
+echo "# what cannot be archived stays, and delays nobody"
+clear_all
+dead -- 'echo precious >file'
+kept=$id
+echo "in the way" >"$ARCHIVES"
+for _ in 1 2; do
+	expect_exit 0 "$M9M" -q --no-artifact --result "$T/r.json" true
+	matches <(jq -r '.warnings[]' "$T/r.json") '^1 earlier runs .*--gc'
+done
+is "it is whole" "$(cat "$RUNS/$kept/work/file")" precious
+expect_exit 125 "$M9M" --gc
+contains "$T/err" "$kept in $RUNS is kept: cannot"
+contains "$T/out" "1 dead, 1 kept, 0 live"
+rm "$ARCHIVES"
+expect_exit 0 "$M9M" --gc
+is "once the way is free it is archived" "$(member "$kept" work/file)" precious
+# Too much for a moment: tried once by a run, then left to --gc.
+dead -- 'head -c 300000000 /dev/urandom >big'
+for limit in 3000 400; do
+	begin=$(date +%s%N)
+	expect_exit 0 "$M9M" -q --no-artifact true
+	took=$((($(date +%s%N) - begin) / 1000000))
+	[ -e "$RUNS/$id" ] || break
+	check "a run beside a large one took $took ms" test $took -lt $limit
+done
+expect_exit 0 "$M9M" --gc
+is "--gc takes the time" "$(member "$id" work/big | wc -c)" 300000000
+is "nothing is left" "$(left)$(find "$ARCHIVES" -name '.*' -type f)" ""
+
+echo "# two at once"
+clear_all
+for i in 1 2 3 4 5 6; do dead -- "echo $i >file"; mv "$RUNS/$id" "$T/$i.$id"; done
+mv "$T"/[1-6].2* "$RUNS/"
+for i in "$RUNS"/*; do mv "$i" "${i%/*}/${i##*/[1-6].}"; done
+"$M9M" --gc >"$T/gc1" 2>&1 &
+other=$!
+expect_exit 0 "$M9M" --gc
+wait $other
+is "the other one is well, too" "$?" 0
+is "each is archived once" "$(cat "$T/gc1" "$T/out" | grep -c ': 1 files in')" 6
+is "all are there" "$(archived) $(left)" "6 "
+
+echo "# not ours"
+mkdir "$RUNS/something" "$RUNS/20261125T211314Z-xyz"
+expect_exit 0 "$M9M" --gc
+contains "$T/out" "0 dead, 0 kept, 0 live"
+check "what is no run's is left alone" \
+	rmdir "$RUNS/something" "$RUNS/20261125T211314Z-xyz"
+
+echo "# names"
+start --name one -- :
+named=$pid
+expect_exit 125 "$M9M" -q --name one --artifact "$T/no.tar" true
+contains "$T/err" "m9m-sandbox: name: the name one is taken by the run $id (pid $named)"
+check "and writes nothing" test ! -e "$T/no.tar"
+expect_exit 0 "$M9M" -q --no-artifact --name two true
+json_is <(jq -c 'select(.event == "start")' "$AUDIT" | tail -n 1) .name two
+kill -TERM "$named"
+wait "$named"
+expect_exit 0 "$M9M" -q --no-artifact --name one true
+is "no file of theirs stays" "$(left)" ""
+dead --no-artifact --name one -- :
+check "one that was killed leaves its name" test -e "$RUNS/one.name"
+expect_exit 0 "$M9M" -q --no-artifact --name one true
+is "which is free" "$(left)" ""
+dead --no-artifact --name one -- :
+expect_exit 0 "$M9M" --gc
+is "and goes with --gc" "$(left)" ""
+mkfifo "$T/go" "$T/said"
+exec 8<>"$T/go" 9<>"$T/said"
+for i in 1 2 3 4 5 6 7 8; do
+	{ "$M9M" -q --no-artifact --name race sh -c 'echo won; read -r _' \
+		<"$T/go" 2>/dev/null || echo lost; } >&9 8>&- 9>&- &
+done
+# One goes on to hold the name until all others have been refused.
+won=0 lost=0
+while [ $((won + lost)) -lt 8 ] && read -r -t 20 line <&9; do
+	case $line in won) won=$((won + 1)) ;; lost) lost=$((lost + 1)) ;; esac
+done
+echo go >&8
+exec 8>&- 9>&-
+wait
+is "of eight at once one got it" "$won $lost" "1 7"
+for bad in '' . .. ../x a/b -x "$(printf '%065d' 0)" 'a b'; do
+	expect_exit 125 "$M9M" "--name=$bad" true
+	contains "$T/err" "--name: "
+done
+is "nothing is left at the end" "$(left)" ""
