@@ -286,7 +286,8 @@ static int take_up(const char *runs_dir, int runs_fd, const char *id,
 			/* Whatever it is that takes too long or fails, it does
 			 * so once. */
 			wd->journal_fd = journal_open(wd->run_fd);
-			if (journal_add(wd->journal_fd, "tried", "") == 0)
+			if (journal.n == 0 ||
+			    journal_add(wd->journal_fd, "tried", "") == 0)
 				return 1;
 		}
 		++*left;
