@@ -35,8 +35,13 @@
  * for us with ENOSYS.
  */
 
-/* Answers in a row before signals, deadlines and output have their turn. */
-#define BURST 32
+/* compat: newer than some headers */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS _IOW('!', 4, __u64)
+#endif
+#ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
 
 /* The structures of a newer kernel may be longer than those of our headers. */
 union request {
@@ -80,6 +85,7 @@ void exec_open(struct exec_recorder *r, const struct plan *plan,
 				     .outcome = outcome,
 				     .hashes = exec_hash_new(log),
 				     .listener_fd = -1,
+				     .place = EXEC_PLACE_NONE,
 				     .program_fd = -1 };
 	expect_program(r);
 }
@@ -100,8 +106,14 @@ void exec_listen(struct exec_recorder *r, int listener_fd, int error)
 	const char *reason = strerror(error);
 
 	r->listener_fd = listener_fd;
-	if (listener_fd >= 0)
+	if (listener_fd >= 0) {
+		exec_place_open(&r->place);
+		/* Linux 6.6: who asks and who answers take turns on one
+		 * processor, in place of waking another one up. */
+		ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+		      SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 		return;
+	}
 	/* What is not recorded need not be read either. */
 	exec_hash_free(r->hashes);
 	r->hashes = NULL;
@@ -272,17 +284,6 @@ void exec_started(struct exec_recorder *r)
 
 /*** Questions and answers ***/
 
-static bool take(int listener_fd, union request *request)
-{
-	struct pollfd fd = { listener_fd, POLLIN, 0 };
-
-	/* Without one in waiting the call would block. */
-	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLIN))
-		return false;
-	memset(request, 0, sizeof(*request));
-	return ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_RECV, request) == 0;
-}
-
 /* ENOENT: it was killed meanwhile, or a signal came before we read. */
 void exec_answer(int listener_fd, uint64_t id, int error)
 {
@@ -297,7 +298,7 @@ static void serve_first(struct exec_recorder *r,
 			const struct seccomp_notif *notif)
 {
 	r->asked = true;
-	r->first = exec_look_inner((pid_t)notif->pid);
+	r->first = exec_look_inner(&r->place, (pid_t)notif->pid);
 	exec_answer(r->listener_fd, notif->id, 0);
 }
 
@@ -305,13 +306,11 @@ static void serve_exec(struct exec_recorder *r,
 		       const struct seccomp_notif *notif)
 {
 	struct exec_attempt a = EXEC_ATTEMPT_NONE;
-	auto_fd int proc_fd = exec_look_open((pid_t)notif->pid);
 	bool valid;
 
-	if (proc_fd >= 0)
-		exec_look(&a, proc_fd, (pid_t)notif->pid,
-			  (const uint64_t *)notif->data.args,
-			  notif->data.nr == SYS_execveat);
+	exec_look(&a, &r->place, (pid_t)notif->pid,
+		  (const uint64_t *)notif->data.args,
+		  notif->data.nr == SYS_execveat);
 	/* Valid after all was read: it was of who asked, who waits still; the
 	 * number did not go to another process meanwhile. */
 	valid = ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID,
@@ -322,8 +321,11 @@ static void serve_exec(struct exec_recorder *r,
 			a.path = xstrdup("?");
 		exec_look_judge(&a);
 		exec_list_judge(&a, &r->plan->commands, r->plan->workdir);
-		a.ppid = exec_look_inner(a.outer_ppid);
+		a.ppid = exec_look_parent(&r->place, a.outer_ppid);
 		record(r, &a);
+	} else {
+		exec_place_close(&r->place);
+		exec_place_open(&r->place);
 	}
 	exec_attempt_free(&a);
 }
@@ -372,24 +374,22 @@ static void serve_one(struct exec_recorder *r,
 		serve_first(r, notif);
 }
 
-void exec_serve(struct exec_recorder *r)
+void exec_serve(struct exec_recorder *r, short revents)
 {
 	union request request;
-	int n = 0;
 
-	while (n < BURST && take(r->listener_fd, &request)) {
-		serve_one(r, &request.notif);
-		n++;
+	/* One at a time: signals, deadlines and output have their turn between
+	 * any two.  Without one in waiting the call would block. */
+	if (revents & POLLIN) {
+		memset(&request, 0, sizeof(request));
+		if (ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) ==
+		    0)
+			serve_one(r, &request.notif);
+		return;
 	}
 	/* End of file: all who could ask are dead. */
-	if (n == 0) {
-		struct pollfd fd = { r->listener_fd, POLLIN, 0 };
-
-		if (poll(&fd, 1, 0) == 1 && (fd.revents & POLLHUP)) {
-			cleanup_fd(&r->listener_fd);
-			r->listener_fd = -1;
-		}
-	}
+	cleanup_fd(&r->listener_fd);
+	r->listener_fd = -1;
 }
 
 /*** Idle moments, and the end ***/
@@ -408,6 +408,7 @@ void exec_close(struct exec_recorder *r)
 {
 	cleanup_fd(&r->listener_fd);
 	cleanup_fd(&r->program_fd);
+	exec_place_close(&r->place);
 	exec_hash_free(r->hashes);
 	r->listener_fd = r->program_fd = -1;
 	r->hashes = NULL;

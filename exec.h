@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "event.h"
+#include "exec_look.h"
 #include "outcome.h"
 #include "plan.h"
 #include "seccomp.h"
@@ -46,6 +47,7 @@ struct exec_recorder {
 	struct event_log *log;
 	struct outcome *outcome;
 	struct exec_hashes *hashes;
+	struct exec_place place;
 	int listener_fd; /* -1: nothing comes, or nothing comes any more */
 	int program_fd;  /* the payload's own program (O_PATH), or -1 */
 	pid_t first;     /* inside; -1: it asked, and has not started yet */
@@ -69,8 +71,8 @@ void exec_open(struct exec_recorder *recorder, const struct plan *plan,
 /* What exec_install sent: takes the descriptor over; error when it has none. */
 void exec_listen(struct exec_recorder *recorder, int listener_fd, int error);
 void exec_program(struct exec_recorder *recorder, int program_fd);
-/* Answers who waits, a bounded number of them. */
-void exec_serve(struct exec_recorder *recorder);
+/* Answers one who waits; `revents` is what poll said of listener_fd. */
+void exec_serve(struct exec_recorder *recorder, short revents);
 /* The payload's own execve succeeded. */
 void exec_started(struct exec_recorder *recorder);
 /* Is there work for an idle moment?  Does a piece of it. */

@@ -13,22 +13,61 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PAGE 4096
+#define PAGE      4096
+#define GLANCE    128 /* of an argument, before it is known how long it is */
+/* A number is nobody else's for so long: they are given out in a round. */
+#define PARENT_MS 50
 
-int exec_look_open(pid_t pid)
+void exec_place_open(struct exec_place *place)
 {
-	char path[32];
+	*place = EXEC_PLACE_NONE;
+	place->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
 
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+void exec_place_close(struct exec_place *place)
+{
+	cleanup_fd(&place->proc_fd);
+	cleanup_fd(&place->root_fd);
+	*place = EXEC_PLACE_NONE;
+}
+
+/* "PID/name" in /proc. */
+struct entry {
+	char name[48];
+};
+
+static struct entry entry_of(pid_t pid, const char *name)
+{
+	struct entry e;
+
+	snprintf(e.name, sizeof(e.name), "%d/%s", (int)pid, name);
+	return e;
+}
+
+static int open_entry(const struct exec_place *place, pid_t pid,
+		      const char *name, int flags)
+{
+	struct entry e = entry_of(pid, name);
+
+	return openat(place->proc_fd, e.name, flags | O_CLOEXEC);
+}
+
+static char *read_link(const struct exec_place *place, pid_t pid,
+		       const char *name)
+{
+	struct entry e = entry_of(pid, name);
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(place->proc_fd, e.name, target, sizeof(target));
+
+	return n > 0 ? xstrndup(target, (size_t)n) : NULL;
 }
 
 /*** Memory ***/
 
 /* Memory of a process that waits for us. */
 struct memory {
+	const struct exec_place *place;
 	pid_t pid;
-	int proc_fd;
 	int fd; /* of /proc/PID/mem, once the direct way was refused */
 };
 
@@ -48,8 +87,8 @@ static ssize_t peek(struct memory *memory, uint64_t address, void *buf,
 	if (n >= 0 || (errno != ENOSYS && errno != EPERM && memory->fd < 0))
 		return n;
 	if (memory->fd < 0)
-		memory->fd = openat(memory->proc_fd, "mem",
-				    O_RDONLY | O_CLOEXEC);
+		memory->fd = open_entry(memory->place, memory->pid, "mem",
+					O_RDONLY);
 	return pread(memory->fd, buf, len, (off_t)plain);
 }
 
@@ -80,20 +119,56 @@ static bool peek_string(struct memory *memory, uint64_t address, char *buf,
 	return len > 0;
 }
 
+/*
+ * The first bytes of many strings in one call; most are no longer.  How many of
+ * the strings were read: one whose page is missing ends it.
+ */
+static size_t glance(const struct memory *memory, const uint64_t *pointers,
+		     size_t n, char text[static EXEC_ARGS_MAX][GLANCE])
+{
+	struct iovec to[EXEC_ARGS_MAX], from[EXEC_ARGS_MAX];
+	size_t done = 0;
+	ssize_t got;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t plain = pointers[i] & (~0ULL >> 8);
+		size_t room = PAGE - plain % PAGE;
+
+		to[i].iov_base = text[i];
+		from[i].iov_base = (void *)(uintptr_t)plain;
+		to[i].iov_len = room < GLANCE ? room : GLANCE;
+		from[i].iov_len = to[i].iov_len;
+		/* What is beyond the page ends no string. */
+		memset(text[i] + to[i].iov_len, 'x', GLANCE - to[i].iov_len);
+	}
+	got = process_vm_readv(memory->pid, to, n, from, n, 0);
+	while (done < n && got >= (ssize_t)to[done].iov_len)
+		got -= (ssize_t)to[done++].iov_len;
+	return done;
+}
+
 static void peek_argv(struct exec_attempt *a, struct memory *memory,
 		      uint64_t address)
 {
 	uint64_t pointers[EXEC_ARGS_MAX + 1] = { 0 };
-	size_t left = EXEC_ARGS_BYTES;
+	char seen[EXEC_ARGS_MAX][GLANCE];
+	size_t left = EXEC_ARGS_BYTES, n = 0, known;
 	char text[EXEC_ARGS_BYTES];
 
 	if (address == 0)
 		return;
 	if (peek(memory, address, pointers, sizeof(pointers)) <= 0)
 		a->argv_cut = true;
+	while (n < EXEC_ARGS_MAX && pointers[n])
+		n++;
+	known = n ? glance(memory, pointers, n, seen) : 0;
 	for (size_t i = 0; !a->argv_cut && pointers[i]; i++) {
 		if (i == EXEC_ARGS_MAX || left < 2) {
 			a->argv_cut = true;
+		} else if (i < known && memchr(seen[i], '\0', GLANCE) &&
+			   strlen(seen[i]) < left) {
+			left -= strlen(seen[i]);
+			strv_push(&a->argv, xstrdup(seen[i]));
 		} else if (peek_string(memory, pointers[i], text, left,
 				       &a->argv_cut)) {
 			left -= strlen(text);
@@ -118,48 +193,54 @@ static pid_t last_number(const char *status, const char *key)
 	return (pid_t)strtol(p, NULL, 10);
 }
 
-static bool read_status(int proc_fd, char *buf, size_t size)
+static bool read_status(const struct exec_place *place, pid_t pid, char *buf,
+			size_t size)
 {
-	auto_fd int fd = openat(proc_fd, "status", O_RDONLY | O_CLOEXEC);
+	auto_fd int fd = open_entry(place, pid, "status", O_RDONLY);
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
 
 	buf[n > 0 ? n : 0] = '\0';
 	return n > 0;
 }
 
-void exec_look_ids(struct exec_attempt *a, int proc_fd)
+void exec_look_ids(struct exec_attempt *a, const struct exec_place *place,
+		   pid_t pid)
 {
 	char status[2048];
 
 	/* The name in the first line has its newlines escaped: no key of a
 	 * payload's making comes before the kernel's. */
-	if (!read_status(proc_fd, status, sizeof(status)))
+	if (!read_status(place, pid, status, sizeof(status)))
 		return;
 	a->pid = last_number(status, "\nNStgid:");
 	a->outer_ppid = last_number(status, "\nPPid:");
 }
 
-pid_t exec_look_inner(pid_t pid)
+pid_t exec_look_inner(const struct exec_place *place, pid_t pid)
 {
-	auto_fd int proc_fd = pid > 0 ? exec_look_open(pid) : -1;
 	char status[2048];
 
-	if (proc_fd < 0 || !read_status(proc_fd, status, sizeof(status)))
+	if (pid <= 0 || !read_status(place, pid, status, sizeof(status)))
 		return 0;
 	return last_number(status, "\nNStgid:");
 }
 
-static char *read_link(int proc_fd, const char *name)
+/* One shell starts a thousand programs: its number is looked up now and then. */
+pid_t exec_look_parent(struct exec_place *place, pid_t pid)
 {
-	char target[PATH_MAX];
-	ssize_t n = readlinkat(proc_fd, name, target, sizeof(target));
+	uint64_t now = now_ms(CLOCK_MONOTONIC);
 
-	return n > 0 ? xstrndup(target, (size_t)n) : NULL;
+	if (pid != place->parent || now >= place->parent_until) {
+		place->parent = pid;
+		place->parent_inner = exec_look_inner(place, pid);
+		place->parent_until = now + PARENT_MS;
+	}
+	return place->parent_inner;
 }
 
-char *exec_look_program(int proc_fd)
+char *exec_look_program(const struct exec_place *place, pid_t pid)
 {
-	return read_link(proc_fd, "exe");
+	return read_link(place, pid, "exe");
 }
 
 /*** The file ***/
@@ -224,20 +305,23 @@ static const char *own_link(const char *path)
 	return NULL;
 }
 
-static void find_file(struct exec_attempt *a, int proc_fd)
+static void find_file(struct exec_attempt *a, struct exec_place *place,
+		      pid_t pid)
 {
 	const char *own = own_link(a->target);
-	auto_fd int root_fd = -1;
 
 	if (own) {
-		a->file_fd = openat(proc_fd, own, O_PATH | O_CLOEXEC);
+		a->file_fd = open_entry(place, pid, own, O_PATH);
 		return;
 	}
-	root_fd = openat(proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd < 0)
+	if (place->root_fd < 0)
+		place->root_fd = open_entry(place, pid, "root",
+					    O_PATH | O_DIRECTORY);
+	if (place->root_fd < 0)
 		return;
-	a->file_fd = open_in(root_fd, a->target, 0);
-	if (a->file_fd < 0 && errno == ENOENT && is_absent(root_fd, a->target))
+	a->file_fd = open_in(place->root_fd, a->target, 0);
+	if (a->file_fd < 0 && errno == ENOENT &&
+	    is_absent(place->root_fd, a->target))
 		a->verdict = EXEC_ABSENT;
 }
 
@@ -258,17 +342,19 @@ void exec_look_judge(struct exec_attempt *a)
 }
 
 /* Where a relative path starts; for AT_EMPTY_PATH the file itself. */
-static char *base_of(const struct exec_attempt *a, int proc_fd, int dir_fd)
+static char *base_of(const struct exec_attempt *a,
+		     const struct exec_place *place, pid_t pid, int dir_fd)
 {
 	char name[24];
 
 	if (dir_fd == AT_FDCWD)
 		return a->cwd ? xstrdup(a->cwd) : NULL;
 	snprintf(name, sizeof(name), "fd/%d", dir_fd);
-	return read_link(proc_fd, name);
+	return read_link(place, pid, name);
 }
 
-static void locate(struct exec_attempt *a, int proc_fd, int dir_fd)
+static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
+		   int dir_fd)
 {
 	auto_free char *base = NULL;
 	const char *rest;
@@ -276,10 +362,10 @@ static void locate(struct exec_attempt *a, int proc_fd, int dir_fd)
 
 	if (a->path[0] == '/') {
 		a->target = xstrdup(a->path);
-		find_file(a, proc_fd);
+		find_file(a, place, pid);
 		return;
 	}
-	base = base_of(a, proc_fd, dir_fd);
+	base = base_of(a, place, pid, dir_fd);
 	if (base == NULL)
 		return;
 	if (a->path[0] == '\0') {
@@ -288,31 +374,31 @@ static void locate(struct exec_attempt *a, int proc_fd, int dir_fd)
 		a->path = take_ptr(&base);
 		a->target = xstrdup(a->path);
 		snprintf(name, sizeof(name), "fd/%d", dir_fd);
-		a->file_fd = openat(proc_fd, name, O_PATH | O_CLOEXEC);
+		a->file_fd = open_entry(place, pid, name, O_PATH);
 		return;
 	}
 	rest = a->path;
 	while (strncmp(rest, "./", 2) == 0)
 		rest += 2;
 	a->target = path_join(base, rest);
-	find_file(a, proc_fd);
+	find_file(a, place, pid);
 }
 
-void exec_look(struct exec_attempt *a, int proc_fd, pid_t pid,
+void exec_look(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 	       const uint64_t arguments[6], bool at)
 {
-	struct memory memory = { .pid = pid, .proc_fd = proc_fd, .fd = -1 };
+	struct memory memory = { .place = place, .pid = pid, .fd = -1 };
 	const uint64_t *rest = arguments + (at ? 1 : 0);
 	int dir_fd = at ? (int)arguments[0] : AT_FDCWD;
 	char path[EXEC_PATH_MAX];
 
-	exec_look_ids(a, proc_fd);
-	a->cwd = read_link(proc_fd, "cwd");
+	exec_look_ids(a, place, pid);
+	a->cwd = read_link(place, pid, "cwd");
 	if (peek_string(&memory, rest[0], path, sizeof(path), &a->path_cut)) {
 		a->path = xstrdup(path);
 		peek_argv(a, &memory, rest[1]);
 		if (!a->path_cut)
-			locate(a, proc_fd, dir_fd);
+			locate(a, place, pid, dir_fd);
 	} else {
 		a->path = xstrdup("?");
 		a->reason = "what it executes could not be read";

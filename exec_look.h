@@ -42,22 +42,38 @@ struct exec_attempt {
 #define EXEC_ATTEMPT_NONE ((struct exec_attempt){ .file_fd = -1 })
 
 /*
- * /proc/PID of a process or thread; -1 with errno.  What is read through it is
- * of that process or fails: it never becomes another one's.
+ * Where to look, kept from one look to the next: the root is one for all inside,
+ * since no filter of ours lets anybody change it.  A process that waits for an
+ * answer keeps its number, so what was read is its own if it waits still; if not,
+ * all of this is to be forgotten.
  */
-int exec_look_open(pid_t pid);
+struct exec_place {
+	int proc_fd; /* the host's /proc */
+	int root_fd; /* the sandbox's; -1 not seen yet */
+	pid_t parent, parent_inner;
+	uint64_t parent_until;
+};
+
+#define EXEC_PLACE_NONE ((struct exec_place){ .proc_fd = -1, .root_fd = -1 })
+
+void exec_place_open(struct exec_place *place);
+void exec_place_close(struct exec_place *place);
+
 /*
  * All that is gone when the process goes on; the rest can wait.
  * arguments: those of the call; execveat has the descriptor before the path.
  */
-void exec_look(struct exec_attempt *attempt, int proc_fd, pid_t pid,
-	       const uint64_t arguments[6], bool at);
+void exec_look(struct exec_attempt *attempt, struct exec_place *place,
+	       pid_t pid, const uint64_t arguments[6], bool at);
 /* Fills pid and outer_ppid. */
-void exec_look_ids(struct exec_attempt *attempt, int proc_fd);
+void exec_look_ids(struct exec_attempt *attempt, const struct exec_place *place,
+		   pid_t pid);
 /* The file that the process runs, as named inside; owned, or NULL. */
-char *exec_look_program(int proc_fd);
+char *exec_look_program(const struct exec_place *place, pid_t pid);
 /* The number inside of a process; 0 unknown. */
-pid_t exec_look_inner(pid_t pid);
+pid_t exec_look_inner(const struct exec_place *place, pid_t pid);
+/* The same of one that is asked for often. */
+pid_t exec_look_parent(struct exec_place *place, pid_t pid);
 /* Judges file_fd and fills st. */
 void exec_look_judge(struct exec_attempt *attempt);
 /* The verdict again, where there is a list of commands (exec_list.c). */

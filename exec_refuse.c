@@ -50,9 +50,8 @@ static const char *remedy_for(const struct plan *plan,
 static void emit(struct exec_recorder *r, const struct seccomp_notif *notif,
 		 const char *name, int error)
 {
-	auto_fd int proc_fd = exec_look_open((pid_t)notif->pid);
-	auto_free char *program = proc_fd < 0 ? NULL
-					      : exec_look_program(proc_fd);
+	auto_free char *program = exec_look_program(&r->place,
+						    (pid_t)notif->pid);
 	struct exec_attempt who = EXEC_ATTEMPT_NONE;
 	const char *remedy = remedy_for(r->plan, &notif->data);
 	cJSON *e = cJSON_CreateObject(), *args;
@@ -62,8 +61,7 @@ static void emit(struct exec_recorder *r, const struct seccomp_notif *notif,
 	args = cJSON_AddArrayToObject(e, "args");
 	for (size_t i = 0; i < ARRAY_SIZE(notif->data.args); i++)
 		cJSON_AddItemToArray(args, event_number(notif->data.args[i]));
-	if (proc_fd >= 0)
-		exec_look_ids(&who, proc_fd);
+	exec_look_ids(&who, &r->place, (pid_t)notif->pid);
 	if (who.pid)
 		cJSON_AddNumberToObject(e, "pid", who.pid);
 	if (program) {

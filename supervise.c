@@ -459,11 +459,6 @@ static void on_events(struct loop *l)
 	event_flush(l->run->log);
 }
 
-static void on_exec(struct loop *l)
-{
-	exec_serve(&l->exec);
-}
-
 static void (*const handlers[])(struct loop *) = {
 	[SLOT_SIGNAL] = on_signal,   [SLOT_ERR] = on_err,
 	[SLOT_CONTROL] = on_control, [SLOT_PID] = on_pid,
@@ -514,7 +509,7 @@ static void run_loop(struct loop *l)
 			kill_all(l);
 		/* A process waits for each of these answers. */
 		if (is_ready(&fds[SLOT_EXEC]))
-			on_exec(l);
+			exec_serve(&l->exec, fds[SLOT_EXEC].revents);
 		for (int i = 0; i < STREAMS; i++)
 			stream_move(&l->streams[i], &fds[SLOT_STREAMS + 2 * i]);
 		for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)

@@ -68,13 +68,15 @@ static void test_collect(void)
 
 static void look(struct exec_attempt *a, const char *path, char *const *argv)
 {
-	auto_fd int proc_fd = exec_look_open(getpid());
+	struct exec_place place;
 	const uint64_t args[6] = { (uint64_t)(uintptr_t)path,
 				   (uint64_t)(uintptr_t)argv };
 
 	*a = EXEC_ATTEMPT_NONE;
-	exec_look(a, proc_fd, getpid(), args, false);
+	exec_place_open(&place);
+	exec_look(a, &place, getpid(), args, false);
 	exec_look_judge(a);
+	exec_place_close(&place);
 }
 
 static const struct judged {
