@@ -275,6 +275,9 @@ static int set_signals(struct child_context *c)
 	sigset_t none;
 
 	(void)c;
+	/* What the caller ignores stays ignored through clone and exec. */
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return fail(errno, "cannot unblock signals");

@@ -51,15 +51,14 @@ outlived() {
 	sendmsg) # the IPv6 route: without it less can be reached
 		fault | grep -q AF_NETLINK ;;
 	setsockopt) # one of the two families' ways to learn what was asked
-		fault | grep -qE 'PKTINFO|FREEBIND|_FILTER|SOL_PACKET' ;;
+		fault | grep -qE 'PKTINFO|FREEBIND|_FILTER' ;;
 	seccomp) # the record of executions is no wall
 		fault | grep -q NEW_LISTENER ;;
 	flock) # the audit log's lock: a line is one write with or without
 		true ;;
 	socket) # looking up an interface: glibc tries another family; and the
 		# record of attempts at ports that nobody serves, which are closed
-		fault | grep -qE 'AF_UNIX, SOCK_DGRAM|AF_PACKET' ;;
-	bind) fault | grep -q AF_PACKET ;;
+		fault | grep -qE 'AF_UNIX, SOCK_DGRAM|SOCK_RAW' ;;
 	setgroups) ! is_root ;;     # the maps deny it to an ordinary user
 	*) false ;;
 	esac
