@@ -15,7 +15,8 @@ CHECK='libnl-route-3-dev python3 git ripgrep curl strace openssl iproute2 util-l
 	libarchive-tools jq'
 DEMO='nodejs npm git ripgrep curl python3 openssl iproute2 jq zstd
 	ca-certificates'
-BENCH='bubblewrap passt slirp4netns firejail hyperfine python3 iproute2'
+BENCH='bubblewrap passt slirp4netns firejail hyperfine python3 iproute2
+	socat ripgrep'
 
 # The sanitizer and fuzzer runtime carries clang's version in its name.
 clang_runtime() {
