@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #include "dns.h"
+#include "netaddr.h"
 #include "util.h"
 
 /* Of one turn of the loop: a flood of questions leaves room for the others. */
-#define UDP_SHARE       64
+#define UDP_SHARE       512
 #define TCP_CLIENTS_MAX 64
 
 /*
@@ -198,10 +199,55 @@ static size_t respond(struct relay_state *state, const uint8_t *message,
 
 /*** UDP ***/
 
+/*
+ * All who ask share one queue in the kernel: who fills it takes the others'
+ * places.  So it is emptied as fast as can be, and who asks too fast, by the
+ * socket it asks from, is not answered: to drop a question costs a tenth of an
+ * answer and its event.
+ */
+#define SOURCES      256
+#define SOURCE_BURST 1000
+#define SOURCE_PER_S 1000
+
+struct source {
+	uint64_t at; /* ms */
+	uint64_t level;
+};
+
 struct udp {
 	struct watch watch;
 	struct relay_state *state;
+	struct source sources[SOURCES];
+	bool said;
 };
+
+static bool asks_too_fast(struct udp *udp, const struct sockaddr_storage *peer)
+{
+	uint64_t now = udp->state->loop.now, leaked;
+	struct in6_addr addr = { 0 };
+	uint16_t port = 0;
+	uint32_t hash = 2166136261u;
+	struct source *s;
+
+	netaddr_from_socket(peer, &addr, &port);
+	for (size_t i = 0; i < sizeof(addr); i++)
+		hash = (hash ^ addr.s6_addr[i]) * 16777619u;
+	hash = (hash ^ port) * 16777619u;
+	s = &udp->sources[(hash ^ hash >> 16) % SOURCES];
+	leaked = (now - s->at) * SOURCE_PER_S / 1000;
+	s->level = leaked < s->level ? s->level - leaked : 0;
+	s->at = now;
+	if (s->level < SOURCE_BURST) {
+		s->level++;
+		return false;
+	}
+	if (!udp->said)
+		relay_event_limit(udp->state, "dns", "",
+				  "too many questions at once from one socket: "
+				  "some are not answered");
+	udp->said = true;
+	return true;
+}
 
 union control {
 	char room[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
@@ -256,6 +302,8 @@ static bool answer_one(struct udp *udp)
 	/* An error here is an ICMP answer to an earlier answer of ours. */
 	if (n < 0)
 		return errno != EAGAIN;
+	if (asks_too_fast(udp, &peer))
+		return true;
 	iov.iov_len = respond(udp->state, message, (size_t)n, out, "udp");
 	iov.iov_base = out;
 	if (iov.iov_len == 0)

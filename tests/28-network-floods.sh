@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# One inside floods the relay with questions, with attempts to connect, with
+# connections that it does not read: another one is served all the while.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq python3
+host_netns
+
+cat >"$T/world.py" <<'END'
+import http.server, socket, threading
+class Page(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+    def log_message(self, *_):
+        pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 1000
+def pour(c):
+    try:
+        while True:
+            c.sendall(bytes(1 << 16))
+    except OSError:
+        pass
+def fountain():
+    s = socket.create_server(("127.0.0.1", 9000), backlog=500)
+    while True:
+        c, _ = s.accept()
+        threading.Thread(target=pour, args=(c,), daemon=True).start()
+threading.Thread(target=fountain, daemon=True).start()
+web = Server(("127.0.0.1", 80), Page)
+print("ready", flush=True)
+web.serve_forever()
+END
+serve python3 "$T/world.py"
+
+# flood.py KIND: makes it till its input ends; fetch.py: how long thirty took.
+cat >"$T/flood.py" <<'END'
+import itertools, socket, sys, threading
+def names():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for i in itertools.count():
+        label = b"n%d" % i
+        try:
+            s.sendto(b"\0\1\1\0\0\1\0\0\0\0\0\0" + bytes([len(label)]) + label +
+                     b"\4evil\4test\0\0\1\0\1", ("198.18.0.1", 53))
+        except OSError:
+            pass
+def attempts(host, port):
+    for i in itertools.count():
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex((host, port or 1024 + i % 60000))
+        s.close()
+def held():
+    kept = []
+    for i in range(60):
+        s = socket.create_connection(("good.test", 9000), 10)
+        kept.append(s)
+    print("held", flush=True)
+    threading.Event().wait()
+floods = {"dns": names, "syn": lambda: attempts(address, 80),
+          "ports": lambda: attempts("203.0.113.9", 0), "slow": held}
+address = socket.gethostbyname("good.test")
+threading.Thread(target=floods[sys.argv[1]], daemon=True).start()
+print("flooding", flush=True)
+sys.stdin.read()
+END
+cat >"$T/fetch.py" <<'END'
+import time, urllib.request
+took = []
+for _ in range(30):
+    begin = time.monotonic()
+    assert urllib.request.urlopen("http://good.test/", timeout=20).read() == b"hello"
+    took.append(time.monotonic() - begin)
+print("served", sorted(took)[15] < 2)
+END
+cat >"$T/both.sh" <<'END'
+mkfifo hold
+python3 -B flood.py "$1" <hold &
+exec 3>hold
+python3 -B fetch.py
+END
+
+for kind in dns syn ports slow; do
+	rm -f "$T/events.jsonl"
+	run "$M9M" -q --no-artifact --events "$T/events.jsonl" \
+		--result "$T/result.json" --allow good.test:80 \
+		--allow good.test:9000 --resolve good.test=127.0.0.1 \
+		--input "$T/flood.py" --input "$T/fetch.py" --input "$T/both.sh" \
+		-- sh both.sh "$kind"
+	is "$kind: thirty pages for another one: exit 0" "$rc" 0
+	contains "$T/out" "served True"
+	[ "$rc" = 0 ] || show_output
+	matches "$T/out" "flooding|held"
+	json_is "$T/result.json" .status ok
+	is "$kind: each page is on record" \
+		"$(events connect '.port == 80 and .verdict == "allowed" and
+			.error == null' | wc -l | awk '{ print ($1 >= 30) }')" 1
+done
+is "and so are those that were not read" \
+	"$(events connect '.port == 9000' | wc -l | awk '{ print ($1 >= 30) }')" 1
+
+echo "# its relay killed: the run ends, nothing opens"
+cat >"$T/after.py" <<'END'
+import socket, sys, time
+print("ready", flush=True)
+s = socket.create_connection(("good.test", 9000), 10)
+while s.recv(1 << 16):
+    pass
+END
+: >"$T/late.out"
+"$M9M" -q --no-artifact --result "$T/result.json" --allow good.test:9000 \
+	--resolve good.test=127.0.0.1 --input "$T/after.py" \
+	-- python3 -B after.py >"$T/late.out" 2>&1 &
+job=$!
+await_line "$T/late.out" ready
+kill -KILL "$(pgrep -P "$job" | head -n 1)"
+rc=0
+wait "$job" || rc=$?
+is "exit 125" "$rc" 125
+contains "$T/late.out" "the network relay died"
+json_is "$T/result.json" .status error
