@@ -177,8 +177,9 @@ const struct option option_table[] = {
 	  .help = "--summary never" },
 	{ "verbose", 0, NULL, "sandbox.verbose", &type_flag, FIELD(verbose),
 	  .help = "output and allowed connections become events" },
-	{ "metrics-dir", 0, "DIR", "metrics_dir",
-	  .pending = "this version keeps no metrics" },
+	{ "metrics-dir", 0, "DIR", "metrics_dir", &type_host_path,
+	  FIELD(metrics_dir),
+	  .help = "counters over all runs, for node_exporter" },
 	{ "report", 0, "FILE", "report",
 	  .pending = "this version writes no HTML report" },
 

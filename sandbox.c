@@ -31,6 +31,7 @@
 #include "event.h"
 #include "host.h"
 #include "journal.h"
+#include "metrics.h"
 #include "ns.h"
 #include "outcome.h"
 #include "plan.h"
@@ -546,6 +547,19 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 	return 0;
 }
 
+/* The run has happened, counted or not. */
+static void add_metrics(const struct spec *spec, const struct plan *plan,
+			struct outcome *out)
+{
+	err_stage("metrics");
+	if (metrics_add(spec->metrics_dir,
+			plan->agent ? plan->agent->name : NULL, out) == 0)
+		return;
+	outcome_add_warning(out, "not counted: %s", err_get()->message);
+	warn("not counted: %s", err_get()->message);
+	err_reset();
+}
+
 static int run_spec(const struct spec *spec)
 {
 	struct host host = { 0 };
@@ -553,15 +567,22 @@ static int run_spec(const struct spec *spec)
 	struct outcome out = OUTCOME_NONE;
 	struct timespec now;
 	char stamp[EVENT_TIME_SIZE];
+	bool counted;
 	int status;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	event_time(&now, stamp);
 	out.started_at = xstrdup(stamp);
-	err_stage("plan");
-	if (host_read(&host) < 0 || plan_make(&plan, spec, &host) < 0 ||
+	err_stage("metrics");
+	counted = spec->metrics_dir && metrics_check(spec->metrics_dir) == 0;
+	if (!err_get())
+		err_stage("plan");
+	if (err_get() || host_read(&host) < 0 ||
+	    plan_make(&plan, spec, &host) < 0 ||
 	    run_plan(spec, &plan, &host, &out) < 0)
 		note_failure(&out);
+	if (counted)
+		add_metrics(spec, &plan, &out);
 	report(spec, &plan, &host, &out);
 	status = out.exit_code;
 	outcome_free(&out);

@@ -413,7 +413,11 @@ static bool leads_through(const char *path, const char *tree)
 static int keep_apart(const struct plan *plan, const struct spec *spec,
 		      const struct host *host, const char *tree)
 {
-	const char *places[] = { plan->artifact, spec->result, spec->events };
+	auto_free char *metrics = spec->metrics_dir
+				      ? path_join(spec->metrics_dir, "file")
+				      : NULL;
+	const char *places[] = { plan->artifact, spec->result, spec->events,
+				 metrics };
 	auto_free char *state = path_join(host->state_dir, "runs");
 	const char *lies = leads_through(state, tree) ? state : NULL;
 
