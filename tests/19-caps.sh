@@ -9,7 +9,7 @@ m9m() {
 		--events "$T/events.jsonl" "$@"
 }
 # For the background: the pid is then the program's own.
-bg() { exec "$M9M" -q --no-artifact --result "$T/r.json" "$@"; }
+capped() { exec "$M9M" -q --no-artifact --result "$T/r.json" "$@"; }
 cgroup_layers() { json "$T/r.json" '.layers | map(select(startswith("cgroup:"))) | length'; }
 hog='x = bytearray(300 << 20); print("had it")'
 
@@ -79,7 +79,7 @@ except OSError:
 
 	# Nobody asked: they are there all the same.
 	mkfifo "$T/stay"
-	bg sh -c 'echo ready; read -r line || :' <"$T/stay" >"$T/out" &
+	capped sh -c 'echo ready; read -r line || :' <"$T/stay" >"$T/out" &
 	pid=$!
 	exec 9>"$T/stay"
 	await_line "$T/out" ready
@@ -101,7 +101,7 @@ except OSError:
 	if command -v strace >/dev/null && ! sanitized; then
 		run strace -o "$T/trace" -e trace=mkdir "$M9M" -q \
 			--no-artifact true
-		first=$(grep -n /sys/fs/cgroup.*/m9m- "$T/trace" | head -n 1 | cut -d : -f 1)
+		first=$(grep -n '/sys/fs/cgroup.*/m9m-' "$T/trace" | head -n 1 | cut -d : -f 1)
 		broken() {
 			expect_exit "$1" strace -o "$T/trace" -e trace=mkdir \
 				-e "inject=mkdir:error=ENOMEM:when=$first" \

@@ -11,8 +11,7 @@ need jq python3 tar
 if ! grep -q ':memory:' /proc/self/cgroup; then
 	! is_root || skip "root can have a cgroup here"
 fi
-kind=v2
-M9M_RUN=("$M9M" -q --cgroup $kind --allow-degraded cgroup
+M9M_RUN=("$M9M" -q --cgroup v2 --allow-degraded cgroup
 	--result "$T/r.json" --artifact "$T/a.tar")
 m9m() {
 	rm -f "$T/events.jsonl"
@@ -20,7 +19,7 @@ m9m() {
 }
 alive() { pgrep -f "sleep $1" | wc -l; }
 
-expect_exit 125 "$M9M" -q --cgroup $kind --memory 100Mi true
+expect_exit 125 "$M9M" -q --cgroup v2 --memory 100Mi true
 contains "$T/err" "--allow-degraded cgroup"
 expect_exit 0 m9m true
 json_is "$T/r.json" '.degraded | join(" ")' cgroup

@@ -139,6 +139,12 @@ row() {
 }
 pay_in_front() { (pay "$1"); }
 
+# Long enough for a payload to be well under way, on this machine as it is.
+soon=$(date +%s%N)
+"$M9M" -q --no-artifact python3 -c 'import os, resource, signal, sys, time'
+soon=$((($(date +%s%N) - soon) * 4 / 1000000 + 500))ms
+echo "# timeouts are $soon"
+
 begin
 (cd "$T" && exec python3 pay.py leaves "$tag") >"$T/out"
 check "outside, they stay" test "$(alive)" -ge 3
@@ -147,11 +153,11 @@ pkill -KILL -f "pay.py leaves $tag"
 
 row "the payload's own end" failed 7 leaves
 row "PID 1 is attacked from inside" failed 137 init
-row "timeout" timeout 124 sleeps --timeout 700ms --grace 200ms
-row "timeout, deaf" timeout 124 deaf --timeout 700ms --grace 200ms
-row "timeout, stopped" timeout 124 stopped --timeout 700ms --grace 200ms
-row "timeout, fork bomb" timeout 124 bomb --timeout 1500ms --grace 200ms --pids 60
-row "timeout, no grace" timeout 124 deaf --timeout 700ms --grace 0
+row "timeout" timeout 124 sleeps --timeout "$soon" --grace 200ms
+row "timeout, deaf" timeout 124 deaf --timeout "$soon" --grace 200ms
+row "timeout, stopped" timeout 124 stopped --timeout "$soon" --grace 200ms
+row "timeout, fork bomb" timeout 124 bomb --timeout "$soon" --grace 200ms --pids 60
+row "timeout, no grace" timeout 124 deaf --timeout "$soon" --grace 0
 row "output cap" ok 0 talks --output 100k
 json_is "$T/r.json" '.limits | join(" ")' output
 is "what was kept" "$(tar -xOf "$T/a.tar" stdout.log | wc -c)" 100000
@@ -199,7 +205,7 @@ if is_root && [ -w $freezer/cgroup.procs ] &&
 	ice=$freezer/m9m-test-$$
 	on_exit "echo THAWED >$ice/freezer.state; rmdir $ice"
 	begin
-	options=(--timeout 1s --grace 100ms)
+	options=(--timeout "$soon" --grace 100ms)
 	pay deaf >"$T/out" 2>"$T/err" &
 	pid=$!
 	await_line "$T/out" ready

@@ -30,7 +30,7 @@ own_scope() {
 }
 
 leftovers() {
-	find /sys/fs/cgroup -name '*m9m-unit*'
+	find /sys/fs/cgroup -name '*m9m-unit*' -o -name 'm9m-2*'
 	find /sys/fs/cgroup -name 'm9m-sandbox-*.scope'
 }
 
@@ -94,6 +94,32 @@ works "user in a shared delegated scope" systemd \
 	own_scope -p Delegate=yes -- sh -c "sleep 1000 & $UNIT; kill \$!"
 refused "user without a manager" "systemd: cannot reach the user.s bus" \
 	"loginctl enable-linger" session visitor "$UNIT"
+
+# --- the program itself ---
+# caps WHO BACKEND LAUNCHER...: by default, over the memory, over the processes.
+caps() {
+	local what=$1 backend=$2 result=/home/lingers/result.json
+	shift 2
+	local m9m=("$@" env XDG_STATE_HOME=/home/lingers/state
+		XDG_RUNTIME_DIR=/run/user/1234 "$M9M" -q --no-artifact
+		--result "$result")
+	expect_exit 3 "${m9m[@]}" sh -c 'exit 3'
+	json_is "$result" '[.layers[] | select(startswith("cgroup"))] | join(" ")' \
+		"cgroup-namespace cgroup:$backend"
+	json_is "$result" '.degraded | length' 0
+	expect_exit 137 "${m9m[@]}" --memory 64Mi sh -c \
+		'head -c 200M /dev/zero >/tmp/x; exit 0'
+	json_is "$result" '.status + " " + (.limits | join(" "))' "oom memory"
+	run "${m9m[@]}" --pids 5 sh -c \
+		'for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; exit 4'
+	json_is "$result" '.limits | join(" ")' pids
+	expect_exit 124 "${m9m[@]}" --timeout 1s --grace 0 sh -c \
+		'trap "" TERM; setsid sleep 1000 & sleep 1000'
+	check "$what: nothing is left" await_nothing
+	rm -rf "$result" /home/lingers/state
+}
+caps "user in a session" systemd session lingers
+caps "root in a service" systemd
 
 # --- killed with kill -9: systemd itself clears up ---
 serve "$UNIT" systemd hold
