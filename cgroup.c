@@ -31,6 +31,9 @@ static const struct backend backends[] = {
 	{ CGROUP_V2, "v2", cgroup_v2_create, cgroup_v2_usage },
 	{ CGROUP_SYSTEMD, "systemd", cgroup_systemd_create, cgroup_v2_usage },
 	{ CGROUP_V1, "v1", cgroup_v1_create, cgroup_v1_usage },
+	/* Only by its name: it caps nothing by itself. */
+	{ CGROUP_INHERIT, "inherit", cgroup_inherit_create,
+	  cgroup_inherit_usage },
 };
 
 static const struct backend *find_backend(enum cgroup_backend id)
@@ -105,7 +108,7 @@ static const char *choose_remedy(const struct cgroup_refusal *refusals)
 static int fail_all(const struct cgroup_request *request,
 		    const struct cgroup_refusal *refusals)
 {
-	char text[sizeof(refusals[0].why) * ARRAY_SIZE(backends) + 64] = "";
+	char text[(sizeof(refusals[0].why) + 32) * ARRAY_SIZE(backends)] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
 		if (refusals[i].why[0])
@@ -150,7 +153,8 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 	if (request.needed == 0)
 		request.needed = request.wanted & CGROUP_MEMORY;
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
-		if (choice != CGROUP_AUTO && choice != backends[i].id)
+		if (choice == CGROUP_AUTO ? backends[i].id == CGROUP_INHERIT
+					  : backends[i].id != choice)
 			continue;
 		if (backends[i].create(cg, &request, &refusals[i]) == 0) {
 			cg->limits = *limits;

@@ -18,6 +18,7 @@ enum cgroup_backend {
 	CGROUP_V2,      /* a subtree that we may write */
 	CGROUP_SYSTEMD, /* a scope that systemd hands over to us */
 	CGROUP_V1,
+	CGROUP_INHERIT, /* as a choice: none of ours, but the caller's has caps */
 };
 
 enum {
@@ -74,7 +75,7 @@ struct cgroup {
 
 #define CGROUP_NONE ((struct cgroup){ .backend = CGROUP_NOT, .dir_fd = -1 })
 
-/* "v2", "systemd", "v1"; "none" for CGROUP_NOT. */
+/* "v2", "systemd", "v1", "inherit"; "none" for CGROUP_NOT. */
 const char *cgroup_backend_name(enum cgroup_backend backend);
 
 /* "memory and cpu", into a static buffer. */

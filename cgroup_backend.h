@@ -99,6 +99,11 @@ int cgroup_systemd_create(struct cgroup *cg,
 int cgroup_systemd_enter(struct cgroup *cg, pid_t pid);
 void cgroup_systemd_close(struct cgroup *cg);
 
+int cgroup_inherit_create(struct cgroup *cg,
+			  const struct cgroup_request *request,
+			  struct cgroup_refusal *refusal);
+void cgroup_inherit_usage(const struct cgroup *cg, struct cgroup_usage *usage);
+
 /* systemd is the manager here (sd_booted). */
 bool cgroup_systemd_runs(void);
 /* What to do where it gave this user too little. */

@@ -74,7 +74,7 @@ static void print_limits(FILE *out, const struct plan *plan)
 		plan->cgroup == CGROUP_NOT ? ""
 		: plan->caps_asked         ? ", or it is refused"
 					   : ", or a warning");
-	if (plan->cgroup != CGROUP_NOT)
+	if (plan->cgroup != CGROUP_NOT && plan->cgroup != CGROUP_INHERIT)
 		fprintf(out, "  %-12s %llu bytes\n  %-12s %g cores\n", "memory",
 			(unsigned long long)plan->caps.memory, "cpu",
 			plan->caps.cpu);

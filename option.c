@@ -11,7 +11,7 @@
 		.help = (h)                                                    \
 	}
 
-#define NO_REVIEW "this version neither shows nor applies changes"
+#define NO_REVIEW    "this version neither shows nor applies changes"
 #define NO_EXECUTION "this version has no learning mode"
 
 static const char *const modes[] = { "deny", "restricted", "host", "allow",
@@ -19,8 +19,8 @@ static const char *const modes[] = { "deny", "restricted", "host", "allow",
 static const char *const project_modes[] = { "overlay", "copy", "ro", "bind",
 					     NULL };
 static const char *const whens[] = { "auto", "always", "never", NULL };
-static const char *const cgroups[] = { "auto", "v2",   "systemd",
-				       "v1",   "none", NULL };
+static const char *const cgroups[] = { "auto",    "v2",   "systemd", "v1",
+				       "inherit", "none", NULL };
 static const char *const compressions[] = { "zstd", "gzip", "none", NULL };
 /* Layers that a run can be told to do without. */
 /* Those that a run may go without: the others are always there. */
@@ -52,7 +52,7 @@ const struct option option_table[] = {
 	  .help = "processes and threads (512)" },
 	{ "cgroup", 0, "KIND", "cgroup", &type_choice, FIELD(cgroup),
 	  .choices = cgroups,
-	  .help = "what caps: auto, v2, systemd, v1 or none (auto)" },
+	  .help = "what caps: auto, v2, systemd, v1, inherit, none (auto)" },
 	{ "files", 0, "N", "files", &type_count, FIELD(files), 8, 1048576,
 	  .help = "open files of each process (1024)" },
 	{ "disk", 0, "SIZE", "disk", &type_size, FIELD(disk), 0, INT64_MAX,

@@ -52,6 +52,7 @@ enum spec_cgroup {
 	SPEC_CGROUP_V2,
 	SPEC_CGROUP_SYSTEMD,
 	SPEC_CGROUP_V1,
+	SPEC_CGROUP_INHERIT, /* none of ours: the caller's own has caps */
 	SPEC_CGROUP_NONE,
 };
 

@@ -200,13 +200,17 @@ static void check_caps(struct parse *p)
 	static const char *const keys[] = { "memory", "cpu" };
 	const struct spec *spec = p->spec;
 	const struct option *disk = option_given(p, "disk");
-	bool none = spec->cgroup == SPEC_CGROUP_NONE;
+	bool none = spec->cgroup == SPEC_CGROUP_NONE ||
+		    spec->cgroup == SPEC_CGROUP_INHERIT;
 
 	for (size_t i = 0; none && i < ARRAY_SIZE(keys); i++)
 		if (option_given(p, keys[i]))
 			complain_at(p, option_given(p, keys[i]),
-				    "conflicts with --cgroup none: nothing "
-				    "would hold it");
+				    "conflicts with --cgroup %s, which holds "
+				    "nothing by itself",
+				    spec->cgroup == SPEC_CGROUP_NONE
+					? "none"
+					: "inherit");
 	/* Where the disk does not fit, writing to it would be the end rather
 	 * than ENOSPC. */
 	if (disk && !none && spec->disk >= spec->memory)

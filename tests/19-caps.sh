@@ -133,6 +133,32 @@ else
 	contains "$T/r.json" "CPU and memory are not capped: cannot make a cgroup"
 fi
 
+# The caller's own, where that has a cap.
+memory=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+if is_root && mkdir "$memory/m9m-test-$$" 2>/dev/null; then
+	within=$memory/m9m-test-$$
+	on_exit "rmdir $within"
+	echo 100M >"$within/memory.limit_in_bytes"
+	inside() {
+		# shellcheck disable=SC2016  # for the shell inside
+		m9m_in=(sh -c 'echo $$ >"$1/tasks" && shift && exec "$@"' -
+			"$within" "$M9M" -q --no-artifact --result "$T/r.json")
+		"${m9m_in[@]}" "$@"
+	}
+	expect_exit 0 inside --cgroup inherit sh -c 'exit 0'
+	is "inherit: told" "$(json "$T/r.json" .layers[] | grep cgroup:)" cgroup:inherit
+	json_is "$T/r.json" '.degraded | length' 0
+	expect_exit 137 inside --cgroup inherit python3 -c "$hog"
+	expect_exit 125 inside --cgroup inherit --memory 1Gi true
+	contains "$T/err" "--memory: conflicts with --cgroup inherit"
+fi
+limit=$(sed -n 's/^hierarchical_memory_limit //p' "$memory/memory.stat" 2>/dev/null)
+if [ "${limit:-0}" -gt 4000000000000000000 ]; then
+	expect_exit 125 m9m --cgroup inherit true
+	contains "$T/err" "nothing limits memory in"
+	contains "$T/err" "MemoryMax"
+fi
+
 # A back end that is not there, none at all, and neither with a cap.
 grep -q '^0::/' /proc/self/cgroup && grep -q ':memory:' /proc/self/cgroup &&
 	expect_exit 125 m9m --cgroup v2 true &&
