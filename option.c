@@ -52,7 +52,7 @@ const struct option option_table[] = {
 	  .help = "processes and threads (512)" },
 	{ "cgroup", 0, "KIND", "cgroup", &type_choice, FIELD(cgroup),
 	  .choices = cgroups,
-	  .help = "what caps: auto, v2, systemd, v1, inherit, none (auto)" },
+	  .help = "auto, or v2, systemd, v1, inherit, none" },
 	{ "files", 0, "N", "files", &type_count, FIELD(files), 8, 1048576,
 	  .help = "open files of each process (1024)" },
 	{ "disk", 0, "SIZE", "disk", &type_size, FIELD(disk), 0, INT64_MAX,
