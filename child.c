@@ -27,6 +27,7 @@
 #include "landlock.h"
 #include "layers.h"
 #include "netpol.h"
+#include "ns.h"
 
 /*
  * Theory of operation
@@ -45,6 +46,24 @@ struct step {
 };
 
 /*** PID 1: build the sandbox ***/
+
+/*
+ * The supervisor may want to look into the network later, when we shall have
+ * made ourselves undumpable.
+ */
+static int make_namespaces(struct child_context *c)
+{
+	auto_fd int net = -1;
+
+	if (ns_unshare(c->plan) < 0)
+		return -1;
+	if (c->plan->net.mode != NET_DENY)
+		return 0;
+	net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (control_send(c->control_fd, CONTROL_NETWORK, 0, net) < 0)
+		return fail(errno, "cannot hand the network over");
+	return 0;
+}
 
 static int take_identity(struct child_context *c)
 {
@@ -97,6 +116,21 @@ static int set_network(struct child_context *c)
 	return netpol_apply(&c->plan->net, c->relay_fd);
 }
 
+static int take_sources(struct child_context *c)
+{
+	struct control_message message;
+	int fd = -1;
+
+	for (;;) {
+		if (control_receive(c->control_fd, &message, &fd) != 1 ||
+		    message.kind != CONTROL_SOURCE)
+			return fail(0, "the supervisor went away");
+		if (fd < 0)
+			return 0;
+		c->sources->fds[message.value] = fd;
+	}
+}
+
 /*
  * The supervisor makes v1's directories beside our first steps and sends what
  * leads into them.  Before the mounts: those are the first thing that takes
@@ -121,7 +155,7 @@ static int join_cgroup(struct child_context *c)
 	cg->fallback = message.value;
 	if (cgroup_join(cg) < 0)
 		return -1;
-	/* The namespace of the clone began in the caller's cgroup: this one
+	/* The first one began in the caller's cgroup: this one
 	 * does not show the way from there. */
 	if (c->plan->namespaces & CLONE_NEWCGROUP &&
 	    unshare(CLONE_NEWCGROUP) < 0)
@@ -193,18 +227,20 @@ static int forbid_privileges(struct child_context *c)
 }
 
 /*
- * The order is the argument: ids first, since everything made later belongs to
- * them; keyring and names while the syscalls are plain; network before mounts,
- * because netlink needs nothing of the tree but the host's libraries; the
- * terminal from the new devpts; then every right goes, before the payload's
- * process exists, so that PID 1 and the payload are never more than an ordinary
- * process.
+ * The order is the argument: the namespaces while the ids are mapped outside; the
+ * ids before all that will belong to them; keyring and names while the syscalls
+ * are plain; network before mounts, because netlink needs nothing of the tree but
+ * the host's libraries; the terminal from the new devpts; then every right goes,
+ * before the payload's process exists, so that PID 1 and the payload are never
+ * more than an ordinary process.
  */
 static const struct step setup_steps[] = {
+	{ "namespaces", make_namespaces },
 	{ "identity", take_identity },
 	{ "keyring", leave_keyring },
 	{ "hostname", set_hostname },
 	{ "network", set_network },
+	{ "sources", take_sources },
 	{ "cgroup", join_cgroup },
 	{ "mounts", set_mounts },
 	{ "terminal", make_terminal },

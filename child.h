@@ -12,7 +12,7 @@
 /* What the child was born with.  Descriptors are its own. */
 struct child_context {
 	const struct plan *plan;
-	const struct mount_sources *sources;
+	struct mount_sources *sources; /* none yet: they are sent */
 	struct cgroup *cgroup; /* to join; CGROUP_NONE: none */
 	int work_fd;
 	int relay_fd;   /* where inside sockets go; -1: no relay */

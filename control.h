@@ -12,10 +12,13 @@
 
 enum control_kind {
 	CONTROL_GO = 1,   /* to the child: ids are mapped, begin */
+	CONTROL_SOURCE,   /* to the child: the source of mount number `value`;
+			     without a descriptor, those were all */
 	CONTROL_CGROUP,   /* to the child: a `tasks` file to enter, or, without
 			     a descriptor, those were all; value 1: there is
 			     none, but a fallback */
 	CONTROL_SIGNAL,   /* to the child: value is a signal for the payload */
+	CONTROL_NETWORK,  /* from the child: its network namespace */
 	CONTROL_TERMINAL, /* from the child: the master of its pty */
 	CONTROL_PROGRAM,  /* from the payload: its program, O_PATH */
 	CONTROL_LISTENER, /* from the payload: who executes; or value is why

@@ -110,14 +110,25 @@ static int open_run(const struct plan_mount *m,
 	return run < 0 ? -1 : mount_clone(run, m->flags | PLAN_RW);
 }
 
-int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
-		       const struct project_tree *project, int work_fd)
+struct mount_sources mount_no_sources(const struct plan *plan,
+				      const struct project_tree *project)
 {
-	sources->project = project;
-	sources->n = plan->n_mounts;
-	sources->fds = xcalloc(plan->n_mounts, sizeof(*sources->fds));
-	for (size_t i = 0; i < plan->n_mounts; i++)
-		sources->fds[i] = -1;
+	struct mount_sources sources = {
+		.n = plan->n_mounts,
+		.fds = xcalloc(plan->n_mounts, sizeof(*sources.fds)),
+		.project = project,
+	};
+
+	for (size_t i = 0; i < sources.n; i++)
+		sources.fds[i] = -1;
+	return sources;
+}
+
+int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
+		       int work_fd)
+{
+	const struct project_tree *project = sources->project;
+
 	if (geteuid() != 0)
 		return 0;
 	for (size_t i = 0; i < plan->n_mounts; i++) {

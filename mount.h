@@ -20,9 +20,12 @@ struct mount_sources {
 	const struct project_tree *project;
 };
 
+/* Before the clone, for both sides: the place for them, all -1. */
+struct mount_sources mount_no_sources(const struct plan *plan,
+				      const struct project_tree *project);
 /* In the parent, as root; otherwise leaves all at -1.  By fail(). */
 int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
-		       const struct project_tree *project, int work_fd);
+		       int work_fd);
 void mount_close_sources(struct mount_sources *sources);
 
 /*

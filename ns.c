@@ -21,12 +21,13 @@
  * Theory of operation
  *
  *	supervisor				child (PID 1 inside)
- *	clone3(all namespaces at once) ----->	waits on the control socket
+ *	clone3(user, pid) ------------------>	unshare(all the others)
  *	writes setgroups, uid_map, gid_map
  *	CONTROL_GO ------------------------->	takes its ids, runs its steps
  *
- * One clone3 call: no moment at which the child is in some of the namespaces
- * only, and a pidfd from the start, so that its pid cannot be mistaken later.
+ * A pidfd from the start, so that its pid cannot be mistaken later.  A network
+ * namespace takes the kernel as long as all of the rest: the child makes its
+ * own, while the supervisor writes the maps and opens what only it may open.
  */
 
 const struct ns_kind ns_kinds[7] = {
@@ -35,6 +36,10 @@ const struct ns_kind ns_kinds[7] = {
 	{ CLONE_NEWUTS, "uts" },       { CLONE_NEWIPC, "ipc" },
 	{ CLONE_NEWCGROUP, "cgroup" },
 };
+
+/* What a process cannot make for itself: the ids decide who owns the others,
+ * and only a child can be the first process. */
+#define AT_CLONE (CLONE_NEWUSER | CLONE_NEWPID)
 
 /* Both sides' ends of what leads in and out, before clone. */
 struct ends {
@@ -137,9 +142,9 @@ static const struct clone_remedy clone_remedies[] = {
 	{ EAGAIN, "the limit on processes (ulimit -u) is reached" },
 };
 
-static int fail_clone(int err)
+static int fail_namespaces(int err, const char *what)
 {
-	fail(err, "cannot clone into new namespaces");
+	fail(err, "%s", what);
 	add_known_cause();
 	for (size_t i = 0; i < ARRAY_SIZE(clone_remedies); i++)
 		if (clone_remedies[i].err == err)
@@ -205,12 +210,18 @@ static void keep_our_ends(struct child *child, struct ends *e)
 	child->stderr_fd = take_fd(&e->error[0]);
 }
 
+int ns_unshare(const struct plan *plan)
+{
+	if (unshare((int)(plan->namespaces & ~AT_CLONE)) < 0)
+		return fail_namespaces(errno, "cannot make the namespaces");
+	return 0;
+}
+
 static int clone_child(struct child *child, struct child_context *context,
 		       struct ends *e)
 {
 	struct clone_args args = {
-		.flags = context->plan->namespaces | CLONE_PIDFD |
-			 CLONE_CLEAR_SIGHAND,
+		.flags = AT_CLONE | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
 		.pidfd = (uint64_t)(uintptr_t)&child->pidfd,
 		.exit_signal = SIGCHLD,
 	};
@@ -225,7 +236,8 @@ static int clone_child(struct child *child, struct child_context *context,
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 
 	if (pid < 0)
-		return fail_clone(errno);
+		return fail_namespaces(errno,
+				       "cannot clone into new namespaces");
 	if (pid > 0) {
 		child->pid = (pid_t)pid;
 		return 0;
@@ -238,15 +250,6 @@ static int clone_child(struct child *child, struct child_context *context,
 	cleanup_fd(&e->error[0]);
 	cleanup_fd(&e->in[1]);
 	_exit(child_main(context));
-}
-
-/* Now, while it can be had: PID 1 will be undumpable. */
-static void keep_network(struct child *child, const struct plan *plan)
-{
-	auto_free char *path = xasprintf("/proc/%d/ns/net", child->pid);
-
-	if (plan->net.mode == NET_DENY)
-		child->net_fd = open(path, O_RDONLY | O_CLOEXEC);
 }
 
 /*
@@ -275,10 +278,19 @@ static int spawn(struct child *child, struct child_context *context,
 	    map_ids(child->pid, context->plan) < 0 ||
 	    note_init(wd, child->pid) < 0)
 		return -1;
-	keep_network(child, context->plan);
 	if (control_send(e->control[0], CONTROL_GO, 0, -1) < 0)
 		return fail(errno, "cannot start the sandbox's PID 1");
 	return 0;
+}
+
+/* A child that is gone has said why by another way: it need not take them. */
+static void send_sources(int control_fd, const struct mount_sources *sources)
+{
+	for (size_t i = 0; i < sources->n; i++)
+		if (sources->fds[i] >= 0)
+			(void)control_send(control_fd, CONTROL_SOURCE, (int)i,
+					   sources->fds[i]);
+	(void)control_send(control_fd, CONTROL_SOURCE, 0, -1);
 }
 
 int ns_spawn(struct child *child, const struct plan *plan,
@@ -286,7 +298,7 @@ int ns_spawn(struct child *child, const struct plan *plan,
 	     const struct workdir *wd, int relay_fd, bool feed_stdin)
 {
 	int work_fd = wd->mount_fd >= 0 ? wd->mount_fd : wd->work_fd;
-	struct mount_sources sources = { 0 };
+	struct mount_sources sources = mount_no_sources(plan, project);
 	struct child_context context = { .plan = plan,
 					 .sources = &sources,
 					 .cgroup = cgroup,
@@ -296,14 +308,16 @@ int ns_spawn(struct child *child, const struct plan *plan,
 	struct ends ends = {
 		{ -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }
 	};
-	int rc = mount_open_sources(&sources, plan, project, work_fd);
+	int rc = spawn(child, &context, wd, &ends, feed_stdin);
 
 	if (rc == 0)
-		rc = spawn(child, &context, wd, &ends, feed_stdin);
-	if (rc == 0)
+		rc = mount_open_sources(&sources, plan, work_fd);
+	if (rc == 0) {
+		send_sources(ends.control[0], &sources);
 		keep_our_ends(child, &ends);
-	else
+	} else {
 		ns_reap(child);
+	}
 	close_ends(&ends);
 	mount_close_sources(&sources);
 	return rc;

@@ -54,6 +54,9 @@ int ns_spawn(struct child *child, const struct plan *plan,
  */
 void ns_admit(struct child *child, const struct cgroup *cgroup);
 
+/* In the child: into the namespaces that it was not born in; by fail(). */
+int ns_unshare(const struct plan *plan);
+
 /* Kills all that is inside. */
 void ns_kill(struct child *child);
 /* Kills if need be, waits for PID 1 and closes; safe on CHILD_NONE. */

@@ -381,6 +381,9 @@ static void on_control(struct loop *l)
 	}
 	if (message.kind == CONTROL_EXITED) {
 		on_exited(l, &message);
+	} else if (message.kind == CONTROL_NETWORK && !l->started) {
+		cleanup_fd(&child->net_fd);
+		child->net_fd = take_fd(&fd);
 	} else if (message.kind == CONTROL_TERMINAL && fd >= 0) {
 		use_terminal(l, take_fd(&fd));
 	} else if (message.kind == CONTROL_PROGRAM) {
