@@ -65,8 +65,8 @@ int caps_enter(struct cgroup *cg, const struct plan *plan, struct child *child,
 		return -1;
 	if (cg->fallback && pin(child, plan, out) < 0)
 		return -1;
-	if (awaited)
-		ns_admit(child, cg);
+	if (awaited && ns_admit(child, cg) < 0)
+		return -1;
 	if (cg->backend == CGROUP_NOT)
 		return 0;
 	strv_push(&out->layers,

@@ -283,14 +283,24 @@ static int spawn(struct child *child, struct child_context *context,
 	return 0;
 }
 
-/* A child that is gone has said why by another way: it need not take them. */
-static void send_sources(int control_fd, const struct mount_sources *sources)
+/* A child that is gone has said why by another way: it need not take more. */
+static int hand_in(int control_fd, enum control_kind kind, int value, int fd)
 {
-	for (size_t i = 0; i < sources->n; i++)
+	if (control_send(control_fd, kind, value, fd) == 0 || errno == EPIPE ||
+	    errno == ECONNRESET)
+		return 0;
+	return fail(errno, "cannot hand descriptors to the sandbox's PID 1");
+}
+
+static int send_sources(int control_fd, const struct mount_sources *sources)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sources->n; i++)
 		if (sources->fds[i] >= 0)
-			(void)control_send(control_fd, CONTROL_SOURCE, (int)i,
-					   sources->fds[i]);
-	(void)control_send(control_fd, CONTROL_SOURCE, 0, -1);
+			rc = hand_in(control_fd, CONTROL_SOURCE, (int)i,
+				     sources->fds[i]);
+	return rc < 0 ? rc : hand_in(control_fd, CONTROL_SOURCE, 0, -1);
 }
 
 int ns_spawn(struct child *child, const struct plan *plan,
@@ -312,26 +322,28 @@ int ns_spawn(struct child *child, const struct plan *plan,
 
 	if (rc == 0)
 		rc = mount_open_sources(&sources, plan, work_fd);
-	if (rc == 0) {
-		send_sources(ends.control[0], &sources);
+	if (rc == 0)
+		rc = send_sources(ends.control[0], &sources);
+	if (rc == 0)
 		keep_our_ends(child, &ends);
-	} else {
+	else
 		ns_reap(child);
-	}
 	close_ends(&ends);
 	mount_close_sources(&sources);
 	return rc;
 }
 
-void ns_admit(struct child *child, const struct cgroup *cgroup)
+int ns_admit(struct child *child, const struct cgroup *cgroup)
 {
-	/* A child that is gone has said why by another way. */
-	for (size_t i = 0; i < cgroup->n_dirs; i++)
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < cgroup->n_dirs; i++)
 		if (cgroup->dirs[i].tasks_fd >= 0)
-			(void)control_send(child->control_fd, CONTROL_CGROUP, 0,
-					   cgroup->dirs[i].tasks_fd);
-	(void)control_send(child->control_fd, CONTROL_CGROUP, cgroup->fallback,
-			   -1);
+			rc = hand_in(child->control_fd, CONTROL_CGROUP, 0,
+				     cgroup->dirs[i].tasks_fd);
+	return rc < 0 ? rc
+		      : hand_in(child->control_fd, CONTROL_CGROUP,
+				cgroup->fallback, -1);
 }
 
 void ns_kill(struct child *child)

@@ -51,8 +51,9 @@ int ns_spawn(struct child *child, const struct plan *plan,
 /*
  * Lets the child into the settled cgroup (or out of the wait for one that could
  * not be had): due after ns_spawn with any that is not CGROUP_NONE, and with a fallback.
+ * By fail().
  */
-void ns_admit(struct child *child, const struct cgroup *cgroup);
+int ns_admit(struct child *child, const struct cgroup *cgroup);
 
 /* In the child: into the namespaces that it was not born in; by fail(). */
 int ns_unshare(const struct plan *plan);

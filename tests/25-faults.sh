@@ -14,7 +14,7 @@ M9M_RUN=("$M9M" -q --no-artifact --network allow --allow one.test
 
 # What set-up consists of.  Left out: what only reads or only gives back
 # (close, read, fstat, munmap), and memory, whose failure aborts.
-CALLS="clone3 vfork clone pipe2 socketpair socket bind listen sendto sendmsg
+CALLS="clone3 unshare vfork clone pipe2 socketpair socket bind listen sendto sendmsg
 setsockopt signalfd4 openat2 open_tree mount_setattr move_mount fsopen fsconfig
 fsmount mount umount2 pivot_root fchdir chdir mkdirat mknodat symlinkat unlinkat
 sethostname setresuid setresgid setgroups capset keyctl setsid dup2 dup3
@@ -103,7 +103,8 @@ for call in $CALLS; do
 		if grep -q STARTED "$T/err"; then
 			injected_late && continue
 			started=$((started + 1))
-			echo "# $call:$k started all the same: exit $rc"
+			echo "# $call:$k started all the same: exit $rc: $(
+				fault | head -n 1)"
 			continue
 		fi
 		case $rc in 125 | 126 | 127) ;; *)
