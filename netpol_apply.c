@@ -14,6 +14,7 @@
 
 #include "err.h"
 #include "handover.h"
+#include "lazy.h"
 #include "netpol_packets.h"
 #include "util.h"
 
@@ -55,10 +56,34 @@ static int raise_loopback(void)
 
 /*** The route ***/
 
+static struct {
+	__typeof__(nl_connect) *connect;
+	__typeof__(nl_geterror) *geterror;
+	__typeof__(nl_send_sync) *send_sync;
+	__typeof__(nl_socket_alloc) *socket_alloc;
+	__typeof__(nl_socket_free) *socket_free;
+	__typeof__(nla_put_u32) *nla_put_u32;
+	__typeof__(nlmsg_alloc_simple) *nlmsg_alloc_simple;
+	__typeof__(nlmsg_append) *nlmsg_append;
+	__typeof__(nlmsg_free) *nlmsg_free;
+} nl;
+
+static const struct lazy_symbol nl_symbols[] = {
+	{ "nl_connect", &nl.connect },
+	{ "nl_geterror", &nl.geterror },
+	{ "nl_send_sync", &nl.send_sync },
+	{ "nl_socket_alloc", &nl.socket_alloc },
+	{ "nl_socket_free", &nl.socket_free },
+	{ "nla_put_u32", &nl.nla_put_u32 },
+	{ "nlmsg_alloc_simple", &nl.nlmsg_alloc_simple },
+	{ "nlmsg_append", &nl.nlmsg_append },
+	{ "nlmsg_free", &nl.nlmsg_free },
+};
+
 /*
  * "local ::/0 dev lo" or "local 0.0.0.0/0 dev lo": a destination of length 0
- * needs no RTA_DST.  By libnl-3 alone: libnl-route takes 0.1 ms to load, of
- * every start.  0, or a negative libnl error.
+ * needs no RTA_DST.  By libnl-3 alone, loaded here: libnl-route takes 0.1 ms
+ * more.  0, or a negative libnl error.
  */
 static int add_route(struct nl_sock *sock, uint8_t family, uint32_t lo)
 {
@@ -67,26 +92,31 @@ static int add_route(struct nl_sock *sock, uint8_t family, uint32_t lo)
 			       .rtm_protocol = RTPROT_BOOT,
 			       .rtm_scope = RT_SCOPE_HOST,
 			       .rtm_type = RTN_LOCAL };
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_NEWROUTE,
-						NLM_F_REQUEST | NLM_F_CREATE);
-	int rc = msg ? nlmsg_append(msg, &route, sizeof(route), NLMSG_ALIGNTO)
+	struct nl_msg *msg = nl.nlmsg_alloc_simple(
+	    RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE);
+	int rc = msg ? nl.nlmsg_append(msg, &route, sizeof(route),
+				       NLMSG_ALIGNTO)
 		     : -NLE_NOMEM;
 
 	if (rc == 0)
-		rc = nla_put_u32(msg, RTA_OIF, lo);
+		rc = nl.nla_put_u32(msg, RTA_OIF, lo);
 	if (rc < 0) {
-		nlmsg_free(msg);
+		nl.nlmsg_free(msg);
 		return rc;
 	}
-	return nl_send_sync(sock, msg); /* frees it */
+	return nl.send_sync(sock, msg); /* frees it */
 }
 
 static int make_all_local(void)
 {
-	struct nl_sock *sock = nl_socket_alloc();
 	unsigned int lo = if_nametoindex("lo");
-	int rc = sock ? nl_connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
+	struct nl_sock *sock;
+	int rc;
 
+	if (lazy_load("libnl-3.so.200", nl_symbols, ARRAY_SIZE(nl_symbols)) < 0)
+		return -1;
+	sock = nl.socket_alloc();
+	rc = sock ? nl.connect(sock, NETLINK_ROUTE) : -NLE_NOMEM;
 	if (rc == 0 && lo == 0)
 		rc = -NLE_NODEV;
 	if (rc == 0)
@@ -95,10 +125,10 @@ static int make_all_local(void)
 	 * closes, and opens nothing. */
 	if (rc == 0)
 		add_route(sock, AF_INET6, lo);
-	nl_socket_free(sock);
+	nl.socket_free(sock);
 	if (rc < 0)
 		return fail(0, "cannot make every address local: %s",
-			    nl_geterror(rc));
+			    nl.geterror(rc));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <zstd.h>
 
 #include "err.h"
+#include "lazy.h"
 #include "util.h"
 
 #define OUT_SIZE   (128 * 1024)
@@ -29,6 +30,37 @@
 #define JOB_SIZE    (2 * 1024 * 1024)
 #define JOB_OVERLAP 8 /* half a window of the job before: 11 % smaller */
 #define THREADS_MAX 4
+
+/* Of the libraries, those that the compression asked for needs are loaded. */
+static struct {
+	__typeof__(ZSTD_CCtx_setParameter) *CCtx_setParameter;
+	__typeof__(ZSTD_compressStream2) *compressStream2;
+	__typeof__(ZSTD_createCCtx) *createCCtx;
+	__typeof__(ZSTD_freeCCtx) *freeCCtx;
+	__typeof__(ZSTD_getErrorName) *getErrorName;
+	__typeof__(ZSTD_isError) *isError;
+} zstd;
+
+static const struct lazy_symbol zstd_symbols[] = {
+	{ "ZSTD_CCtx_setParameter", &zstd.CCtx_setParameter },
+	{ "ZSTD_compressStream2", &zstd.compressStream2 },
+	{ "ZSTD_createCCtx", &zstd.createCCtx },
+	{ "ZSTD_freeCCtx", &zstd.freeCCtx },
+	{ "ZSTD_getErrorName", &zstd.getErrorName },
+	{ "ZSTD_isError", &zstd.isError },
+};
+
+static struct {
+	__typeof__(deflate) *deflate;
+	__typeof__(deflateEnd) *deflateEnd;
+	__typeof__(deflateInit2_) *deflateInit2_;
+} zlib;
+
+static const struct lazy_symbol zlib_symbols[] = {
+	{ "deflate", &zlib.deflate },
+	{ "deflateEnd", &zlib.deflateEnd },
+	{ "deflateInit2_", &zlib.deflateInit2_ },
+};
 
 struct pack_zstd {
 	ZSTD_CCtx *ctx;
@@ -64,19 +96,22 @@ static int emit(struct pack *pack, const void *data, size_t len)
 
 static int set_zstd(ZSTD_CCtx *ctx, ZSTD_cParameter parameter, int value)
 {
-	size_t rc = ZSTD_CCtx_setParameter(ctx, parameter, value);
+	size_t rc = zstd.CCtx_setParameter(ctx, parameter, value);
 
-	if (ZSTD_isError(rc))
-		return fail(0, "cannot set up zstd: %s", ZSTD_getErrorName(rc));
+	if (zstd.isError(rc))
+		return fail(0, "cannot set up zstd: %s", zstd.getErrorName(rc));
 	return 0;
 }
 
 static int open_zstd(struct pack *pack)
 {
-	struct pack_zstd *z = xcalloc(1, sizeof(*z));
+	struct pack_zstd *z;
 
-	pack->zstd = z;
-	z->ctx = ZSTD_createCCtx();
+	if (lazy_load("libzstd.so.1", zstd_symbols, ARRAY_SIZE(zstd_symbols)) <
+	    0)
+		return -1;
+	z = pack->zstd = xcalloc(1, sizeof(*z));
+	z->ctx = zstd.createCCtx();
 	z->held = malloc(HOLD);
 	if (z->ctx == NULL || z->held == NULL)
 		return fail(ENOMEM, "cannot set up zstd");
@@ -95,10 +130,10 @@ static int run_zstd(struct pack *pack, const void *data, size_t len,
 	do {
 		ZSTD_outBuffer out = { z->out, sizeof(z->out), 0 };
 
-		left = ZSTD_compressStream2(z->ctx, &out, &in, end);
-		if (ZSTD_isError(left))
+		left = zstd.compressStream2(z->ctx, &out, &in, end);
+		if (zstd.isError(left))
 			return fail(0, "cannot compress the archive: %s",
-				    ZSTD_getErrorName(left));
+				    zstd.getErrorName(left));
 		if (out.pos && emit(pack, z->out, out.pos) < 0)
 			return -1;
 	} while (in.pos < in.size || (end == ZSTD_e_end && left > 0));
@@ -115,8 +150,8 @@ static int start_threads(struct pack *pack)
 	int rc;
 
 	/* A libzstd without threads refuses, and goes on without them. */
-	if (!ZSTD_isError(
-		ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_nbWorkers, threads)) &&
+	if (!zstd.isError(
+		zstd.CCtx_setParameter(z->ctx, ZSTD_c_nbWorkers, threads)) &&
 	    (set_zstd(z->ctx, ZSTD_c_jobSize, JOB_SIZE) < 0 ||
 	     set_zstd(z->ctx, ZSTD_c_overlapLog, JOB_OVERLAP) < 0))
 		return -1;
@@ -150,7 +185,7 @@ static void free_zstd(struct pack *pack)
 {
 	if (pack->zstd == NULL)
 		return;
-	ZSTD_freeCCtx(pack->zstd->ctx);
+	zstd.freeCCtx(pack->zstd->ctx);
 	free(pack->zstd->held);
 	free(pack->zstd);
 	pack->zstd = NULL;
@@ -160,10 +195,13 @@ static void free_zstd(struct pack *pack)
 
 static int open_gzip(struct pack *pack)
 {
+	if (lazy_load("libz.so.1", zlib_symbols, ARRAY_SIZE(zlib_symbols)) < 0)
+		return -1;
 	pack->gzip = xcalloc(1, sizeof(*pack->gzip));
 	/* 16: a gzip header, in which zlib puts neither name nor time. */
-	if (deflateInit2(&pack->gzip->stream, GZIP_LEVEL, Z_DEFLATED, 15 + 16,
-			 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (zlib.deflateInit2_(&pack->gzip->stream, GZIP_LEVEL, Z_DEFLATED,
+			       15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
+			       (int)sizeof(z_stream)) != Z_OK)
 		return fail(ENOMEM, "cannot set up gzip");
 	return 0;
 }
@@ -181,7 +219,7 @@ static int run_gzip(struct pack *pack, const void *data, size_t len, int flush)
 
 		g->stream.next_out = g->out;
 		g->stream.avail_out = sizeof(g->out);
-		rc = deflate(&g->stream, flush);
+		rc = zlib.deflate(&g->stream, flush);
 		if (rc == Z_STREAM_ERROR)
 			return fail(0, "cannot compress the archive");
 		have = sizeof(g->out) - g->stream.avail_out;
@@ -206,7 +244,7 @@ static void free_gzip(struct pack *pack)
 {
 	if (pack->gzip == NULL)
 		return;
-	(void)deflateEnd(&pack->gzip->stream);
+	(void)zlib.deflateEnd(&pack->gzip->stream);
 	free(pack->gzip);
 	pack->gzip = NULL;
 }
