@@ -124,7 +124,7 @@ wait "$supervisor" 2>/dev/null
 alive=0
 for pid in $pids; do await_exit "$pid" 10 || alive=$((alive + 1)); done
 is "a killed supervisor leaves nobody waiting" "$alive" 0
-rm -rf "$XDG_STATE_HOME/m9m-sandbox/runs"
+clear_runs
 
 # An outer sandbox may have the only listener there can be: a warning.
 cat >"$T/outer.py" <<'PY'

@@ -95,6 +95,28 @@ public class J { public static void main(String[] a) throws Exception {
 	Thread t = new Thread(() -> System.out.println("thread")); t.start(); t.join();
 	System.out.println(new ProcessBuilder("true").start().waitFor()); } }
 JAVA
+printf 'use std::thread; fn main() { let t = thread::spawn(|| println!("thread"));\n\tt.join().unwrap();\n\tprintln!("{:?}", std::process::Command::new("true").status().unwrap().code()); }\n' >"$T/r.rs"
+if command -v rustc >/dev/null; then
+	works "rustc" sh -c 'rustc -o r r.rs && ./r'
+else
+	echo "# rustc is not installed"
+fi
+cat >"$T/g.go" <<'GO'
+package main
+
+import ("fmt"; "os/exec"; "sync")
+
+func main() {
+	var w sync.WaitGroup
+	for i := 0; i < 4; i++ { w.Add(1); go func() { defer w.Done() }() }
+	w.Wait()
+	fmt.Println("routines", exec.Command("true").Run())
+}
+GO
+export GOCACHE="$T/cache"
+works "go" go run g.go
+printf 'console.log("bun", await new Response("x").text(), Bun.spawnSync(["true"]).exitCode)\n' >"$T/b.ts"
+works "bun" bun run "$T/b.ts"
 works "java" java -XX:-UsePerfData "$T/J.java"
 
 # And what it is for, with ordinary programs.
