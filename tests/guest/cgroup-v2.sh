@@ -146,6 +146,17 @@ mkdir $CG/mine/leaf
 chown $SOMEBODY $CG/mine/leaf $CG/mine/leaf/cgroup.*
 user=(setpriv --reuid "$SOMEBODY" --regid "$SOMEBODY" --clear-groups)
 passes "user in a leaf" 19-caps within mine/leaf "${user[@]}"
-passes "user in a leaf" 66-every-end within mine/leaf "${user[@]}"
+m9m() {
+	within mine/leaf "${user[@]}" env XDG_STATE_HOME="$T/user" "$M9M" -q \
+		--no-artifact --result "$T/user/r.json" "$@"
+}
+mkdir -m 777 "$T/user"
+expect_exit 124 m9m --timeout 3s --grace 0 sh -c \
+	'trap "" TERM; setsid sleep 1000 & kill -STOP $!; sleep 1000'
+json_is "$T/user/r.json" .status timeout
+run m9m --pids 20 sh -c 'while :; do sleep 1000 & done'
+json_is "$T/user/r.json" '.limits | join(" ")' pids
+is "nobody is alive" "$(pgrep -c -f "sleep 1000")" 0
+is "nor is a cgroup left" "$(find $CG -name 'm9m*')" ""
 remove mine
 passes "user without a cgroup" 65-caps-fallback "${user[@]}"
