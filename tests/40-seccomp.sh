@@ -97,7 +97,7 @@ public class J { public static void main(String[] a) throws Exception {
 JAVA
 printf 'use std::thread; fn main() { let t = thread::spawn(|| println!("thread"));\n\tt.join().unwrap();\n\tprintln!("{:?}", std::process::Command::new("true").status().unwrap().code()); }\n' >"$T/r.rs"
 if command -v rustc >/dev/null; then
-	works "rustc" sh -c 'rustc -o r r.rs && ./r'
+	works "rustc" sh -c 'rustc -o rust r.rs && ./rust'
 else
 	echo "# rustc is not installed"
 fi
