@@ -100,6 +100,27 @@ denied() {
 
 H='\r\n\r\n' G='GET / HTTP/1.1\r\nHost:'
 
+echo "# outside each of these gets through"
+outside=("say:good.test:80:$G evil.test$H"
+	"say:metadata.test:80:$G metadata.test$H"
+	"say:private.test:80:$G private.test$H" "say:own.test:80:$G own.test$H"
+	"say:loopback.test:80:$G loopback.test$H" "say:$METADATA:80:$G x$H"
+	"say:$PRIVATE:80:$G x$H" "say:secret.good.test:80:x"
+	tls:good.test:443:evil.test tls:good.test:443:- "say:$OWN:443:x"
+	"say:$OWN:5432:x")
+run "${in_world[@]}" python3 -B "$T/probe.py" "${outside[@]}"
+for attempt in "${outside[@]}"; do
+	case $attempt in
+	say:secret.*) ;;
+	*:80:*) came_of "$attempt" 'HTTP/1.1 200 OK .*served' ;;
+	*) came "$attempt" heard ;;
+	esac
+done
+check "a name carries its data to the resolver" \
+	grep -qx secret.good.test "$T/world/asked"
+: >"$T/world/hits"
+: >"$T/world/asked"
+
 echo "# 1: what means nothing, and what would mean everything"
 echo '{"network": {"hosts": []}}' >"$T/empty.json"
 try --spec "$T/empty.json" -- "say:$OWN:443:x" "say:good.test:443:x" \

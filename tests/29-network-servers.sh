@@ -1,0 +1,161 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Protocols that are neither TLS nor HTTP, by real clients to real servers; and
+# programs that bring a resolver and a TLS of their own: a static Go program, a
+# Java one.  What is not installed is left out, and said.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq openssl python3
+host_netns
+OK=good.test OTHER=other.test
+
+m9m() {
+	rm -f "$T/events.jsonl"
+	run "$M9M" -q --no-artifact --events "$T/events.jsonl" \
+		--resolve $OK=127.0.0.1 --resolve $OTHER=127.0.0.1 "$@"
+}
+
+# left_out WHAT COMMAND...: true when one of them is missing.
+left_out() {
+	local what=$1 command
+	shift
+	for command; do
+		command -v "$command" >/dev/null && continue
+		echo "# left out: $what ($command is not installed)"
+		return 0
+	done
+	return 1
+}
+
+# refused NAME: the last run asked for it, was denied, and connected nowhere.
+refused() {
+	check "$1 fails" test "$rc" != 0
+	is "its question was denied" "$(events dns ".name == \"$OTHER\"" |
+		jq -r .verdict | sort -u)" denied
+	is "it connected nowhere" "$(events connect | wc -l)" 0
+}
+
+if ! left_out redis redis-server redis-cli; then
+	echo "# redis"
+	mkdir "$T/redis"
+	serve redis-server --port 6379 --bind 127.0.0.1 --save '' \
+		--dir "$T/redis" --daemonize no
+	await_line "$served_log" "eady to accept connections"
+	m9m --allow $OK:6379 -- sh -c "redis-cli -h $OK set key inside &&
+		redis-cli -h $OK get key"
+	is "redis-cli" "$(paste -sd ' ' "$T/out")" "OK inside"
+	is "by its name" "$(events connect | jq -r '"\(.name):\(.port)"' |
+		sort -u)" "$OK:6379"
+	m9m --allow $OK:6379 -- redis-cli -h $OTHER get key
+	refused redis-cli
+fi
+
+bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | tail -n 1)
+if ! left_out postgres psql "$bin/initdb" "$bin/postgres"; then
+	echo "# postgres"
+	as=()
+	if is_root; then
+		# It will not run as root.
+		mkdir "$T/pg"
+		chmod 711 "$T"
+		chown nobody "$T/pg"
+		as=(setpriv --reuid nobody --regid nogroup --clear-groups)
+	else
+		mkdir "$T/pg"
+	fi
+	if "${as[@]}" "$bin/initdb" -D "$T/pg/data" -U postgres -A trust \
+		--no-sync >"$T/initdb" 2>&1; then
+		serve "${as[@]}" "$bin/postgres" -D "$T/pg/data" -F \
+			-c listen_addresses=127.0.0.1 -c port=5432 \
+			-c unix_socket_directories=
+		await_line "$served_log" "ready to accept connections"
+		m9m --allow $OK:5432 -- psql -h $OK -U postgres -Atc \
+			"select 6 * 7"
+		is "psql" "$(cat "$T/out")" 42
+		[ "$rc" = 0 ] || show_output
+		m9m --allow $OK:5432 -- psql -h $OTHER -U postgres -Atc \
+			"select 1"
+		refused psql
+	else
+		echo "# left out: postgres (initdb does not run here)"
+	fi
+fi
+
+"$TOP/tests/standin/make-ca.sh" "$T/ca" $OK
+mkdir "$T/www"
+echo "hello over tls" >"$T/www/hello"
+cat >"$T/web.py" <<'END'
+import functools, http.server, ssl, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler,
+                            directory=sys.argv[2])
+web = http.server.ThreadingHTTPServer(("127.0.0.1", 443), handler)
+tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+tls.load_cert_chain(sys.argv[1] + "/leaf.pem", sys.argv[1] + "/leaf.key")
+web.socket = tls.wrap_socket(web.socket, server_side=True)
+print("ready", flush=True)
+web.serve_forever()
+END
+serve python3 "$T/web.py" "$T/ca" "$T/www"
+
+if ! left_out "a static Go program" go; then
+	echo "# a static Go program"
+	cat >"$T/fetch.go" <<'END'
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {
+	answer, err := http.Get(os.Args[1])
+	if err != nil {
+		os.Stderr.WriteString(err.Error() + "\n")
+		os.Exit(9)
+	}
+	io.Copy(os.Stdout, answer.Body)
+}
+END
+	if CGO_ENABLED=0 GOFLAGS=-mod=mod GOCACHE=$T/gocache GO111MODULE=off \
+		HOME=$T go build -o "$T/fetch-go" "$T/fetch.go" 2>"$T/go.err"; then
+		go=(--input "$T/fetch-go" --ro-bind "$T/ca/ca.pem" /ca.pem
+			--setenv SSL_CERT_FILE /ca.pem --allow "$OK")
+		m9m "${go[@]}" -- /work/fetch-go https://$OK/hello
+		is "its answer" "$(cat "$T/out")" "hello over tls"
+		[ "$rc" = 0 ] || show_output
+		m9m "${go[@]}" -- /work/fetch-go https://$OTHER/hello
+		refused "a static Go program"
+	else
+		sed 's/^/# left out: /' "$T/go.err"
+	fi
+fi
+
+if ! left_out Java java javac keytool; then
+	echo "# Java"
+	cat >"$T/Fetch.java" <<'END'
+import java.net.URL;
+public class Fetch {
+	public static void main(String[] a) throws Exception {
+		System.out.print(new String(
+		    new URL(a[0]).openStream().readAllBytes()));
+	}
+}
+END
+	mkdir "$T/classes"
+	javac -d "$T/classes" "$T/Fetch.java" 2>"$T/javac.err" &&
+		keytool -importcert -noprompt -alias ca -file "$T/ca/ca.pem" \
+			-keystore "$T/trust" -storepass changeit >/dev/null 2>&1
+	java=(--input "$T/classes" --ro-bind "$T/trust" /trust --allow "$OK" --
+		java -Djavax.net.ssl.trustStore=/trust \
+		-Djavax.net.ssl.trustStorePassword=changeit -cp /work/classes Fetch)
+	m9m "${java[@]}" https://$OK/hello
+	is "its answer" "$(cat "$T/out")" "hello over tls"
+	[ "$rc" = 0 ] || show_output
+	m9m "${java[@]}" https://$OTHER/hello
+	refused Java
+fi
+# Where none of them is there is nothing to show.
+[ "$checks" != 0 ] || skip "neither redis, postgres, Go nor Java is here"
