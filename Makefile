@@ -63,7 +63,7 @@ FUZZ  := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/fuzz-*.c))
 # Helpers of the tests: static, so that they run in any root.
 TOOLS := $(patsubst tests/%.c,$(B)/%,\
            $(filter-out tests/unit-% tests/fuzz-%,$(wildcard tests/*.c)))
-TESTS := $(sort $(wildcard tests/[0-9]*.sh)) $(wildcard tests/attack/*.sh) \
+TESTS := $(sort $(wildcard tests/[0-9]*.sh)) $(wildcard tests/attack/[0-9]*.sh) \
          $(wildcard tests/docs.sh)
 SHELL_FILES := $(filter-out %.py,$(wildcard tests/run tests/*.sh \
            tests/standin/*.sh scripts/*.sh profiles/*.sh demo/*.sh tests/attack/*.sh \

@@ -320,7 +320,7 @@ static void serve_exec(struct exec_recorder *r,
 		if (a.path == NULL)
 			a.path = xstrdup("?");
 		exec_look_judge(&a);
-		exec_list_judge(&a, &r->plan->commands, r->plan->workdir);
+		exec_list_judge(&a, r->plan);
 		a.ppid = exec_look_parent(&r->place, a.outer_ppid);
 		record(r, &a);
 	} else {

@@ -53,9 +53,9 @@ static void deny(struct exec_attempt *a, const char *listed_as)
 	    danger_by_name(name) ? " --allow-dangerous-commands" : "");
 }
 
-void exec_list_judge(struct exec_attempt *a, const struct commands *commands,
-		     const char *workdir)
+void exec_list_judge(struct exec_attempt *a, const struct plan *plan)
 {
+	const struct commands *commands = &plan->commands;
 	bool in_workdir;
 
 	if (!commands->listed || a->target == NULL)
@@ -69,9 +69,11 @@ void exec_list_judge(struct exec_attempt *a, const struct commands *commands,
 	if (a->file_fd < 0 || !S_ISREG(a->st.st_mode) ||
 	    !(a->st.st_mode & 0111) || commands_find(commands, &a->st))
 		return;
-	in_workdir = path_under(a->target, workdir);
-	if (!in_workdir)
+	in_workdir = path_under(a->target, plan->workdir);
+	/* A library that is a program as well (libc says its version) is on no
+	 * mount with noexec: that it cannot be executed is Landlock's doing. */
+	if (!in_workdir && (a->verdict == EXEC_DENIED || plan->landlock))
 		deny(a, a->target);
-	else if (!commands->workdir_exec)
+	else if (in_workdir && !commands->workdir_exec)
 		a->remedy = xstrdup("--workdir-exec");
 }

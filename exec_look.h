@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#include "command.h"
+#include "plan.h"
 #include "util.h"
 
 #define EXEC_PATH_MAX   4096
@@ -77,6 +77,5 @@ pid_t exec_look_parent(struct exec_place *place, pid_t pid);
 /* Judges file_fd and fills st. */
 void exec_look_judge(struct exec_attempt *attempt);
 /* The verdict again, where there is a list of commands (exec_list.c). */
-void exec_list_judge(struct exec_attempt *attempt,
-		     const struct commands *commands, const char *workdir);
+void exec_list_judge(struct exec_attempt *attempt, const struct plan *plan);
 void exec_attempt_free(struct exec_attempt *attempt);
