@@ -84,6 +84,7 @@ static const struct {
 	{ "*g[+c][+c]*", PART_MODULES, "lib*/gcc/*/*" },
 	{ "go", PART_PROGRAM, "pkg/tool/*/*" },
 	{ "node*", PART_MODULES, "lib*/node_modules" },
+	{ "codex", PART_PROGRAM, "bin/codex-code-mode-host" },
 };
 
 /*** Maps ***/

@@ -78,6 +78,19 @@ is "the prompt arrived whole" \
 	"$(jq -r 'select(.prompt) | .prompt' "$LOG" | grep -c ' 39999 40000$')" 1
 stop_standin
 
+rm -f "$T/events.jsonl" "$T/artifact.tar.zst"
+echo "# with a list of allowed commands: the same work, and nothing else"
+listed_script
+standin
+expect_exit 0 "$M9M" "${record[@]}" --input "$CHANGE" "${listed[@]}" \
+	--network allow --host-port "$port" \
+	--setenv ANTHROPIC_BASE_URL "http://host.m9m.internal:$port" \
+	claude -p --dangerously-skip-permissions "Review change.diff."
+contains "$T/out" "The review is in review.md."
+check_listed
+stop_standin
+
+rm -f "$T/events.jsonl" "$T/artifact.tar.zst"
 echo "# out of time in the middle of a tool: it is asked politely first"
 script "never said" "sleep 1000"
 standin

@@ -65,6 +65,19 @@ is "it read the change on stdin" \
 	"$(jq -r 'select(.prompt) | .path' "$LOG" | wc -l)"
 stop_standin
 
+rm -f "$T/events.jsonl" "$T/artifact.tar.zst"
+echo "# with a list of allowed commands: the same work, and nothing else"
+listed_script
+standin
+expect_exit 0 "$M9M" "${record[@]}" --input "$CHANGE" "${listed[@]}" \
+	--network allow --host-port "$port" \
+	codex exec "${exec_options[@]}" \
+	-c "openai_base_url=http://host.m9m.internal:$port/v1" \
+	"Review change.diff."
+check_listed
+stop_standin
+
+rm -f "$T/events.jsonl" "$T/artifact.tar.zst"
 echo "# out of time in the middle of a tool"
 script "never said" "sleep 1000"
 standin

@@ -96,6 +96,33 @@ check_review() {
 	is "the workdir is gone" "$(left_runs)" ""
 }
 
+# The same without sed, and with what is not on the list: python3 by its name, a
+# copy of an allowed program.
+# shellcheck disable=SC2034  # for the tests
+listed=(--allow-command rg --allow-command cat --allow-command git)
+listed_script() {
+	script "The review is in review.md." \
+		"git apply --numstat change.diff" \
+		"rg -c '^[-+]' change.diff" \
+		"cat change.diff" \
+		"python3 -c 'print(6 * 7)' 2>/dev/null || echo no python" \
+		"/usr/lib/git-core/git-daemon --version 2>/dev/null || echo no daemon" \
+		"printf '# Review\\nlooks fine\\n' > review.md"
+}
+
+# check_listed: after a run of listed_script.
+check_listed() {
+	check_review
+	contains "$T/results" "no python"
+	contains "$T/results" "no daemon"
+	is "only what is listed, and shells, ran" \
+		"$(events exec '.verdict == "allowed"' | jq -r .path |
+			grep -vE '^/proc/self/exe$|/(rg|cat|git|git-[a-z-]*|bash|sh|claude(\.exe)?|codex[a-z-]*)$' |
+			sort -u | xargs)" ""
+	check "and the refusal is on record" test -n "$(events exec \
+		'.verdict == "denied" and .path == "/usr/lib/git-core/git-daemon"')"
+}
+
 left_runs() {
 	find "$XDG_STATE_HOME" -path '*/runs/*' | head -n 3
 }
