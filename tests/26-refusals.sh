@@ -158,14 +158,14 @@ refused "found only inside, and not there" 127 exec \
 # The folder of the runs and of the audit log, each by itself.
 closed() {
 	mkdir -p "$T/closed/m9m-sandbox"
-	touch "$T/closed/m9m-sandbox/audit.jsonl"
+	touch "$T/closed/m9m-sandbox/audit.jsonl"{,.head}
 	if is_root; then
 		# Root is kept out by the file system only.
 		in_namespace "mount -t tmpfs -o size=1m none '$T/closed' &&
 			mkdir '$T/closed/m9m-sandbox' &&
-			touch '$T/closed/m9m-sandbox/audit.jsonl' &&
-			mount --bind '$T/closed/m9m-sandbox/audit.jsonl' \
-				'$T/closed/m9m-sandbox/audit.jsonl' &&
+			for f in '$T/closed/m9m-sandbox/audit.jsonl'{,.head}; do
+				touch \"\$f\" && mount --bind \"\$f\" \"\$f\" || exit 99
+			done &&
 			mount -o remount,bind,ro '$T/closed' 2>/dev/null ||
 			mount -o remount,ro,bind none '$T/closed'" \
 			env XDG_STATE_HOME="$T/closed" "$@"
