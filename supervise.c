@@ -69,6 +69,7 @@ struct loop {
 	struct watch watch;
 	int master_fd; /* of the payload's terminal; -1 none */
 	bool relay_gone;
+	bool network_wanted; /* a socket, where nothing is allowed */
 	bool started;
 	bool have_status;
 	int status;      /* the payload's wait status */
@@ -425,10 +426,14 @@ static void on_socket(void *context)
 	struct loop *l = context;
 	struct child *child = l->run->child;
 
-	if (child->net_fd < 0)
+	if (l->network_wanted)
 		return;
-	if (relay_start_late(l->run->relay, &l->run->plan->net, child->net_fd) <
-	    0) {
+	l->network_wanted = true;
+	if (child->net_fd < 0)
+		fail(0, "its namespace could not be opened");
+	if (child->net_fd < 0 ||
+	    relay_start_late(l->run->relay, &l->run->plan->net, child->net_fd) <
+		0) {
 		outcome_add_warning(
 		    l->outcome, "attempts at the network are not recorded: %s",
 		    err_get()->message);
