@@ -56,45 +56,35 @@ struct library {
 	int (*resolve)(uint32_t, const char *);
 };
 
+#define FIND(handle, function, name)                                           \
+	((function) = (__typeof__(function))dlsym(handle, name))
+
 static int open_library(struct library *lib)
 {
-	const struct {
-		const char *name;
-		void *place;
-	} symbols[] = {
-		{ "seccomp_init", &lib->init },
-		{ "seccomp_attr_set", &lib->attr_set },
-		{ "seccomp_rule_add_array", &lib->add },
-		{ "seccomp_export_bpf", &lib->export },
-		{ "seccomp_syscall_resolve_name_arch", &lib->resolve },
-	};
 	/* For good: it names the calls that are refused later. */
 	void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 
-	for (size_t i = 0; handle && i < ARRAY_SIZE(symbols); i++) {
-		void *address = dlsym(handle, symbols[i].name);
-
-		if (!address)
-			handle = NULL;
-		memcpy(symbols[i].place, &address, sizeof(address));
-	}
-	if (handle)
+	if (handle && FIND(handle, lib->init, "seccomp_init") &&
+	    FIND(handle, lib->attr_set, "seccomp_attr_set") &&
+	    FIND(handle, lib->add, "seccomp_rule_add_array") &&
+	    FIND(handle, lib->export, "seccomp_export_bpf") &&
+	    FIND(handle, lib->resolve, "seccomp_syscall_resolve_name_arch"))
 		return 0;
 	fail(0, "cannot load %s, which compiles profiles", LIBRARY);
-	return fail_remedy("install libseccomp 2.5 or newer (Debian, Ubuntu: "
-			   "libseccomp2), or leave --seccomp out");
+	fail_remedy("install libseccomp 2.5 or newer (Debian, Ubuntu: "
+		    "libseccomp2), or leave --seccomp out");
+	return -1;
 }
 
 char *seccomp_library_name(int nr)
 {
 	void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
-	void *address = handle
-			    ? dlsym(handle, "seccomp_syscall_resolve_num_arch")
-			    : NULL;
 	char *(*resolve)(uint32_t, int);
 
-	memcpy(&resolve, &address, sizeof(resolve));
-	return resolve ? resolve(ARCH, nr) : NULL;
+	if (!handle ||
+	    !FIND(handle, resolve, "seccomp_syscall_resolve_num_arch"))
+		return NULL;
+	return resolve(ARCH, nr);
 }
 
 /*** The process that is thrown away ***/
