@@ -159,4 +159,3 @@ json_is "$T/user/r.json" '.limits | join(" ")' pids
 is "nobody is alive" "$(pgrep -c -f "sleep 1000")" 0
 is "nor is a cgroup left" "$(find $CG -name 'm9m*')" ""
 remove mine
-passes "user without a cgroup" 65-caps-fallback "${user[@]}"
