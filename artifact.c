@@ -3,18 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "confined.h"
 #include "err.h"
 #include "pack.h"
 #include "tarball.h"
@@ -42,8 +38,8 @@ struct report {
 };
 
 /* Files of the run itself, in their order in the archive. */
-static const char *const logs[] = { "events.jsonl", "stdout.log",
-				    "stderr.log" };
+static const char *const logs[] = { "events.jsonl", "stdout.log", "stderr.log",
+				    "changes.json", "changes.patch" };
 
 #define LOGS ARRAY_SIZE(logs)
 
@@ -60,8 +56,6 @@ struct job {
 	const struct artifact_request *request;
 	int out_fd;
 	int log_fds[LOGS]; /* -1: there is none */
-	int error_fd, report_fd;
-	pid_t parent;
 };
 
 int artifact_compression_of(const char *path, enum artifact_compression *out)
@@ -89,64 +83,6 @@ int artifact_compression_of(const char *path, enum artifact_compression *out)
 
 /* --- the child ---------------------------------------------------------- */
 
-static int compare_fds(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* What else the supervisor has open is none of the archiver's business. */
-static void close_others(const struct job *job)
-{
-	int keep[LOGS + 5] = { STDERR_FILENO, job->wd->work_fd, job->out_fd,
-			       job->error_fd, job->report_fd };
-	unsigned int from = 0;
-
-	memcpy(keep + 5, job->log_fds, sizeof(job->log_fds));
-	qsort(keep, ARRAY_SIZE(keep), sizeof(*keep), compare_fds);
-	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
-		if (keep[i] < 0)
-			continue;
-		if ((unsigned int)keep[i] > from)
-			close_range(from, (unsigned int)keep[i] - 1, 0);
-		from = (unsigned int)keep[i] + 1;
-	}
-	close_range(from, ~0U, 0);
-}
-
-static int become_owner(const struct workdir *wd)
-{
-	if (geteuid() != 0 || wd->uid == 0)
-		return 0;
-	if (setgroups(0, NULL) < 0 ||
-	    setresgid(wd->gid, wd->gid, wd->gid) < 0 ||
-	    setresuid(wd->uid, wd->uid, wd->uid) < 0)
-		return fail(errno, "cannot archive as uid %u", wd->uid);
-	return 0;
-}
-
-/* The order: a change of uid resets dumpable and the death signal. */
-static int confine(const struct job *job)
-{
-	static const int ignored[] = { SIGINT,  SIGTERM, SIGHUP,
-				       SIGQUIT, SIGPIPE, SIGXFSZ };
-	const struct rlimit no_core = { 0, 0 };
-
-	/* Who interrupts us at the end still wants the archive. */
-	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	close_others(job);
-	if (become_owner(job->wd) < 0)
-		return -1;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    setrlimit(RLIMIT_CORE, &no_core) < 0)
-		return fail(errno, "cannot confine the archiver");
-	if (getppid() != job->parent)
-		_exit(1);
-	return 0;
-}
-
 static int add_all(struct tarball *t, const struct job *job)
 {
 	const char *json = job->request->run_json;
@@ -161,11 +97,15 @@ static int add_all(struct tarball *t, const struct job *job)
 		if (job->log_fds[i] >= 0 &&
 		    tarball_add_file(t, logs[i], job->log_fds[i]) < 0)
 			return -1;
+	if (job->request->layer)
+		tarball_pass_whiteouts(t);
 	return tarball_add_tree(t, "work", job->wd->work_fd);
 }
 
-static int build(const struct job *job, struct report *report)
+static int build(const void *arg, void *out)
 {
+	const struct job *job = arg;
+	struct report *report = out;
 	struct pack pack;
 	struct tarball *t = NULL;
 	int rc = -1;
@@ -182,85 +122,24 @@ static int build(const struct job *job, struct report *report)
 	return rc;
 }
 
-_Noreturn static void child(const struct job *job)
-{
-	struct report report = { 0 };
-	int rc = confine(job);
-
-	if (rc == 0)
-		rc = build(job, &report);
-	if (rc == 0 && write_all(job->report_fd, &report, sizeof(report)) < 0)
-		rc = fail(errno, "cannot report the archive");
-	if (rc < 0)
-		err_send(job->error_fd);
-	_exit(rc == 0 ? 0 : 1);
-}
-
 /* --- the parent --------------------------------------------------------- */
-
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return fail(errno, "cannot wait for the archiver");
-	if (WIFSIGNALED(status))
-		return fail(0,
-			    "cannot archive: the archiver was ended by "
-			    "signal %d",
-			    WTERMSIG(status));
-	return 0;
-}
-
-/* What the child says, after which it is reaped. */
-static int collect(pid_t pid, int error_fd, int report_fd,
-		   struct report *report)
-{
-	struct err_record record;
-	auto_free char *bytes = NULL;
-	size_t len = 0;
-	int failed = err_receive(error_fd, &record);
-
-	if (failed)
-		err_set(&record);
-	else
-		bytes = read_fd(report_fd, sizeof(*report), &len);
-	if (wait_for(pid) < 0 || failed)
-		return -1;
-	if (bytes == NULL || len != sizeof(*report))
-		return fail(0, "cannot archive: the archiver said nothing");
-	memcpy(report, bytes, sizeof(*report));
-	report->sha256[SHA256_HEX - 1] = '\0';
-	return 0;
-}
 
 static int run_child(struct job *job, struct report *report)
 {
-	int error[2] = { -1, -1 }, result[2] = { -1, -1 };
-	int rc = -1;
-	pid_t pid;
+	int keep[LOGS + 2] = { job->wd->work_fd, job->out_fd };
+	const struct confined child = { .name = "archiver",
+					.uid = job->wd->uid,
+					.gid = job->wd->gid,
+					.keep = keep,
+					.n_keep = ARRAY_SIZE(keep),
+					.work = build,
+					.arg = job };
 
-	if (pipe2(error, O_CLOEXEC) < 0 || pipe2(result, O_CLOEXEC) < 0) {
-		cleanup_fd(&error[0]);
-		cleanup_fd(&error[1]);
-		return fail(errno, "cannot make a pipe");
-	}
-	job->error_fd = error[1];
-	job->report_fd = result[1];
-	job->parent = getpid();
-	pid = fork();
-	if (pid == 0)
-		child(job);
-	cleanup_fd(&error[1]);
-	cleanup_fd(&result[1]);
-	if (pid < 0)
-		fail(errno, "cannot fork the archiver");
-	else
-		rc = collect(pid, error[0], result[0], report);
-	cleanup_fd(&error[0]);
-	cleanup_fd(&result[0]);
-	return rc;
+	memcpy(keep + 2, job->log_fds, sizeof(job->log_fds));
+	if (confined_run(&child, report, sizeof(*report)) < 0)
+		return -1;
+	report->sha256[SHA256_HEX - 1] = '\0';
+	return 0;
 }
 
 /* Before the fork: the child may not look into our own directory. */

@@ -16,6 +16,7 @@ struct artifact_request {
 	const char *path; /* absolute; its folder is made (0700) if missing */
 	enum artifact_compression compression;
 	const char *run_json; /* member run.json; NULL: the run had no end */
+	bool layer; /* the workdir is an upper layer, with whiteouts */
 };
 
 struct artifact {

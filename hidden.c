@@ -5,11 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -71,21 +69,12 @@ struct search {
 	size_t entries;
 };
 
-static int open_below(int root_fd, const char *path, uint64_t flags)
-{
-	struct open_how how = { .flags = flags | O_CLOEXEC | O_NOFOLLOW,
-				.resolve = RESOLVE_BENEATH |
-					   RESOLVE_NO_SYMLINKS |
-					   RESOLVE_NO_MAGICLINKS };
-
-	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-}
-
 /* --- names -------------------------------------------------------------- */
 
 static bool holds(const struct search *s, const char *path, const char *text)
 {
-	auto_fd int fd = open_below(s->root_fd, path, O_RDONLY | O_NONBLOCK);
+	auto_fd int fd = walk_open_below(s->root_fd, path,
+					 O_RDONLY | O_NONBLOCK);
 	auto_free char *buf = xcalloc(1, LOOK_MAX);
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, LOOK_MAX);
 
@@ -173,8 +162,8 @@ static int look_at(struct search *s, const char *folder, int dir_fd,
 /* What cannot be opened here cannot be opened inside either. */
 static int look_through(struct search *s, const char *folder)
 {
-	int fd = open_below(s->root_fd, *folder ? folder : ".",
-			    O_RDONLY | O_DIRECTORY);
+	int fd = walk_open_below(s->root_fd, *folder ? folder : ".",
+				 O_RDONLY | O_DIRECTORY);
 	size_t limit = s->n_user ? WALK_MAX : HIDDEN_ENTRIES;
 	struct walk_reader reader;
 	struct walk_name entry;
@@ -227,7 +216,7 @@ static int refuse_line(const char *line, const char *why)
 /* One file: it is looked up, not for. */
 static int hide_literal(struct search *s, const char *path)
 {
-	auto_fd int fd = open_below(s->root_fd, path, O_PATH);
+	auto_fd int fd = walk_open_below(s->root_fd, path, O_PATH);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || strv_has(s->shown, path))
@@ -274,8 +263,8 @@ static int take_line(struct search *s, char *line)
 
 static int read_list(struct search *s, char **text)
 {
-	auto_fd int fd = open_below(s->root_fd, IGNORE_FILE,
-				    O_RDONLY | O_NONBLOCK);
+	auto_fd int fd = walk_open_below(s->root_fd, IGNORE_FILE,
+					 O_RDONLY | O_NONBLOCK);
 	size_t len = 0;
 	char *save;
 

@@ -95,6 +95,8 @@ const struct option option_table[] = {
 	  FIELD(project_at), .help = "where it appears (the workdir)" },
 	{ "show", 0, "FILE", "show", &type_show, FIELD(show),
 	  .help = "of the project, though it looks like a secret" },
+	{ "diff", 0, NULL, "diff", &type_flag, FIELD(diff),
+	  .help = "print what was changed in it, as a patch" },
 	{ "workdir", 0, "DIR", "workdir", &type_workdir, FIELD(workdir),
 	  .help = "where the fresh, writable folder appears (/work)" },
 	{ "input", 0, "SRC[:DEST]", "inputs", &type_inputs,
@@ -118,7 +120,6 @@ const struct option option_table[] = {
 	  .help = "an empty, private file system at DST" },
 	{ "rootfs", 0, "DIR", "rootfs", &type_host_path, FIELD(rootfs),
 	  .help = "DIR's tree instead of the host's /usr and /etc" },
-	{ "diff", 0, NULL, NULL, .pending = NO_REVIEW },
 	{ "apply", 0, "FILE", NULL, .pending = NO_REVIEW },
 
 	HEADING("Process:"),

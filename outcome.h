@@ -14,6 +14,7 @@
 
 #include "answer.h"
 #include "artifact.h"
+#include "changes_record.h"
 #include "cgroup.h"
 #include "err.h"
 #include "relay.h"
@@ -98,6 +99,7 @@ struct outcome {
 
 	struct agent_answer answer; /* the agent's word, masked */
 
+	struct changes_summary changes;
 	struct artifact artifact;
 	char *audit_path;            /* NULL: nothing was written there */
 	char audit_hash[SHA256_HEX]; /* of the run's last line there */

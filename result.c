@@ -179,6 +179,34 @@ static void add_answer(cJSON *result, const struct outcome *o)
 				  : cJSON_CreateNumber(a->cost_usd));
 }
 
+static void add_changes(cJSON *result, const struct changes_summary *c)
+{
+	cJSON *changes, *list;
+
+	if (!c->made) {
+		cJSON_AddNullToObject(result, "changes");
+		return;
+	}
+	changes = cJSON_AddObjectToObject(result, "changes");
+	add_number(changes, "added", c->added);
+	add_number(changes, "modified", c->modified);
+	add_number(changes, "deleted", c->deleted);
+	add_number(changes, "renamed", c->renamed);
+	cJSON_AddBoolToObject(changes, "patch", c->patch);
+	add_number(changes, "not_in_patch", c->left_out);
+	list = cJSON_AddArrayToObject(changes, "control");
+	for (size_t i = 0; i < c->n_control && i < CHANGES_SHOWN; i++) {
+		cJSON *item = cJSON_CreateObject();
+
+		add_text(item, "path", c->control[i].path);
+		add_text(item, "what", c->control[i].what);
+		cJSON_AddItemToArray(list, item);
+	}
+	add_number(changes, "more_control",
+		   c->n_control > CHANGES_SHOWN ? c->n_control - CHANGES_SHOWN
+						: 0);
+}
+
 static void add_files(cJSON *result, const struct outcome *o)
 {
 	const struct artifact *a = &o->artifact;
@@ -195,6 +223,7 @@ static void add_files(cJSON *result, const struct outcome *o)
 		cJSON_AddNullToObject(result, "artifact");
 	}
 	add_text(result, "kept_workdir", o->kept_workdir);
+	add_changes(result, &o->changes);
 	if (o->audit_path) {
 		cJSON *audit = cJSON_AddObjectToObject(result, "audit");
 

@@ -58,6 +58,7 @@ struct run {
 	struct claim claim;
 	struct workdir workdir;
 	struct project_tree project;
+	struct timespec shown; /* when the project was last as it had been */
 	struct cgroup cgroup;
 	struct relay relay;
 	struct child child;
@@ -187,6 +188,8 @@ static int set_up_project(struct run *run)
 		return 0;
 	if (project_open(&run->project, plan) < 0)
 		return -1;
+	/* The clock that file systems use. */
+	clock_gettime(CLOCK_REALTIME_COARSE, &run->shown);
 	if (mode == SPEC_PROJECT_OVERLAY && !run->project.foreign)
 		return workdir_make_scratch(&run->workdir);
 	if (mode == SPEC_PROJECT_OVERLAY)
@@ -333,6 +336,25 @@ static void end_artifact(struct run *run)
 	emit_artifact(run);
 }
 
+/* Before the archive, which holds them. */
+static void record_changes(struct run *run)
+{
+	const struct plan *plan = run->plan;
+
+	if (plan->project.path == NULL ||
+	    (plan->project.mode != SPEC_PROJECT_OVERLAY &&
+	     plan->project.mode != SPEC_PROJECT_COPY))
+		return;
+	err_stage("changes");
+	if (changes_record(&run->workdir, plan, &run->project, &run->shown,
+			   &run->out->changes) < 0)
+		note_failure(run->out);
+	if (run->spec->diff)
+		changes_show(&run->workdir, stderr,
+			     isatty(STDERR_FILENO) &&
+				 getenv("NO_COLOR") == NULL);
+}
+
 /* Its place is told, so only --gc may take it away. */
 static void keep_workdir(struct run *run)
 {
@@ -373,7 +395,9 @@ static void archive(struct run *run)
 	const struct plan *plan = run->plan;
 	auto_free char *json = NULL;
 	struct artifact_request request = { .path = plan->artifact,
-					    .compression = plan->compression };
+					    .compression = plan->compression,
+					    .layer = plan->project.path &&
+						     !run->project.copied };
 
 	if (plan->artifact == NULL ||
 	    (!run->out->started && !plan->artifact_asked))
@@ -423,8 +447,10 @@ static void tear_down(struct run *run)
 	if (run->workdir.run_fd >= 0) {
 		watch_disk(&run->log, run->out, run->plan, &run->workdir);
 		note_copied(run);
-		if (run->out->started)
+		if (run->out->started) {
 			copy_outputs(run);
+			record_changes(run);
+		}
 		archive(run);
 		empty_workdir(run);
 	}

@@ -124,6 +124,7 @@ struct spec {
 	char *project; /* absolute host path, or NULL */
 	enum spec_project project_mode;
 	char *project_at; /* in place of workdir, or NULL */
+	bool diff;        /* print the changes at the end */
 	struct strv show; /* of the project, though it would be hidden */
 	struct spec_copy *inputs;
 	size_t n_inputs;

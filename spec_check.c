@@ -100,7 +100,8 @@ static void check_command(struct parse *p)
 static void check_project(struct parse *p)
 {
 	static const char *const needs_project[] = { "project.mode",
-						     "project.at", "show" };
+						     "project.at", "show",
+						     "diff" };
 	struct spec *spec = p->spec;
 	bool in_place = spec->project_mode == SPEC_PROJECT_RO ||
 			spec->project_mode == SPEC_PROJECT_BIND;

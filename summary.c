@@ -411,6 +411,26 @@ static void put_output(struct page *page, const struct outcome *o)
 	row(page, "%s in all, more than was kept (--output)", bytes);
 }
 
+static void put_changes(struct page *page, const struct outcome *o)
+{
+	const struct changes_summary *c = &o->changes;
+
+	if (!c->made || !(c->added | c->modified | c->deleted | c->renamed))
+		return;
+	section(page, "changes", BOLD);
+	row(page, "%llu added, %llu modified, %llu deleted, %llu renamed",
+	    (unsigned long long)c->added, (unsigned long long)c->modified,
+	    (unsigned long long)c->deleted, (unsigned long long)c->renamed);
+	if (c->n_control == 0)
+		return;
+	section(page, "look at these first", YELLOW);
+	for (size_t i = 0; i < c->n_control && i < CHANGES_SHOWN; i++)
+		row(page, "%s: %s", c->control[i].path, c->control[i].what);
+	if (c->n_control > CHANGES_SHOWN)
+		row(page, "and %llu more",
+		    (unsigned long long)c->n_control - CHANGES_SHOWN);
+}
+
 static void put_artifact(struct page *page, const struct outcome *o)
 {
 	const struct artifact *a = &o->artifact;
@@ -451,8 +471,8 @@ void summary_print(FILE *out, const char *run_label,
 	};
 	static void (*const started[])(struct page *,
 				       const struct outcome *) = {
-		put_error, put_commands, put_connections, put_denials,
-		put_use,   put_output,   put_artifact,    put_layers,
+		put_error,  put_commands, put_connections, put_denials, put_use,
+		put_output, put_changes,  put_artifact,    put_layers,
 	};
 	auto_free char *text = NULL;
 	size_t size;

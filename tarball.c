@@ -63,6 +63,7 @@ struct tarball {
 	off_t copied; /* of hard-linked files that found no place there */
 	time_t stamp;
 
+	bool pass_whiteouts;
 	uint64_t entries, files, skipped;
 	char *skipped_text;
 	size_t skipped_len;
@@ -348,6 +349,8 @@ static int add_by_type(struct tarball *t, int dir_fd,
 	}
 	if (fstatat(dir_fd, name->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_at(t->path.s, errno);
+	if (t->pass_whiteouts && S_ISCHR(st.st_mode) && st.st_rdev == 0)
+		return 0;
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
 		skip(t, special(st.st_mode));
 		return 0;
@@ -407,6 +410,11 @@ static size_t names_limit(const struct tarball *t)
 	if (t->names_memory + 2 * NAMES_LEAST > NAMES_MEMORY)
 		return NAMES_LEAST;
 	return (NAMES_MEMORY - t->names_memory) / 2;
+}
+
+void tarball_pass_whiteouts(struct tarball *t)
+{
+	t->pass_whiteouts = true;
 }
 
 int tarball_add_tree(struct tarball *t, const char *name, int dir_fd)

@@ -25,6 +25,9 @@ int tarball_add_text(struct tarball *t, const char *name, const char *text,
 /* An open regular file, at its length of now. */
 int tarball_add_file(struct tarball *t, const char *name, int fd);
 
+/* Devices 0/0 are overlayfs's: neither members nor left out. */
+void tarball_pass_whiteouts(struct tarball *t);
+
 /*
  * The open directory as `name`, and all below it.  What is no file, directory
  * or link is left out and named in the member skipped.txt.  What cannot be read

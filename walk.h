@@ -15,6 +15,12 @@
 /* Deeper trees are neither copied nor archived: one descriptor a level. */
 #define WALK_DEPTH_MAX 256
 
+/*
+ * Opens `path` below the directory, without a link or ".." anywhere on the way;
+ * -1 with errno.
+ */
+int walk_open_below(int root_fd, const char *path, int flags);
+
 /* The names in a directory, in the file system's order, without . and .. */
 struct walk_reader {
 	int fd; /* owned */

@@ -158,7 +158,7 @@ static void test_json(void)
 		"\"what\":\"169.254.169.254:80\",",
 		"\"answer\":null,\"artifact\":{",
 		"\"bytes\":49254,\"files\":12,\"skipped\":0}",
-		"\"kept_workdir\":null,\"audit\":null,\"limits\":[],",
+		"\"kept_workdir\":null,\"changes\":null,\"audit\":null,\"limits\":[],",
 	};
 	cJSON *a = cJSON_ParseWithOpts(flat, NULL, true);
 	cJSON *b = cJSON_ParseWithOpts(pretty, NULL, true);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What a run has changed in a project: the upper layer, or the whole copy, held
+ * against the real tree.  The time goes with what was written and deleted, not
+ * with the tree.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "sha256.h"
+#include "util.h"
+
+enum change_kind {
+	CHANGE_ADDED,
+	CHANGE_MODIFIED,
+	CHANGE_DELETED,
+	CHANGE_RENAMED, /* the same bytes and mode under another name */
+};
+
+/* One side of a change; mode 0: there is none. */
+struct change_side {
+	mode_t mode; /* with its type */
+	off_t size;
+	char sha256[SHA256_HEX]; /* of a file's bytes, or of a link's target */
+	char *target;
+};
+
+struct change {
+	enum change_kind kind;
+	char *path;
+	char *from; /* of a renamed one */
+	struct change_side old, new;
+	bool raced;          /* the real one was changed during the run */
+	const char *control; /* why it needs a second look, or NULL */
+};
+
+struct changes {
+	struct change *v;
+	size_t n;
+	size_t skipped; /* sockets, devices and their like */
+};
+
+struct changes_request {
+	int work_fd;               /* upper layer or copy */
+	int lower_fd;              /* the real tree */
+	bool whole;                /* a copy: what it lacks was deleted */
+	const struct strv *hidden; /* sorted; never a deletion */
+	struct timespec began;
+};
+
+/* By fail(); changes_free is due in either case. */
+int changes_find(struct changes *changes, const struct changes_request *req);
+void changes_free(struct changes *changes);
+
+/* One object a line in "changes"; `about` goes in front, a JSON object. */
+void changes_print(const struct changes *changes, const char *about, FILE *out);

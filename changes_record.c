@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "changes_record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "changes.h"
+#include "confined.h"
+#include "err.h"
+#include "event.h"
+#include "patch.h"
+#include "review.h"
+#include "text.h"
+
+struct job {
+	struct changes_request request;
+	char *about;
+	int json_fd;
+	int patch_fd; /* -1: no git tree */
+};
+
+static const char *const modes[] = {
+	[SPEC_PROJECT_OVERLAY] = "overlay",
+	[SPEC_PROJECT_COPY] = "copy",
+};
+
+static void count(const struct changes *changes, struct changes_summary *out)
+{
+	uint64_t *const counts[] = {
+		[CHANGE_ADDED] = &out->added,
+		[CHANGE_MODIFIED] = &out->modified,
+		[CHANGE_DELETED] = &out->deleted,
+		[CHANGE_RENAMED] = &out->renamed,
+	};
+
+	for (size_t i = 0; i < changes->n; i++) {
+		const struct change *c = &changes->v[i];
+		auto_free char *shown = NULL;
+
+		/* git's own records change with every look of git's. */
+		if (review_is_git_record(c->path))
+			continue;
+		++*counts[c->kind];
+		if (c->control == NULL || out->n_control++ >= CHANGES_SHOWN)
+			continue;
+		shown = text_visible(c->path, true);
+		snprintf(out->control[out->n_control - 1].path,
+			 CHANGES_SHOWN_SIZE, "%s", shown);
+		snprintf(out->control[out->n_control - 1].what,
+			 sizeof(out->control[0].what), "%s", c->control);
+	}
+}
+
+/* Writes by `fd`, which the parent keeps. */
+static FILE *open_stream(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+
+	if (out == NULL) {
+		cleanup_fd(&copy);
+		fail(errno, "cannot write the changes");
+	}
+	return out;
+}
+
+static int close_stream(FILE *out)
+{
+	bool failed = ferror(out) != 0;
+
+	if (fclose(out) != 0 || failed)
+		return fail(errno, "cannot write the changes");
+	return 0;
+}
+
+static int write_all_of(const struct job *job, const struct changes *changes,
+			struct changes_summary *out)
+{
+	FILE *file = open_stream(job->json_fd);
+
+	if (file == NULL)
+		return -1;
+	changes_print(changes, job->about, file);
+	if (close_stream(file) < 0 || job->patch_fd < 0)
+		return job->patch_fd < 0 ? 0 : -1;
+	file = open_stream(job->patch_fd);
+	if (file == NULL)
+		return -1;
+	out->patch = true;
+	out->left_out = patch_print(changes, job->request.work_fd,
+				    job->request.lower_fd, file);
+	return close_stream(file);
+}
+
+static int work(const void *arg, void *report)
+{
+	const struct job *job = arg;
+	struct changes_summary *out = report;
+	struct changes changes;
+	int rc = changes_find(&changes, &job->request);
+
+	if (rc == 0) {
+		count(&changes, out);
+		out->made = true;
+		rc = write_all_of(job, &changes, out);
+	}
+	changes_free(&changes);
+	return rc;
+}
+
+static int make_file(const struct workdir *wd, const char *name)
+{
+	int fd = openat(wd->run_fd, name,
+			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			0600);
+
+	return fd < 0 ? fail(errno, "cannot make %s/%s", wd->path, name) : fd;
+}
+
+static char *tell_about(const struct workdir *wd, const struct plan *plan,
+			const struct project_tree *tree)
+{
+	const char *path = plan->project.path;
+	cJSON *about = cJSON_CreateObject();
+	char *json, *clean;
+
+	cJSON_AddNumberToObject(about, "version", 1);
+	cJSON_AddStringToObject(about, "run", wd->run_id);
+	cJSON_AddItemToObject(about, "project",
+			      event_string(path, strlen(path)));
+	cJSON_AddStringToObject(
+	    about, "mode",
+	    modes[tree->copied ? SPEC_PROJECT_COPY : SPEC_PROJECT_OVERLAY]);
+	cJSON_AddBoolToObject(about, "git", plan->project.git);
+	json = cJSON_PrintUnformatted(about);
+	cJSON_Delete(about);
+	if (!json)
+		abort(); /* out of memory, as in util.h */
+	clean = text_json(json);
+	cJSON_free(json);
+	return clean;
+}
+
+static struct strv all_hidden(const struct hidden *hidden)
+{
+	struct strv all = { 0 };
+
+	for (size_t i = 0; i < hidden->files.n; i++)
+		strv_push(&all, xstrdup(hidden->files.v[i]));
+	for (size_t i = 0; i < hidden->folders.n; i++)
+		strv_push(&all, xstrdup(hidden->folders.v[i]));
+	strv_sort(&all);
+	return all;
+}
+
+int changes_record(const struct workdir *wd, const struct plan *plan,
+		   const struct project_tree *tree,
+		   const struct timespec *began, struct changes_summary *out)
+{
+	auto_strv struct strv hidden = all_hidden(&plan->project.hidden);
+	auto_free char *about = tell_about(wd, plan, tree);
+	auto_fd int json_fd = make_file(wd, "changes.json");
+	auto_fd int patch_fd = json_fd >= 0 && plan->project.git
+				   ? make_file(wd, "changes.patch")
+				   : -1;
+	const struct job job = { .request = { .work_fd = wd->work_fd,
+					      .lower_fd = tree->dir_fd,
+					      .whole = tree->copied,
+					      .hidden = &hidden,
+					      .began = *began },
+				 .about = about,
+				 .json_fd = json_fd,
+				 .patch_fd = patch_fd };
+	const int keep[] = { wd->work_fd, tree->dir_fd, json_fd, patch_fd };
+	const struct confined child = { .name = "reader of changes",
+					.uid = wd->uid,
+					.gid = wd->gid,
+					.keep = keep,
+					.n_keep = ARRAY_SIZE(keep),
+					.work = work,
+					.arg = &job };
+	int rc = -1;
+
+	*out = (struct changes_summary){ 0 };
+	if (json_fd >= 0 && (patch_fd >= 0 || !plan->project.git))
+		rc = confined_run(&child, out, sizeof(*out));
+	if (rc == 0)
+		return 0;
+	/* Half a list would be taken for a whole one. */
+	*out = (struct changes_summary){ 0 };
+	(void)unlinkat(wd->run_fd, "changes.json", 0);
+	(void)unlinkat(wd->run_fd, "changes.patch", 0);
+	return -1;
+}
+
+/* --- for a person ------------------------------------------------------- */
+
+static const char *color_of(const char *line)
+{
+	static const struct {
+		const char *start, *color;
+	} table[] = {
+		{ "diff --git ", "\033[1m" }, { "+++ ", "\033[1m" },
+		{ "--- ", "\033[1m" },        { "@@ ", "\033[36m" },
+		{ "+", "\033[32m" },          { "-", "\033[31m" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (strncmp(line, table[i].start, strlen(table[i].start)) == 0)
+			return table[i].color;
+	return NULL;
+}
+
+/* Tabs stay: they steer nothing. */
+static void put_line(const char *line, FILE *out, bool color)
+{
+	const char *start = color ? color_of(line) : NULL;
+
+	if (start)
+		fputs(start, out);
+	for (;;) {
+		size_t n = strcspn(line, "\t");
+		auto_free char *part = xstrndup(line, n);
+		auto_free char *shown = text_visible(part, true);
+
+		fputs(shown, out);
+		if (line[n] == '\0')
+			break;
+		fputc('\t', out);
+		line += n + 1;
+	}
+	fputs(start ? "\033[0m\n" : "\n", out);
+}
+
+void changes_show(const struct workdir *wd, FILE *out, bool color)
+{
+	int fd = openat(wd->run_fd, "changes.patch",
+			O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	while (in && (n = getline(&line, &size, in)) > 0) {
+		line[n - (line[n - 1] == '\n')] = '\0';
+		put_line(line, out, color);
+	}
+	free(line);
+	if (in)
+		fclose(in);
+	else
+		cleanup_fd(&fd);
+	fflush(out);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The changes of a run, written beside its logs: changes.json, changes.patch. */
+
+#include "project.h"
+#include "workdir.h"
+
+#define CHANGES_SHOWN      16
+#define CHANGES_SHOWN_SIZE 256
+
+/* For the result; `control` are those that need a second look. */
+struct changes_summary {
+	bool made;
+	bool patch; /* there is one: the project is a git tree */
+	uint64_t added, modified, deleted, renamed;
+	uint64_t left_out; /* of the patch, as too large */
+	uint64_t n_control;
+	struct {
+		char path[CHANGES_SHOWN_SIZE]; /* printable */
+		char what[64];
+	} control[CHANGES_SHOWN];
+};
+
+/* In a process with the payload's ids, since the payload shaped the tree.  By
+ * fail(). */
+int changes_record(const struct workdir *wd, const struct plan *plan,
+		   const struct project_tree *tree,
+		   const struct timespec *began, struct changes_summary *out);
+
+/* Prints RUNID/changes.patch so that it cannot steer a terminal. */
+void changes_show(const struct workdir *wd, FILE *out, bool color);

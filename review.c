@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "review.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+#include "util.h"
+
+/* A tail of slashes: all below.  Found at any depth, since projects nest, and in
+ * any case, since the tree may go to a file system that does not mind. */
+static const struct {
+	const char *name, *what;
+} controls[] = {
+	{ ".git/hooks/", "a git hook" },
+	{ ".git/config", "git's configuration, which can name commands" },
+	{ ".git/config.worktree",
+	  "git's configuration, which can name commands" },
+	{ ".git/info/", "git's attributes, which choose filters" },
+	{ ".git/modules/", "a submodule's git directory" },
+	{ ".git/worktrees/", "a worktree's git directory" },
+	{ ".git/", "git's own records" },
+	{ ".git", "says where git's directory is" },
+	{ ".gitmodules", "says where submodules come from" },
+	{ ".githooks/", "a git hook" },
+	{ ".husky/", "a git hook" },
+	{ "lefthook.yml", "configures git hooks" },
+	{ ".pre-commit-config.yaml", "configures git hooks" },
+	{ ".claude/", "an agent's settings" },
+	{ ".mcp.json", "an agent's settings" },
+	{ ".codex/", "an agent's settings" },
+	{ ".cursor/", "an agent's settings" },
+	{ ".aider.conf.yml", "an agent's settings" },
+	{ ".m9mignore", "says what is hidden from agents" },
+	{ ".vscode/", "an editor's settings" },
+	{ ".idea/", "an editor's settings" },
+	{ ".devcontainer/", "an editor's settings" },
+	{ ".vimrc", "an editor's settings" },
+	{ ".exrc", "an editor's settings" },
+	{ ".envrc", "is run by direnv" },
+	{ ".mise.toml", "is obeyed by mise" },
+	{ ".github/workflows/", "is run by a CI" },
+	{ ".github/actions/", "is run by a CI" },
+	{ ".gitea/", "is run by a CI" },
+	{ ".forgejo/", "is run by a CI" },
+	{ ".circleci/", "is run by a CI" },
+	{ ".buildkite/", "is run by a CI" },
+	{ ".gitlab-ci.yml", "is run by a CI" },
+	{ ".travis.yml", "is run by a CI" },
+	{ ".drone.yml", "is run by a CI" },
+	{ ".woodpecker.yml", "is run by a CI" },
+	{ "azure-pipelines.yml", "is run by a CI" },
+	{ "bitbucket-pipelines.yml", "is run by a CI" },
+	{ "jenkinsfile", "is run by a CI" },
+	{ ".bashrc", "is run by a shell" },
+	{ ".bash_profile", "is run by a shell" },
+	{ ".bash_login", "is run by a shell" },
+	{ ".bash_logout", "is run by a shell" },
+	{ ".profile", "is run by a shell" },
+	{ ".zshrc", "is run by a shell" },
+	{ ".zshenv", "is run by a shell" },
+	{ ".zprofile", "is run by a shell" },
+	{ ".zlogin", "is run by a shell" },
+};
+
+static bool starts(const char *rest, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncasecmp(rest, name, n) != 0)
+		return false;
+	return name[n - 1] == '/' || rest[n] == '\0';
+}
+
+const char *review_path(const char *path)
+{
+	for (const char *rest = path; rest;
+	     rest = strchr(rest, '/') ? strchr(rest, '/') + 1 : NULL)
+		for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
+			if (starts(rest, controls[i].name))
+				return controls[i].what;
+	return NULL;
+}
+
+bool review_is_git_record(const char *path)
+{
+	const char *what = review_path(path);
+
+	return what && strcmp(what, "git's own records") == 0;
+}
+
+bool review_link_leaves(const char *path, const char *target)
+{
+	size_t depth = 0;
+
+	if (*target == '/')
+		return true;
+	for (const char *p = path; *p; p++)
+		depth += *p == '/';
+	for (const char *p = target; *p; p += strcspn(p, "/"), p += *p == '/') {
+		size_t n = strcspn(p, "/");
+
+		if (n == 2 && p[0] == '.' && p[1] == '.') {
+			if (depth == 0)
+				return true;
+			depth--;
+		} else if (n > 0 && !(n == 1 && p[0] == '.')) {
+			depth++;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Changes that can make the user's own tools do something: files that an editor,
+ * a shell, git or a CI runs or obeys, new executable bits, links that lead out.
+ * Pure.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Words for what it is ("a git hook"), or NULL. */
+const char *review_path(const char *path);
+/* Is it git's own record of the tree: index, objects, refs, logs? */
+bool review_is_git_record(const char *path);
+/* Does a link at `path` lead out of the tree?  In words only. */
+bool review_link_leaves(const char *path, const char *target);
