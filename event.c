@@ -417,8 +417,13 @@ void event_close(struct event_log *log)
 	uint64_t now;
 
 	while (log->n_backlog && (now = now_ms(CLOCK_MONOTONIC)) < deadline) {
+		size_t before = log->n_backlog;
+
 		poll(&poll_fd, 1, (int)(deadline - now));
 		event_flush(log);
+		/* A reader that reads is waited for. */
+		if (log->n_backlog < before)
+			deadline = now_ms(CLOCK_MONOTONIC) + CLOSE_PATIENCE_MS;
 	}
 	if (log->dropped && log->n_backlog == 0)
 		report_drops(log);
