@@ -109,9 +109,11 @@ static int make_run_dir(const struct workdir *wd)
 		fd = made ? open_locked(wd->runs_fd, wd->run_id) : -1;
 		if (fd >= 0)
 			return fd;
-		if (made && errno != ENOENT && errno != EWOULDBLOCK)
-			return fail(errno, "cannot lock the workdir %s",
-				    wd->path);
+		if (made && errno != ENOENT && errno != EWOULDBLOCK) {
+			fail(errno, "cannot lock the workdir %s", wd->path);
+			unlinkat(wd->runs_fd, wd->run_id, AT_REMOVEDIR);
+			return -1;
+		}
 		if (end == 0)
 			end = now_ms(CLOCK_MONOTONIC) + PATIENCE_MS;
 		if (now_ms(CLOCK_MONOTONIC) >= end)

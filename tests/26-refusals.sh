@@ -87,13 +87,18 @@ refused "user namespaces are switched off" 125 namespaces \
 	'sysctl user.max_user_namespaces' in_namespace "$(limit user)" "${RUN[@]}"
 for kind in net pid uts ipc cgroup; do
 	refused "no more $kind namespaces" 125 namespaces \
-		'^cannot clone into new namespaces: No space' \
+		'^cannot (clone into new|make the) namespaces: No space' \
 		'user.max_\*_namespaces' in_namespace "$(limit $kind)" "${RUN[@]}"
 done
 refused "a policy forbids namespaces" 125 namespaces \
 	'^cannot clone into new namespaces: Operation not permitted' \
 	'seccomp=unconfined|AppArmor|switched off' \
 	"$REFUSE" clone3 EPERM "${NET[@]}"
+
+refused "a policy forbids some namespaces" 125 namespaces \
+	'^cannot make the namespaces: Operation not permitted' \
+	'seccomp=unconfined|AppArmor|switched off' \
+	"$REFUSE" unshare EPERM "${NET[@]}"
 
 # --- an old kernel, or a filter that plays one -----------------------------
 
