@@ -65,7 +65,7 @@ static int open_file(const char *path, int flags, struct stat *st)
 int audit_open(struct audit *audit, const char *path)
 {
 	auto_free char *head = xasprintf("%s.head", path);
-	struct stat st;
+	struct stat st = { 0 };
 
 	*audit = AUDIT_NONE;
 	make_folder(path);

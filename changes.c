@@ -166,7 +166,7 @@ static int delete_folder(struct finder *f, int dir_fd, const char *name)
 	struct walk_reader reader;
 	struct walk_name entry;
 	int fd = walk_open_dir(dir_fd, name, false, &st);
-	int more, rc = 0;
+	int more = 0, rc = 0;
 	size_t seen = 0;
 
 	if (fd < 0)
@@ -180,6 +180,8 @@ static int delete_folder(struct finder *f, int dir_fd, const char *name)
 		seen++;
 	}
 	walk_end(&reader);
+	if (more < 0)
+		return fail_at(f, errno);
 	if (rc == 0 && seen == 0)
 		rc = add(f, &(struct change_side){ .mode = st.st_mode },
 			 &(struct change_side){ 0 }, false);

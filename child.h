@@ -13,7 +13,7 @@
 struct child_context {
 	const struct plan *plan;
 	struct mount_sources *sources; /* none yet: they are sent */
-	struct cgroup *cgroup; /* to join; CGROUP_NONE: none */
+	struct cgroup *cgroup;         /* to join; CGROUP_NONE: none */
 	int work_fd;
 	int relay_fd;   /* where inside sockets go; -1: no relay */
 	int control_fd; /* to the supervisor */

@@ -271,7 +271,9 @@ static int open_library(struct gather *g, const char *path, char **inside,
 		return -1;
 	fd = open(plain ? path : *source,
 		  O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (!plain || fd < 0)
+	if (fd < 0)
+		return -1;
+	if (!plain)
 		return take_fd(&fd);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, real, sizeof(real) - 1);

@@ -19,8 +19,8 @@ enum handover_kind {
 	HANDOVER_LISTENER, /* TCP on `port`, any address */
 	HANDOVER_DNS_UDP,
 	HANDOVER_DNS_TCP,
-	HANDOVER_SYNS, /* sees attempts at ports where nobody listens */
-	HANDOVER_UDP,  /* the same of UDP, to any port */
+	HANDOVER_SYNS,  /* sees attempts at ports where nobody listens */
+	HANDOVER_UDP,   /* the same of UDP, to any port */
 	HANDOVER_INLET, /* TCP, unconnected: to reach what listens inside */
 	HANDOVER_KINDS,
 };

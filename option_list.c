@@ -67,12 +67,17 @@ const struct option_type type_command = {
 	.clear = clear_strings,
 };
 
+static void push_path(struct parse *p, const struct option *o, const char *path)
+{
+	auto_free char *clean = path_clean(path);
+
+	push(p, o, clean);
+}
+
 /* Names are sought on PATH, so a relative path would be a third thing. */
 static void set_command(struct parse *p, const struct option *o,
 			char *const *arg)
 {
-	char *auto_free clean = NULL;
-
 	if (arg[0][0] == '\0')
 		complain(p, "is empty");
 	else if (arg[0][0] != '/' && strchr(arg[0], '/'))
@@ -81,7 +86,7 @@ static void set_command(struct parse *p, const struct option *o,
 	else if (arg[0][0] != '/')
 		push(p, o, arg[0]);
 	else
-		push(p, o, clean = path_clean(arg[0]));
+		push_path(p, o, arg[0]);
 }
 
 const struct option_type type_commands = {

@@ -280,8 +280,8 @@ static bool put_contents(FILE *out, const struct source *old,
 		put_header(out, old, new);
 	} else if (new->side->size <= BINARY_MAX &&
 		   lazy_load("libz.so.1", zlib_symbols,
-			     ARRAY_SIZE(zlib_symbols)) == 0 && blob_name(old, from) == 0 &&
-		   blob_name(new, to) == 0) {
+			     ARRAY_SIZE(zlib_symbols)) == 0 &&
+		   blob_name(old, from) == 0 && blob_name(new, to) == 0) {
 		put_header(out, old, new);
 		fprintf(out, "index %s..%s", from, to);
 		if (old->side->mode && new->side->mode &&
@@ -336,11 +336,14 @@ static bool put_change(const struct change *c, int work_fd, int lower_fd,
 
 static bool in_git(const char *path)
 {
-	for (; path; path = strchr(path, '/') ? strchr(path, '/') + 1 : NULL)
-		if (strncasecmp(path, ".git", 4) == 0 &&
-		    (path[4] == '/' || path[4] == '\0'))
-			return true;
-	return false;
+	while (strncasecmp(path, ".git", 4) != 0 ||
+	       (path[4] != '/' && path[4] != '\0')) {
+		path = strchr(path, '/');
+		if (path == NULL)
+			return false;
+		path++;
+	}
+	return true;
 }
 
 size_t patch_print(const struct changes *changes, int work_fd, int lower_fd,

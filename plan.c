@@ -220,8 +220,7 @@ static void plan_env(struct plan *plan, const struct spec *spec,
 static const enum cgroup_backend cgroup_choices[] = {
 	[SPEC_CGROUP_AUTO] = CGROUP_AUTO,       [SPEC_CGROUP_V2] = CGROUP_V2,
 	[SPEC_CGROUP_SYSTEMD] = CGROUP_SYSTEMD, [SPEC_CGROUP_V1] = CGROUP_V1,
-	[SPEC_CGROUP_INHERIT] = CGROUP_INHERIT,
-	[SPEC_CGROUP_NONE] = CGROUP_NOT,
+	[SPEC_CGROUP_INHERIT] = CGROUP_INHERIT, [SPEC_CGROUP_NONE] = CGROUP_NOT,
 };
 
 static const struct {

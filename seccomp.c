@@ -108,7 +108,7 @@ static int load_questions(const struct seccomp_filter *filter)
 }
 
 int seccomp_apply(const struct seccomp_filter *filter, int *listener_fd,
-		 int *error)
+		  int *error)
 {
 	if (listener_fd) {
 		*listener_fd = load_questions(filter);

@@ -35,7 +35,7 @@ extern const struct seccomp_filter seccomp_default, seccomp_floor;
  * or -1 with the errno of why not in *error; NULL: it asks nobody.  By fail().
  */
 int seccomp_apply(const struct seccomp_filter *filter, int *listener_fd,
-		 int *error);
+		  int *error);
 
 /* What the filter says of a call: SECCOMP_RET_*; KILL_PROCESS for a program
  * that the kernel would not load.  Pure. */

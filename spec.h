@@ -155,7 +155,7 @@ struct spec {
 	int events_fd; /* -1: none */
 	char *result;
 	int result_fd;
-	char *metrics_dir; /* or NULL */
+	char *metrics_dir;      /* or NULL */
 	enum spec_when summary; /* SPEC_AUTO: when stderr is a terminal */
 	struct strv allow_degraded;
 

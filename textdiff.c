@@ -115,7 +115,7 @@ static bool search(const struct span *s, int **rows)
 		const int *before = rows[d - 1] + d + 1;
 		int *now;
 
-		rows[d] = xcalloc((size_t)(2 * d + 5), sizeof(int));
+		rows[d] = xcalloc(2 * (size_t)d + 5, sizeof(int));
 		now = rows[d] + d + 2;
 		for (int k = -d; k <= d; k += 2) {
 			now[k] = (int)step(s, before, d, k);

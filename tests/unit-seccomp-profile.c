@@ -263,12 +263,12 @@ static const struct {
 	  { 0, 7 },
 	  TELL(EPERM) },
 	{ ONE("dup", ",\"args\":[{\"index\":2,\"op\":\"SCMP_CMP_MASKED_EQ\","
-		      "\"value\":240,\"valueTwo\":16}]"),
+		     "\"value\":240,\"valueTwo\":16}]"),
 	  SYS_dup,
 	  { 0, 0, 0x1f },
 	  ALLOWED },
 	{ ONE("dup", ",\"args\":[{\"index\":2,\"op\":\"SCMP_CMP_MASKED_EQ\","
-		      "\"value\":240,\"valueTwo\":16}]"),
+		     "\"value\":240,\"valueTwo\":16}]"),
 	  SYS_dup,
 	  { 0, 0, 0x2f },
 	  TELL(EPERM) },
