@@ -152,6 +152,8 @@ void only_members(struct parse *p, const cJSON *object,
 
 /* The folder that holds the name, links resolved; owned, or NULL and errno. */
 char *folder_of(const char *absolute);
+/* Has it a ".." among its words? */
+bool path_climbs(const char *path);
 /* Names and paths, judged; NULL after a complaint, else owned. */
 char *host_path(struct parse *p, const char *text);
 char *inside_path(struct parse *p, const char *text);
