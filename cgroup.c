@@ -131,20 +131,42 @@ static unsigned int limited_controllers(const struct cgroup_limits *limits)
 	       (limits->cpu > 0 ? CGROUP_CPU : 0U);
 }
 
+static int try_all(struct cgroup *cg, const struct cgroup_request *request,
+		   enum cgroup_backend choice)
+{
+	struct cgroup_refusal refusals[ARRAY_SIZE(backends)] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+		if (choice == CGROUP_AUTO ? backends[i].id == CGROUP_INHERIT
+					  : backends[i].id != choice)
+			continue;
+		if (backends[i].create(cg, request, &refusals[i]) == 0) {
+			cg->limits = *request->limits;
+			return 0;
+		}
+		*cg = CGROUP_NONE;
+		if (refusals[i].final)
+			break;
+	}
+	return fail_all(request, refusals);
+}
+
 int cgroup_create(struct cgroup *cg, const char *run_id,
 		  const struct cgroup_limits *limits,
 		  enum cgroup_backend choice, int journal_fd)
 {
 	auto_free char *name = xasprintf(NAME_PREFIX "%s", run_id);
-	struct cgroup_refusal refusals[ARRAY_SIZE(backends)] = { 0 };
+	struct cgroup_map map = { 0 };
 	struct cgroup_request request = {
 		.name = name,
 		.run_id = run_id,
 		.limits = limits,
+		.map = &map,
 		.wanted = limited_controllers(limits),
 		.forced = choice != CGROUP_AUTO,
 		.journal_fd = journal_fd,
 	};
+	int rc;
 
 	*cg = CGROUP_NONE;
 	if (choice == CGROUP_NOT)
@@ -152,19 +174,12 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 	request.needed = request.wanted & ~limits->spare;
 	if (request.needed == 0)
 		request.needed = request.wanted & CGROUP_MEMORY;
-	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
-		if (choice == CGROUP_AUTO ? backends[i].id == CGROUP_INHERIT
-					  : backends[i].id != choice)
-			continue;
-		if (backends[i].create(cg, &request, &refusals[i]) == 0) {
-			cg->limits = *limits;
-			return 0;
-		}
-		*cg = CGROUP_NONE;
-		if (refusals[i].final)
-			break;
-	}
-	return fail_all(&request, refusals);
+	if (cgroup_map_read(&map, getpid()) < 0)
+		rc = fail(errno, "cannot read the cgroups of our own process");
+	else
+		rc = try_all(cg, &request, choice);
+	cgroup_map_free(&map);
+	return rc;
 }
 
 int cgroup_settle(struct cgroup *cg)

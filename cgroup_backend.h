@@ -10,13 +10,20 @@
 
 #include "cgroup.h"
 
+/* Where the kernel says that we are, and what is mounted: read once. */
+struct cgroup_map {
+	char *self;   /* /proc/PID/cgroup */
+	char *mounts; /* /proc/self/mountinfo */
+};
+
 struct cgroup_request {
 	const char *name; /* of the directory: m9m-RUNID */
 	const char *run_id;
 	const struct cgroup_limits *limits;
-	unsigned int wanted; /* controllers that the limits take */
-	unsigned int needed; /* of these, without which it is no use */
-	bool forced;         /* the user named this back end */
+	const struct cgroup_map *map; /* of our own process */
+	unsigned int wanted;          /* controllers that the limits take */
+	unsigned int needed;          /* of these, without which it is no use */
+	bool forced;                  /* the user named this back end */
 	int journal_fd;
 };
 
@@ -32,11 +39,6 @@ int cgroup_refuse(struct cgroup_refusal *refusal, int err, const char *fmt, ...)
 
 /*** cgroup_fs.c: files of the kernel's ***/
 
-/* Where the kernel says that we are, and what is mounted: read once. */
-struct cgroup_map {
-	char *self;   /* /proc/PID/cgroup */
-	char *mounts; /* /proc/self/mountinfo */
-};
 struct cgroup_place {
 	char *mount; /* mount point */
 	char *own;   /* directory of the process, below it */

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cgroup_backend.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "util.h"
 
@@ -52,17 +50,11 @@ int cgroup_inherit_create(struct cgroup *cg,
 			  struct cgroup_refusal *refusal)
 {
 	struct cgroup_place v1 = { 0 }, v2 = { 0 };
-	struct cgroup_map map = { 0 };
 	bool limited = false;
 
-	(void)request;
-	if (cgroup_map_read(&map, getpid()) < 0) {
-		cgroup_map_free(&map);
-		return cgroup_refuse(refusal, errno, "cannot read /proc/self");
-	}
-	if (cgroup_find(&map, "memory", &v1) == 0)
+	if (cgroup_find(request->map, "memory", &v1) == 0)
 		limited = v1_limits(&v1);
-	if (!limited && cgroup_find(&map, NULL, &v2) == 0)
+	if (!limited && cgroup_find(request->map, NULL, &v2) == 0)
 		limited = v2_limits(&v2);
 	if (limited)
 		cg->backend = CGROUP_INHERIT;
@@ -74,7 +66,6 @@ int cgroup_inherit_create(struct cgroup *cg,
 	refusal->remedy = no_limit_remedy;
 	cgroup_place_free(&v1);
 	cgroup_place_free(&v2);
-	cgroup_map_free(&map);
 	return limited ? 0 : -1;
 }
 

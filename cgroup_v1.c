@@ -110,7 +110,6 @@ static struct cgroup_dir *dir_at(struct cgroup *cg, const char *parent,
 
 /* One controller's directory: its own, or one that it shares. */
 static int add_controller(struct cgroup *cg, const struct controller *c,
-			  const struct cgroup_map *map,
 			  const struct cgroup_request *request,
 			  struct cgroup_refusal *refusal)
 {
@@ -118,7 +117,7 @@ static int add_controller(struct cgroup *cg, const struct controller *c,
 	struct cgroup_dir *dir;
 	int rc = 0;
 
-	if (cgroup_find(map, c->name, &place) < 0)
+	if (cgroup_find(request->map, c->name, &place) < 0)
 		return cgroup_refuse(
 		    refusal, 0, "the %s controller is not %s", c->name,
 		    errno == EXDEV ? "within sight" : "mounted");
@@ -145,8 +144,7 @@ static bool holds_without(const struct controller *c,
 		limits->cpu >= (double)sysconf(_SC_NPROCESSORS_ONLN));
 }
 
-static int add_all(struct cgroup *cg, const struct cgroup_map *map,
-		   const struct cgroup_request *request,
+static int add_all(struct cgroup *cg, const struct cgroup_request *request,
 		   struct cgroup_refusal *refusal)
 {
 	/* What counts cores comes with what limits them. */
@@ -161,7 +159,7 @@ static int add_all(struct cgroup *cg, const struct cgroup_map *map,
 		if (!(wanted & c->bit) ||
 		    (!needed && holds_without(c, request->limits)))
 			continue;
-		if (add_controller(cg, c, map, request, refusal) == 0)
+		if (add_controller(cg, c, request, refusal) == 0)
 			continue;
 		if (needed)
 			return -1;
@@ -173,14 +171,8 @@ static int add_all(struct cgroup *cg, const struct cgroup_map *map,
 int cgroup_v1_create(struct cgroup *cg, const struct cgroup_request *request,
 		     struct cgroup_refusal *refusal)
 {
-	struct cgroup_map map = { 0 };
-	int rc;
+	int rc = add_all(cg, request, refusal);
 
-	if (cgroup_map_read(&map, getpid()) < 0)
-		rc = cgroup_refuse(refusal, errno, "cannot read /proc/self");
-	else
-		rc = add_all(cg, &map, request, refusal);
-	cgroup_map_free(&map);
 	if (rc < 0)
 		cgroup_drop_dirs(cg);
 	else

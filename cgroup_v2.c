@@ -440,12 +440,9 @@ int cgroup_v2_create(struct cgroup *cg, const struct cgroup_request *request,
 		     struct cgroup_refusal *refusal)
 {
 	struct cgroup_place place = { 0 };
-	struct cgroup_map map = { 0 };
 	int rc;
 
-	if (cgroup_map_read(&map, getpid()) < 0)
-		rc = cgroup_refuse(refusal, errno, "cannot read /proc/self");
-	else if (cgroup_find(&map, NULL, &place) < 0)
+	if (cgroup_find(request->map, NULL, &place) < 0)
 		rc = cgroup_refuse(refusal, 0, "not %s",
 				   errno == EXDEV ? "within sight" : "mounted");
 	else
@@ -453,7 +450,6 @@ int cgroup_v2_create(struct cgroup *cg, const struct cgroup_request *request,
 	if (rc == 0)
 		cg->backend = CGROUP_V2;
 	cgroup_place_free(&place);
-	cgroup_map_free(&map);
 	return rc;
 }
 
