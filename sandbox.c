@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "agent.h"
 #include "artifact.h"
 #include "audit.h"
@@ -40,9 +41,7 @@
 #include "result.h"
 #include "secret.h"
 #include "spec.h"
-#include "summary.h"
 #include "supervise.h"
-#include "text.h"
 #include "watch.h"
 #include "workdir.h"
 
@@ -66,104 +65,6 @@ struct run {
 	uint64_t began_ms;
 	struct outcome *out;
 };
-
-/*** Account: outcome, events, result ***/
-
-/* Takes the process's failure over into the outcome: the first one counts. */
-static void note_failure(struct outcome *out)
-{
-	const struct err_record *err = err_get();
-
-	if (err == NULL)
-		return;
-	if (out->status != OUTCOME_ERROR) {
-		out->status = OUTCOME_ERROR;
-		out->exit_code = err->status;
-		out->error = *err;
-	} else {
-		outcome_add_warning(out, "%s: %s", err->stage, err->message);
-	}
-	err_reset();
-}
-
-static void note_layers(struct outcome *out, const struct plan *plan)
-{
-	static const char *const always[] = { "no_new_privs", "capabilities",
-					      "rlimits", "seccomp" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(ns_kinds); i++)
-		if (plan->namespaces & ns_kinds[i].flag)
-			strv_push(&out->layers,
-				  xasprintf("%s-namespace", ns_kinds[i].name));
-	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
-		strv_push(&out->layers, xstrdup(always[i]));
-	if (plan->landlock)
-		strv_push(&out->layers,
-			  xasprintf("landlock:%d", plan->landlock));
-	if (plan->commands.listed)
-		strv_push(&out->layers, xstrdup("commands"));
-	if (plan->net.mode == NET_RELAY)
-		strv_push(&out->layers, xstrdup("relay"));
-	for (size_t i = 0; i < plan->degraded.n; i++)
-		strv_push(&out->degraded, xstrdup(plan->degraded.v[i]));
-	for (size_t i = 0; i < plan->warnings.n; i++)
-		outcome_add_warning(out, "%s", plan->warnings.v[i]);
-}
-
-static void emit_start(struct run *run)
-{
-	const struct plan *plan = run->plan;
-	cJSON *e = cJSON_CreateObject();
-	cJSON *argv = cJSON_AddArrayToObject(e, "argv");
-
-	for (size_t i = 0; i < plan->program.argv.n; i++) {
-		auto_free char *word = secret_mask(
-		    &run->secrets, plan->program.argv.v[i], false);
-
-		cJSON_AddItemToArray(argv, event_string(word, strlen(word)));
-	}
-	cJSON_AddStringToObject(e, "program", plan->program.path);
-	if (run->spec->name)
-		cJSON_AddStringToObject(e, "name", run->spec->name);
-	cJSON_AddStringToObject(e, "agent",
-				plan->agent ? plan->agent->name : "none");
-	event_emit(&run->log, "start", e);
-}
-
-static void emit_exit(struct run *run)
-{
-	struct outcome *out = run->out;
-	cJSON *e = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(e, "status", outcome_status_name(out->status));
-	cJSON_AddNumberToObject(e, "exit_code", out->exit_code);
-	cJSON_AddItemToObject(e, "duration_ms", event_number(out->duration_ms));
-	if (out->status == OUTCOME_ERROR) {
-		cJSON_AddStringToObject(e, "stage", out->error.stage);
-		cJSON_AddItemToObject(e, "message",
-				      event_string(out->error.message,
-						   strlen(out->error.message)));
-	}
-	event_emit(&run->log, "exit", e);
-	if (run->log.audit.hash[0]) {
-		out->audit_path = xstrdup(run->log.audit.path);
-		memcpy(out->audit_hash, run->log.audit.hash,
-		       sizeof(out->audit_hash));
-	}
-}
-
-static void emit_artifact(struct run *run)
-{
-	const struct artifact *a = &run->out->artifact;
-	cJSON *e = cJSON_CreateObject();
-
-	cJSON_AddItemToObject(e, "path",
-			      event_string(a->path, strlen(a->path)));
-	cJSON_AddStringToObject(e, "sha256", a->sha256);
-	cJSON_AddItemToObject(e, "bytes", event_number(a->bytes));
-	cJSON_AddItemToObject(e, "files", event_number(a->files));
-	event_emit(&run->log, "artifact", e);
-}
 
 /*** The phases ***/
 
@@ -261,7 +162,7 @@ static int set_up(struct run *run)
 		return -1;
 	rc = make_workdir(run);
 	/* An attempt is on record before anything of the payload's happens. */
-	emit_start(run);
+	account_start(&run->log, plan, spec->name, &run->secrets);
 	if (rc < 0)
 		return -1;
 	err_stage("recovery");
@@ -326,14 +227,14 @@ static void copy_outputs(struct run *run)
 
 	err_stage("outputs");
 	if (workdir_copy_out(&run->workdir, spec->outputs, spec->n_outputs) < 0)
-		note_failure(run->out);
+		account_failure(run->out);
 }
 
 static void end_artifact(struct run *run)
 {
 	/* What goes from here on is no loss. */
 	(void)journal_add(run->workdir.journal_fd, "saved", "");
-	emit_artifact(run);
+	account_artifact(&run->log, &run->out->artifact);
 }
 
 /* Before the archive, which holds them. */
@@ -348,7 +249,7 @@ static void record_changes(struct run *run)
 	err_stage("changes");
 	if (changes_record(&run->workdir, plan, &run->project, &run->shown,
 			   &run->out->changes) < 0)
-		note_failure(run->out);
+		account_failure(run->out);
 	if (run->spec->diff)
 		changes_show(&run->workdir, stderr,
 			     isatty(STDERR_FILENO) &&
@@ -358,7 +259,7 @@ static void record_changes(struct run *run)
 /* Its place is told, so only --gc may take it away. */
 static void keep_workdir(struct run *run)
 {
-	note_failure(run->out);
+	account_failure(run->out);
 	if (run->out->kept_workdir == NULL)
 		run->out->kept_workdir = xstrdup(run->workdir.path);
 	(void)journal_add(run->workdir.journal_fd, "tried", "");
@@ -371,7 +272,7 @@ static void rescue(struct run *run, struct artifact_request *request)
 {
 	struct outcome *out = run->out;
 
-	note_failure(out);
+	account_failure(out);
 	request->path = run->plan->rescue;
 	request->compression = ARTIFACT_ZSTD;
 	if (request->path &&
@@ -475,9 +376,9 @@ static void run_sandbox(struct run *run)
 						 .signal_fd = run->signal_fd },
 			  run->out);
 	else
-		note_failure(run->out);
+		account_failure(run->out);
 	tear_down(run);
-	emit_exit(run);
+	account_exit(&run->log, run->out);
 }
 
 /*** main ***/
@@ -491,55 +392,6 @@ static void hint_empty(const struct spec *spec, const struct plan *plan)
 			"m9m-sandbox: the workdir %s starts empty; --project . "
 			"shows this folder there, and keeps changes apart\n",
 			plan->workdir);
-}
-
-/* Messages hold names that a payload may have chosen. */
-static void print_line(const char *what, const char *text)
-{
-	auto_free char *visible = text_visible(text, true);
-
-	dprintf(STDERR_FILENO, "m9m-sandbox: %s%s\n", what, visible);
-}
-
-static void print_failure(const struct outcome *out)
-{
-	const struct err_record *e = &out->error;
-
-	if (out->status == OUTCOME_ERROR) {
-		auto_free char *stage = xasprintf("%s: ", e->stage);
-
-		print_line(stage, e->message);
-		if (e->remedy[0])
-			print_line("", e->remedy);
-	}
-	if (out->kept_workdir)
-		print_line("the workdir is kept: ", out->kept_workdir);
-}
-
-static bool wants_summary(const struct spec *spec)
-{
-	if (spec->summary == SPEC_AUTO)
-		return isatty(STDERR_FILENO);
-	return spec->summary == SPEC_ALWAYS;
-}
-
-/* Tells how it ended: to the result file, to a person. */
-static void report(const struct spec *spec, const struct plan *plan,
-		   const struct host *host, struct outcome *out)
-{
-	auto_free char *json = result_json(
-	    host->run_id, spec->id, plan->agent ? plan->agent->name : NULL, out,
-	    false);
-
-	err_stage("result");
-	if (result_write(spec->result, spec->result_fd, json) < 0)
-		note_failure(out);
-	if (wants_summary(spec) && plan->label)
-		summary_print(stderr, plan->label, out,
-			      isatty(STDERR_FILENO) &&
-				  getenv("NO_COLOR") == NULL);
-	else
-		print_failure(out);
 }
 
 static int run_plan(const struct spec *spec, const struct plan *plan,
@@ -563,7 +415,7 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 	if (event_open(&run.log, host->run_id, spec->id, host->audit_path,
 		       spec->events, spec->events_fd) < 0)
 		return -1;
-	note_layers(out, plan);
+	account_layers(out, plan);
 	hint_empty(spec, plan);
 	secret_collect(&run.secrets, plan, spec);
 	run_sandbox(&run);
@@ -606,10 +458,10 @@ static int run_spec(const struct spec *spec)
 	if (err_get() || host_read(&host) < 0 ||
 	    plan_make(&plan, spec, &host) < 0 ||
 	    run_plan(spec, &plan, &host, &out) < 0)
-		note_failure(&out);
+		account_failure(&out);
 	if (counted)
 		add_metrics(spec, &plan, &out);
-	report(spec, &plan, &host, &out);
+	account_report(spec, &plan, &host, &out);
 	status = out.exit_code;
 	outcome_free(&out);
 	plan_free(&plan);
@@ -630,8 +482,8 @@ static int explain(const struct spec *spec)
 	} else {
 		struct outcome out = OUTCOME_NONE;
 
-		note_failure(&out);
-		print_failure(&out);
+		account_failure(&out);
+		account_print(&out);
 		rc = out.exit_code;
 	}
 	plan_free(&plan);
@@ -654,8 +506,8 @@ static int collect(const struct spec *spec)
 	if (err_get()) {
 		struct outcome out = OUTCOME_NONE;
 
-		note_failure(&out);
-		print_failure(&out);
+		account_failure(&out);
+		account_print(&out);
 	}
 	host_free(&host);
 	return rc < 0 ? EXIT_SANDBOX : 0;
@@ -695,8 +547,8 @@ static int verify_audit(const struct spec *spec)
 	rc = audit_verify(spec->about, stdout);
 	if (rc >= 0)
 		return rc;
-	note_failure(&out);
-	print_failure(&out);
+	account_failure(&out);
+	account_print(&out);
 	return out.exit_code;
 }
 

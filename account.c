@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "account.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "ns.h"
+#include "result.h"
+#include "secret.h"
+#include "summary.h"
+#include "text.h"
+
+/*** To the outcome ***/
+
+/* Takes the process's failure over into the outcome: the first one counts. */
+void account_failure(struct outcome *out)
+{
+	const struct err_record *err = err_get();
+
+	if (err == NULL)
+		return;
+	if (out->status != OUTCOME_ERROR) {
+		out->status = OUTCOME_ERROR;
+		out->exit_code = err->status;
+		out->error = *err;
+	} else {
+		outcome_add_warning(out, "%s: %s", err->stage, err->message);
+	}
+	err_reset();
+}
+
+void account_layers(struct outcome *out, const struct plan *plan)
+{
+	static const char *const always[] = { "no_new_privs", "capabilities",
+					      "rlimits", "seccomp" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ns_kinds); i++)
+		if (plan->namespaces & ns_kinds[i].flag)
+			strv_push(&out->layers,
+				  xasprintf("%s-namespace", ns_kinds[i].name));
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+		strv_push(&out->layers, xstrdup(always[i]));
+	if (plan->landlock)
+		strv_push(&out->layers,
+			  xasprintf("landlock:%d", plan->landlock));
+	if (plan->commands.listed)
+		strv_push(&out->layers, xstrdup("commands"));
+	if (plan->net.mode == NET_RELAY)
+		strv_push(&out->layers, xstrdup("relay"));
+	for (size_t i = 0; i < plan->degraded.n; i++)
+		strv_push(&out->degraded, xstrdup(plan->degraded.v[i]));
+	for (size_t i = 0; i < plan->warnings.n; i++)
+		outcome_add_warning(out, "%s", plan->warnings.v[i]);
+}
+
+/*** As events ***/
+
+void account_start(struct event_log *log, const struct plan *plan,
+		   const char *name, const struct strv *secrets)
+{
+	cJSON *e = cJSON_CreateObject();
+	cJSON *argv = cJSON_AddArrayToObject(e, "argv");
+
+	for (size_t i = 0; i < plan->program.argv.n; i++) {
+		auto_free char *word = secret_mask(
+		    secrets, plan->program.argv.v[i], false);
+
+		cJSON_AddItemToArray(argv, event_string(word, strlen(word)));
+	}
+	cJSON_AddStringToObject(e, "program", plan->program.path);
+	if (name)
+		cJSON_AddStringToObject(e, "name", name);
+	cJSON_AddStringToObject(e, "agent",
+				plan->agent ? plan->agent->name : "none");
+	event_emit(log, "start", e);
+}
+
+void account_exit(struct event_log *log, struct outcome *out)
+{
+	cJSON *e = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(e, "status", outcome_status_name(out->status));
+	cJSON_AddNumberToObject(e, "exit_code", out->exit_code);
+	cJSON_AddItemToObject(e, "duration_ms", event_number(out->duration_ms));
+	if (out->status == OUTCOME_ERROR) {
+		cJSON_AddStringToObject(e, "stage", out->error.stage);
+		cJSON_AddItemToObject(e, "message",
+				      event_string(out->error.message,
+						   strlen(out->error.message)));
+	}
+	event_emit(log, "exit", e);
+	if (log->audit.hash[0]) {
+		out->audit_path = xstrdup(log->audit.path);
+		memcpy(out->audit_hash, log->audit.hash,
+		       sizeof(out->audit_hash));
+	}
+}
+
+void account_artifact(struct event_log *log, const struct artifact *a)
+{
+	cJSON *e = cJSON_CreateObject();
+
+	cJSON_AddItemToObject(e, "path",
+			      event_string(a->path, strlen(a->path)));
+	cJSON_AddStringToObject(e, "sha256", a->sha256);
+	cJSON_AddItemToObject(e, "bytes", event_number(a->bytes));
+	cJSON_AddItemToObject(e, "files", event_number(a->files));
+	event_emit(log, "artifact", e);
+}
+
+/*** To the result file, and to a person ***/
+
+/* Messages hold names that a payload may have chosen. */
+static void print_line(const char *what, const char *text)
+{
+	auto_free char *visible = text_visible(text, true);
+
+	dprintf(STDERR_FILENO, "m9m-sandbox: %s%s\n", what, visible);
+}
+
+void account_print(const struct outcome *out)
+{
+	const struct err_record *e = &out->error;
+
+	if (out->status == OUTCOME_ERROR) {
+		auto_free char *stage = xasprintf("%s: ", e->stage);
+
+		print_line(stage, e->message);
+		if (e->remedy[0])
+			print_line("", e->remedy);
+	}
+	if (out->kept_workdir)
+		print_line("the workdir is kept: ", out->kept_workdir);
+}
+
+static bool wants_summary(const struct spec *spec)
+{
+	if (spec->summary == SPEC_AUTO)
+		return isatty(STDERR_FILENO);
+	return spec->summary == SPEC_ALWAYS;
+}
+
+/* Tells how it ended: to the result file, to a person. */
+void account_report(const struct spec *spec, const struct plan *plan,
+		    const struct host *host, struct outcome *out)
+{
+	auto_free char *json = result_json(
+	    host->run_id, spec->id, plan->agent ? plan->agent->name : NULL, out,
+	    false);
+
+	err_stage("result");
+	if (result_write(spec->result, spec->result_fd, json) < 0)
+		account_failure(out);
+	if (wants_summary(spec) && plan->label)
+		summary_print(stderr, plan->label, out,
+			      isatty(STDERR_FILENO) &&
+				  getenv("NO_COLOR") == NULL);
+	else
+		account_print(out);
+}

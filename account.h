@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * How a run is told: into its outcome while it goes on, as the events of its
+ * start and end, to the result file and to a person when it is over.
+ */
+
+#include "artifact.h"
+#include "event.h"
+#include "host.h"
+#include "outcome.h"
+#include "plan.h"
+#include "spec.h"
+
+/* Takes the process's failure, if there is one, over into the outcome: the
+ * first decides, the others are warnings. */
+void account_failure(struct outcome *out);
+/* What the plan puts in force, does without, and warns of. */
+void account_layers(struct outcome *out, const struct plan *plan);
+
+/* `name` may be NULL; words of the command that are among `secrets` are
+ * masked. */
+void account_start(struct event_log *log, const struct plan *plan,
+		   const char *name, const struct strv *secrets);
+void account_artifact(struct event_log *log, const struct artifact *a);
+/* The last event: the outcome learns the audit log's head from it. */
+void account_exit(struct event_log *log, struct outcome *out);
+
+/* The failure, and a workdir that was kept, on stderr. */
+void account_print(const struct outcome *out);
+/* The result file, and on stderr the summary or the failure.  `plan` and `host`
+ * are as far as they were made. */
+void account_report(const struct spec *spec, const struct plan *plan,
+		    const struct host *host, struct outcome *out);
