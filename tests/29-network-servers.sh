@@ -145,8 +145,9 @@ public class Fetch {
 }
 END
 	mkdir "$T/classes"
-	javac -d "$T/classes" "$T/Fetch.java" 2>"$T/javac.err" &&
-		keytool -importcert -noprompt -alias ca -file "$T/ca/ca.pem" \
+	javac -J-XX:-UsePerfData -d "$T/classes" "$T/Fetch.java" 2>"$T/javac.err" &&
+		keytool -J-XX:-UsePerfData -importcert -noprompt \
+			-alias ca -file "$T/ca/ca.pem" \
 			-keystore "$T/trust" -storepass changeit >/dev/null 2>&1
 	java=(--input "$T/classes" --ro-bind "$T/trust" /trust --allow "$OK" --
 		java -Djavax.net.ssl.trustStore=/trust \
