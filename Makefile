@@ -9,6 +9,7 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
+SHAREDIR ?= $(PREFIX)/share/m9m-sandbox
 B       ?= build
 
 PKG_CONFIG ?= pkg-config
@@ -30,6 +31,7 @@ PACKED   := -Wl,-z,pack-relative-relocs
 CFLAGS ?= -Os -g
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 COMPILE := -std=gnu11 -D_GNU_SOURCE -DM9M_VERSION='"$(VERSION)"' \
+          -DM9M_SHARE='"$(SHAREDIR)"' \
           $(WARN) -I$(B) $(PKG_CFLAGS)
 override CFLAGS += $(COMPILE)
 # Linked from their archives where there are such: libarchive as a shared library
@@ -207,10 +209,13 @@ deps:
 install: all
 	install -Dm755 $(B)/m9m-sandbox $(DESTDIR)$(BINDIR)/m9m-sandbox
 	install -Dm644 man/m9m-sandbox.1 $(DESTDIR)$(MANDIR)/man1/m9m-sandbox.1
+	install -Dm644 contrib/apparmor/m9m-sandbox \
+	    $(DESTDIR)$(SHAREDIR)/apparmor/m9m-sandbox
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/m9m-sandbox \
-	    $(DESTDIR)$(MANDIR)/man1/m9m-sandbox.1
+	    $(DESTDIR)$(MANDIR)/man1/m9m-sandbox.1 \
+	    $(DESTDIR)$(SHAREDIR)/apparmor/m9m-sandbox
 
 dist:
 	git archive --prefix=m9m-sandbox-$(VERSION)/ -o \

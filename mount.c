@@ -404,17 +404,11 @@ static int forbid_namespaces(const struct build *b)
 
 static int make_proc(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int fd = newfs_make("proc", NULL, 0);
+	auto_fd int fd = newfs_proc();
 
 	(void)source;
-	if (fd < 0) {
-		if (errno == EPERM)
-			fail_remedy("the host's /proc has masks over it, as in "
-				    "a container: start that with "
-				    "--security-opt systempaths=unconfined "
-				    "(Docker) or unmask=ALL (Podman)");
+	if (fd < 0)
 		return -1;
-	}
 	if (mount_restrict(fd, PLAN_RW | PLAN_NOEXEC, 0) < 0)
 		return fail(errno, "cannot restrict /proc");
 	/* Held from before /proc/sys becomes read-only: see enter_root. */
@@ -426,9 +420,7 @@ static int make_proc(struct build *b, const struct plan_mount *m, int source)
 
 static int make_devpts(struct build *b, const struct plan_mount *m, int source)
 {
-	static const char *const options[][2] = { { "ptmxmode", "0666" },
-						  { "mode", "0620" } };
-	auto_fd int fd = newfs_make("devpts", options, ARRAY_SIZE(options));
+	auto_fd int fd = newfs_devpts();
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID |
 					       MOUNT_ATTR_NOEXEC,
 				   .attr_clr = MOUNT_ATTR_NODEV };

@@ -55,20 +55,6 @@ static int open_run(const struct build *b, const struct plan_mount *m)
 	return fd < 0 ? -1 : mount_clone(fd, m->flags);
 }
 
-static int make_overlay(void)
-{
-	/* What userxattr implies is left out.  volatile: nothing is mounted
-	 * again after a crash, and a flush at the end would wait for the whole
-	 * disk. */
-	static const char *const options[][2] = {
-		{ "lowerdir", LOWER },  { "upperdir", UPPER },
-		{ "workdir", SCRATCH }, { "userxattr", NULL },
-		{ "volatile", NULL },
-	};
-
-	return newfs_make("overlay", options, ARRAY_SIZE(options));
-}
-
 /* Both layers in their places, then the whole over the workdir. */
 static int lay(struct build *b, const struct plan_mount *m, int lower)
 {
@@ -76,7 +62,7 @@ static int lay(struct build *b, const struct plan_mount *m, int lower)
 
 	if (mount_attach(b, lower, "/" LOWER) < 0)
 		return -1;
-	fd = make_overlay();
+	fd = newfs_overlay(LOWER, UPPER, SCRATCH);
 	(void)umount2(LOWER, MNT_DETACH);
 	if (fd < 0)
 		return -1;

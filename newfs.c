@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/mount.h>
 
+#include "cause.h"
 #include "err.h"
 #include "util.h"
 
@@ -41,4 +42,34 @@ int newfs_tmpfs(uint64_t bytes, mode_t mode)
 					   { "mode", octal } };
 
 	return newfs_make("tmpfs", options, ARRAY_SIZE(options));
+}
+
+int newfs_proc(void)
+{
+	int fd = newfs_make("proc", NULL, 0);
+	const char *cause = fd < 0 ? cause_proc(errno) : NULL;
+
+	return cause ? fail_remedy("%s", cause) : fd;
+}
+
+int newfs_devpts(void)
+{
+	static const char *const options[][2] = { { "ptmxmode", "0666" },
+						  { "mode", "0620" } };
+
+	return newfs_make("devpts", options, ARRAY_SIZE(options));
+}
+
+int newfs_overlay(const char *lower, const char *upper, const char *scratch)
+{
+	/* What userxattr implies is left out.  volatile: nothing is mounted
+	 * again after a crash, and a flush at the end would wait for the whole
+	 * disk. */
+	const char *const options[][2] = {
+		{ "lowerdir", lower },  { "upperdir", upper },
+		{ "workdir", scratch }, { "userxattr", NULL },
+		{ "volatile", NULL },
+	};
+
+	return newfs_make("overlay", options, ARRAY_SIZE(options));
 }

@@ -13,3 +13,7 @@ int newfs_make(const char *type, const char *const options[][2],
 
 /* A tmpfs of at most `bytes`, and as many files as that has pages; by fail(). */
 int newfs_tmpfs(uint64_t bytes, mode_t mode);
+/* What a sandbox has of these. */
+int newfs_proc(void);
+int newfs_devpts(void);
+int newfs_overlay(const char *lower, const char *upper, const char *scratch);

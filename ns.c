@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cause.h"
 #include "child.h"
 #include "control.h"
 #include "err.h"
@@ -76,80 +77,12 @@ static int make_ends(struct ends *e, const struct plan *plan, bool feed_stdin)
 	return feed_stdin ? make_payload_pipe(e->in, plan) : 0;
 }
 
-static long read_number(const char *path)
-{
-	auto_free char *text = read_file(AT_FDCWD, path, 64, NULL);
-	uint64_t value;
-
-	if (text == NULL)
-		return -1;
-	text[strcspn(text, "\n")] = '\0';
-	return parse_u64(text, &value) < 0 ? -1 : (long)value;
-}
-
-/* A host setting that takes unprivileged user namespaces away. */
-struct known_cause {
-	const char *path;
-	long value;
-	const char *remedy;
-};
-
-static const struct known_cause known_causes[] = {
-	{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1,
-	  "AppArmor restricts user namespaces here (Ubuntu 23.10 and later): "
-	  "allow this program with a profile in /etc/apparmor.d that has "
-	  "`flags=(unconfined) { userns, }` for its path" },
-	{ "/proc/sys/kernel/unprivileged_userns_clone", 0,
-	  "user namespaces are switched off here: sysctl "
-	  "kernel.unprivileged_userns_clone=1" },
-	{ "/proc/sys/user/max_user_namespaces", 0,
-	  "user namespaces are switched off here: sysctl "
-	  "user.max_user_namespaces=15000" },
-};
-
-const char *ns_known_cause(void)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(known_causes); i++)
-		if (read_number(known_causes[i].path) == known_causes[i].value)
-			return known_causes[i].remedy;
-	return NULL;
-}
-
-static void add_known_cause(void)
-{
-	const char *cause = ns_known_cause();
-
-	if (cause)
-		fail_remedy("%s", cause);
-}
-
-struct clone_remedy {
-	int err;
-	const char *remedy;
-};
-
-static const struct clone_remedy clone_remedies[] = {
-	{ EPERM, "a container or policy forbids new namespaces: in Docker, "
-		 "start it with --security-opt seccomp=unconfined or a profile "
-		 "that allows clone3 with namespace flags" },
-	{ ENOSPC, "a limit on namespaces is reached: see the sysctls "
-		  "user.max_*_namespaces" },
-	{ EUSERS, "a limit on nested user namespaces is reached" },
-	{ ENOSYS, "clone3 is missing: Linux 5.12 or later is needed, or the "
-		  "container's seccomp profile hides it" },
-	{ EINVAL, "this kernel lacks one of the namespaces (user, pid, mount, "
-		  "network, uts, ipc, cgroup)" },
-	{ EAGAIN, "the limit on processes (ulimit -u) is reached" },
-};
-
 static int fail_namespaces(int err, const char *what)
 {
+	const char *cause = cause_namespaces(err);
+
 	fail(err, "%s", what);
-	add_known_cause();
-	for (size_t i = 0; i < ARRAY_SIZE(clone_remedies); i++)
-		if (clone_remedies[i].err == err)
-			fail_remedy("%s", clone_remedies[i].remedy);
-	return -1;
+	return cause ? fail_remedy("%s", cause) : -1;
 }
 
 static int write_map(pid_t pid, const char *file, const char *text)
@@ -159,13 +92,14 @@ static int write_map(pid_t pid, const char *file, const char *text)
 
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
 		fail(errno, "cannot write %s", path);
-		add_known_cause();
+		if (cause_setting())
+			fail_remedy("%s", cause_setting());
 		return -1;
 	}
 	return 0;
 }
 
-static int map_ids(pid_t pid, const struct plan *plan)
+int ns_map_ids(pid_t pid, const struct plan *plan)
 {
 	auto_free char *uids = xasprintf("%u %u 1\n", plan->uid,
 					 plan->host_uid);
@@ -217,29 +151,36 @@ int ns_unshare(const struct plan *plan)
 	return 0;
 }
 
-static int clone_child(struct child *child, struct child_context *context,
-		       struct ends *e)
+pid_t ns_clone(uint64_t flags, int *pidfd, int cgroup_fd)
 {
 	struct clone_args args = {
-		.flags = AT_CLONE | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-		.pidfd = (uint64_t)(uintptr_t)&child->pidfd,
+		.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	struct cgroup *cgroup = context->cgroup;
 	long pid;
 
 	/* Born in it: not an instant without caps. */
-	if (cgroup->dir_fd >= 0) {
+	if (cgroup_fd >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)cgroup->dir_fd;
+		args.cgroup = (uint64_t)cgroup_fd;
 	}
 	pid = syscall(SYS_clone3, &args, sizeof(args));
-
 	if (pid < 0)
 		return fail_namespaces(errno,
 				       "cannot clone into new namespaces");
+	return (pid_t)pid;
+}
+
+static int clone_child(struct child *child, struct child_context *context,
+		       struct ends *e)
+{
+	pid_t pid = ns_clone(AT_CLONE, &child->pidfd, context->cgroup->dir_fd);
+
+	if (pid < 0)
+		return -1;
 	if (pid > 0) {
-		child->pid = (pid_t)pid;
+		child->pid = pid;
 		return 0;
 	}
 	/* Our ends must not live on inside: a copy of the supervisor's side of
@@ -275,7 +216,7 @@ static int spawn(struct child *child, struct child_context *context,
 	context->stdout_fd = e->out[1];
 	context->stderr_fd = e->error[1];
 	if (clone_child(child, context, e) < 0 ||
-	    map_ids(child->pid, context->plan) < 0 ||
+	    ns_map_ids(child->pid, context->plan) < 0 ||
 	    note_init(wd, child->pid) < 0)
 		return -1;
 	if (control_send(e->control[0], CONTROL_GO, 0, -1) < 0)

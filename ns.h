@@ -63,8 +63,11 @@ void ns_kill(struct child *child);
 /* Kills if need be, waits for PID 1 and closes; safe on CHILD_NONE. */
 void ns_reap(struct child *child);
 
-/* A host setting known to make set-up steps inside fail, as advice; or NULL. */
-const char *ns_known_cause(void);
+/* As fork, with a pidfd, into new namespaces (CLONE_NEW*) and, where it is not
+ * -1, into a cgroup; by fail(). */
+pid_t ns_clone(uint64_t flags, int *pidfd, int cgroup_fd);
+/* Gives a child that waits for it the plan's ids; by fail(). */
+int ns_map_ids(pid_t pid, const struct plan *plan);
 
 /* Names of the namespaces in `flags`, for --explain and the result. */
 struct ns_kind {

@@ -28,6 +28,7 @@
 #include "audit.h"
 #include "caps.h"
 #include "claim.h"
+#include "doctor.h"
 #include "err.h"
 #include "event.h"
 #include "host.h"
@@ -552,6 +553,18 @@ static int verify_audit(const struct spec *spec)
 	return out.exit_code;
 }
 
+static int doctor(const struct spec *spec)
+{
+	struct outcome out = OUTCOME_NONE;
+	int rc = doctor_run(stdout, spec->json);
+
+	if (rc >= 0)
+		return rc;
+	account_failure(&out);
+	account_print(&out);
+	return out.exit_code;
+}
+
 static int (*const actions[])(const struct spec *) = {
 	[SPEC_RUN] = run_spec,
 	[SPEC_HELP] = help,
@@ -561,6 +574,7 @@ static int (*const actions[])(const struct spec *) = {
 	[SPEC_LIST_AGENTS] = list_agents,
 	[SPEC_VERIFY_AUDIT] = verify_audit,
 	[SPEC_GC] = collect,
+	[SPEC_DOCTOR] = doctor,
 };
 
 int main(int argc, char **argv)

@@ -28,6 +28,7 @@ enum spec_action {
 	SPEC_LIST_AGENTS,
 	SPEC_VERIFY_AUDIT,
 	SPEC_GC,
+	SPEC_DOCTOR,
 };
 
 enum spec_network {
@@ -86,6 +87,7 @@ struct spec_publish {
 
 struct spec {
 	enum spec_action action;
+	bool json;   /* what the action prints */
 	char *about; /* what the action is about: a file, a question */
 
 	char *id;            /* label, or NULL */

@@ -72,8 +72,8 @@ static void check_command(struct parse *p)
 	const struct option *prompt = option_given(p, "prompt");
 	const struct option *agent = option_given(p, "agent");
 
-	/* Of an action about a file nothing is run. */
-	if (spec->action == SPEC_VERIFY_AUDIT)
+	/* Of an action about a file, or the host, nothing is run. */
+	if (spec->action == SPEC_VERIFY_AUDIT || spec->action == SPEC_DOCTOR)
 		return;
 	/* What was given and refused has its own line already. */
 	if (option_given(p, "command")) {
@@ -221,8 +221,26 @@ static void check_caps(struct parse *p)
 			    (unsigned long long)spec->memory);
 }
 
+/* It tries the defaults: no other option would tell it anything. */
+static void check_doctor(struct parse *p)
+{
+	const struct option *json = option_given(p, "json");
+	bool doctor = p->spec->action == SPEC_DOCTOR;
+
+	if (json && !doctor)
+		complain_at(p, json, "goes with --doctor only");
+	for (size_t i = 0; doctor && i < option_count; i++) {
+		const struct option *o = &option_table[i];
+
+		if (o->key && option_given(p, o->key) == o)
+			complain_at(p, o, "does not go with --doctor, which "
+					  "tries the defaults");
+	}
+}
+
 void spec_check(struct parse *p)
 {
+	check_doctor(p);
 	check_caps(p);
 	check_network(p);
 	default_ports(p->spec);

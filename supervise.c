@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cause.h"
 #include "control.h"
 #include "err.h"
 #include "exec.h"
@@ -321,17 +322,6 @@ static bool is_refusal(const struct err_record *record)
 		strstr(record->message, strerror(EACCES)));
 }
 
-static void add_cause(struct err_record *record)
-{
-	const char *cause = ns_known_cause();
-
-	if (cause == NULL)
-		cause = "a container or policy forbids it: in Docker, "
-			"--security-opt seccomp=unconfined --security-opt "
-			"apparmor=unconfined";
-	snprintf(record->remedy, sizeof(record->remedy), "%s", cause);
-}
-
 static void on_err(struct loop *l)
 {
 	struct child *child = l->run->child;
@@ -339,7 +329,8 @@ static void on_err(struct loop *l)
 
 	if (err_receive(child->err_fd, &record)) {
 		if (record.remedy[0] == '\0' && is_refusal(&record))
-			add_cause(&record);
+			snprintf(record.remedy, sizeof(record.remedy), "%s",
+				 cause_refusal());
 		fail_run(l, &record);
 	} else if (!l->failed) {
 		l->started = true;

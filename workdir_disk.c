@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cause.h"
 #include "control.h"
 #include "err.h"
 #include "newfs.h"
@@ -83,8 +84,8 @@ static int receive(int control_fd, int err_fd)
 		err_set(&record);
 	else
 		fail(0, "cannot make the disk: its helper died");
-	if (ns_known_cause())
-		fail_remedy("%s", ns_known_cause());
+	if (cause_setting())
+		fail_remedy("%s", cause_setting());
 	return -1;
 }
 

@@ -23,6 +23,7 @@ struct named {
 static const struct named calls[] = {
 	{ "clone3", SYS_clone3 },
 	{ "unshare", SYS_unshare },
+	{ "unshare", SYS_unshare },
 	{ "openat2", SYS_openat2 },
 	{ "open_tree", SYS_open_tree },
 	{ "mount_setattr", SYS_mount_setattr },

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "cause.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+
+#ifndef M9M_SHARE
+#define M9M_SHARE "/usr/local/share/m9m-sandbox"
+#endif
+
+/* A host setting that takes user namespaces away. */
+struct setting {
+	const char *path;
+	uint64_t value;
+	bool from_root;
+	const char *remedy;
+};
+
+static const struct setting settings[] = {
+	{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1, false,
+	  "AppArmor restricts user namespaces here (Ubuntu 23.10 and later): "
+	  "allow this program with its profile: cp " M9M_SHARE
+	  "/apparmor/m9m-sandbox /etc/apparmor.d/ && apparmor_parser -r "
+	  "/etc/apparmor.d/m9m-sandbox" },
+	{ "/proc/sys/kernel/unprivileged_userns_clone", 0, false,
+	  "user namespaces are switched off here: sysctl "
+	  "kernel.unprivileged_userns_clone=1" },
+	{ "/proc/sys/user/max_user_namespaces", 0, true,
+	  "user namespaces are switched off here: sysctl "
+	  "user.max_user_namespaces=15000" },
+};
+
+static bool is_set(const struct setting *setting)
+{
+	auto_free char *text = read_file(AT_FDCWD, setting->path, 64, NULL);
+	uint64_t value;
+
+	if (text == NULL || (geteuid() == 0 && !setting->from_root))
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	return parse_u64(text, &value) == 0 && value == setting->value;
+}
+
+const char *cause_setting(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+		if (is_set(&settings[i]))
+			return settings[i].remedy;
+	return NULL;
+}
+
+static const struct {
+	int err;
+	const char *remedy;
+} namespaces[] = {
+	{ EPERM,
+	  "a container or policy forbids new namespaces, as Docker's and "
+	  "Podman's default seccomp profile does: start it with "
+	  "--security-opt seccomp=unconfined or a profile that allows "
+	  "clone3 and unshare with namespace flags" },
+	{ ENOSPC, "a limit on namespaces is reached: see the sysctls "
+		  "user.max_*_namespaces" },
+	{ EUSERS, "a limit on nested user namespaces is reached" },
+	{ ENOSYS, "clone3 is missing: Linux 5.12 or later is needed, or the "
+		  "container's seccomp profile hides it" },
+	{ EINVAL, "this kernel lacks one of the namespaces (user, pid, mount, "
+		  "network, uts, ipc, cgroup)" },
+	{ EAGAIN, "the limit on processes (ulimit -u) is reached" },
+};
+
+const char *cause_namespaces(int err)
+{
+	const char *setting = cause_setting();
+
+	if (setting)
+		return setting;
+	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
+		if (namespaces[i].err == err)
+			return namespaces[i].remedy;
+	return NULL;
+}
+
+const char *cause_refusal(void)
+{
+	const char *setting = cause_setting();
+
+	return setting ? setting
+		       : "a container or policy forbids it: in Docker, "
+			 "--security-opt seccomp=unconfined --security-opt "
+			 "apparmor=unconfined";
+}
+
+const char *cause_proc(int err)
+{
+	if (err != EPERM)
+		return NULL;
+	return "the host's /proc has masks over it, as in a container: start "
+	       "that with --security-opt systempaths=unconfined (Docker) or "
+	       "unmask=ALL (Podman)";
+}
+
+const char *cause_kernel(const char *release)
+{
+	unsigned int major, minor;
+
+	if (sscanf(release, "%u.%u", &major, &minor) != 2 || major > 5 ||
+	    (major == 5 && minor >= 14))
+		return NULL;
+	return "this kernel is old: Linux 5.14 or later is needed";
+}
+
+bool cause_is_wsl(void)
+{
+	auto_free char *text = read_file(AT_FDCWD, "/proc/version", 4096, NULL);
+
+	return text && strcasestr(text, "microsoft");
+}
+
+const char *cause_wsl(void)
+{
+	return cause_is_wsl() ? "in WSL2 systemd makes cgroups: systemd=true "
+				"below [boot] in /etc/wsl.conf, then wsl "
+				"--shutdown"
+			      : NULL;
+}

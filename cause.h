@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Why this host refuses, in words for who can mend it: one account, for the run
+ * that fails and for --doctor.  Each is advice (a literal), or NULL.
+ */
+
+#include <stdbool.h>
+
+/* A host setting that takes user namespaces from us. */
+const char *cause_setting(void);
+/* Of clone3 and unshare, which failed with this errno. */
+const char *cause_namespaces(int err);
+/* Of a set-up step that the kernel refused; never NULL. */
+const char *cause_refusal(void);
+/* Of a new proc that was refused. */
+const char *cause_proc(int err);
+/* Of a kernel by its release, as of uname: too old. */
+const char *cause_kernel(const char *release);
+/* Of a cgroup that cannot be had, on WSL2. */
+const char *cause_wsl(void);
+
+/* Is this WSL2? */
+bool cause_is_wsl(void);
