@@ -17,10 +17,10 @@
 #include "control.h"
 #include "err.h"
 #include "exec.h"
-#include "stream.h"
+#include "output.h"
 #include "secret.h"
+#include "stream.h"
 #include "terminal.h"
-#include "text.h"
 #include "watch.h"
 
 /*
@@ -52,21 +52,13 @@ enum slot {
 	SLOT_SLOTS = SLOT_STREAMS + 2 * STREAMS,
 };
 
-struct log_file {
-	const char *name; /* in the run directory */
-	const char *event;
-	int fd; /* -1 until the first byte */
-	uint64_t kept;
-};
-
 struct loop {
 	const struct supervision *run;
 	struct outcome *outcome;
 	struct stream streams[STREAMS];
-	struct log_file logs[STREAMS];
+	struct output output;
 	struct terminal terminal;
 	struct exec_recorder exec;
-	struct answer_tail tail; /* of the agent's output */
 	struct watch watch;
 	int master_fd; /* of the payload's terminal; -1 none */
 	bool relay_gone;
@@ -108,56 +100,14 @@ int supervise_signals(bool die_with_parent)
 	return fd >= 0 ? fd : fail(errno, "cannot wait for signals");
 }
 
-/*** Output: passed on, kept up to a cap, told as events when asked ***/
-
-static void keep_output(struct loop *l, struct log_file *log, const char *bytes,
-			size_t len)
-{
-	uint64_t used = l->logs[OUT].kept + l->logs[ERR].kept;
-	uint64_t room = l->run->plan->output - used;
-
-	if (len > room) {
-		l->outcome->output_truncated = true;
-		watch_tell(l->run->log, l->outcome, "output",
-			   l->run->plan->output);
-	}
-	if (len > room)
-		len = (size_t)room;
-	if (len == 0)
-		return;
-	if (log->fd < 0)
-		log->fd = openat(
-		    l->run->workdir->run_fd, log->name,
-		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (log->fd < 0 || write_all(log->fd, bytes, len) < 0) {
-		outcome_add_warning(l->outcome, "cannot keep %s: %s", log->name,
-				    strerror(errno));
-		return;
-	}
-	log->kept += len;
-}
+/*** The streams ***/
 
 static void tap_output(void *context, const struct stream *stream,
 		       const char *bytes, size_t len)
 {
 	struct loop *l = context;
-	struct log_file *log = &l->logs[stream - l->streams];
 
-	if (l->run->plan->artifact)
-		keep_output(l, log, bytes, len);
-	/* At a terminal agents talk to a person. */
-	if (l->run->plan->agent && stream == &l->streams[OUT] &&
-	    !l->run->plan->pty)
-		answer_keep(&l->tail, bytes, len);
-	if (l->run->plan->verbose) {
-		cJSON *e = cJSON_CreateObject();
-		auto_free char *text = text_utf8(bytes, len);
-		auto_free char *masked = secret_mask(l->run->secrets, text,
-						     true);
-
-		cJSON_AddStringToObject(e, "text", masked);
-		event_emit(l->run->log, log->event, e);
-	}
+	output_take(&l->output, stream == &l->streams[ERR], bytes, len);
 }
 
 static bool is_shared(int fd)
@@ -590,25 +540,11 @@ static void fill_figures(const struct loop *l, struct outcome *o)
 	o->stderr_bytes = l->streams[ERR].total;
 }
 
-static void fill_answer(struct loop *l, struct outcome *o)
-{
-	auto_free char *text = NULL;
-
-	answer_read(&o->answer, &l->tail);
-	text = o->answer.text;
-	if (text)
-		o->answer.text = secret_mask(l->run->secrets, text,
-					     o->answer.truncated);
-}
-
 void supervise(const struct supervision *run, struct outcome *outcome)
 {
 	struct loop l = {
 		.run = run,
 		.outcome = outcome,
-		.logs = { [IN] = { "", "", -1, 0 },
-			  [OUT] = { "stdout.log", "stdout", -1, 0 },
-			  [ERR] = { "stderr.log", "stderr", -1, 0 } },
 		.master_fd = -1,
 	};
 
@@ -618,16 +554,15 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 	l.exec.on_socket = on_socket;
 	l.exec.context = &l;
 	watch_open(&l.watch, run, outcome);
+	output_open(&l.output, run, outcome);
 	open_streams(&l);
 	run_loop(&l);
 	exec_close(&l.exec);
 	terminal_restore(&l.terminal);
-	for (int i = 0; i < STREAMS; i++) {
+	for (int i = 0; i < STREAMS; i++)
 		stream_close(&l.streams[i]);
-		cleanup_fd(&l.logs[i].fd);
-	}
 	cleanup_fd(&l.master_fd);
 	judge(&l, outcome);
 	fill_figures(&l, outcome);
-	fill_answer(&l, outcome);
+	output_close(&l.output);
 }

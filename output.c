@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "secret.h"
+#include "text.h"
+#include "watch.h"
+
+static const struct {
+	const char *file; /* in the run's directory */
+	const char *event;
+} kinds[2] = { { "stdout.log", "stdout" }, { "stderr.log", "stderr" } };
+
+static void keep(struct output *o, bool is_stderr, const char *bytes,
+		 size_t len)
+{
+	const char *file = kinds[is_stderr].file;
+	uint64_t room = o->run->plan->output - o->kept;
+	int *fd = &o->log_fds[is_stderr];
+
+	if (len > room) {
+		o->outcome->output_truncated = true;
+		watch_tell(o->run->log, o->outcome, "output",
+			   o->run->plan->output);
+		len = (size_t)room;
+	}
+	if (len == 0)
+		return;
+	if (*fd < 0)
+		*fd = openat(
+		    o->run->workdir->run_fd, file,
+		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0 || write_all(*fd, bytes, len) < 0) {
+		outcome_add_warning(o->outcome, "cannot keep %s: %s", file,
+				    strerror(errno));
+		return;
+	}
+	o->kept += len;
+}
+
+static void tell(struct output *o, bool is_stderr, const char *bytes,
+		 size_t len)
+{
+	cJSON *e = cJSON_CreateObject();
+	auto_free char *text = text_utf8(bytes, len);
+	auto_free char *masked = secret_mask(o->run->secrets, text, true);
+
+	cJSON_AddStringToObject(e, "text", masked);
+	event_emit(o->run->log, kinds[is_stderr].event, e);
+}
+
+void output_open(struct output *output, const struct supervision *run,
+		 struct outcome *outcome)
+{
+	*output = (struct output){ .run = run,
+				   .outcome = outcome,
+				   .log_fds = { -1, -1 } };
+}
+
+void output_take(struct output *output, bool is_stderr, const char *bytes,
+		 size_t len)
+{
+	const struct plan *plan = output->run->plan;
+
+	if (plan->artifact)
+		keep(output, is_stderr, bytes, len);
+	/* At a terminal agents talk to a person. */
+	if (plan->agent && !is_stderr && !plan->pty)
+		answer_keep(&output->tail, bytes, len);
+	if (plan->verbose)
+		tell(output, is_stderr, bytes, len);
+}
+
+void output_close(struct output *output)
+{
+	struct agent_answer *answer = &output->outcome->answer;
+	auto_free char *text = NULL;
+
+	cleanup_fd(&output->log_fds[0]);
+	cleanup_fd(&output->log_fds[1]);
+	answer_read(answer, &output->tail);
+	text = answer->text;
+	if (text)
+		answer->text = secret_mask(output->run->secrets, text,
+					   answer->truncated);
+}
