@@ -15,3 +15,13 @@ struct lazy_symbol {
 
 /* Fills the places, once; the library stays.  By fail(). */
 int lazy_load(const char *library, const struct lazy_symbol *symbols, size_t n);
+
+/*
+ * With LD_LIBRARY_PATH the loader looks in folders of the caller's choice, the
+ * working directory among them, which the payload may write: then all that may
+ * be wanted is loaded before it starts, and nothing afterwards.
+ */
+void lazy_settle(void);
+
+/* dlopen(), of what is there already once that is settled. */
+void *lazy_open(const char *library);

@@ -133,9 +133,29 @@ static bool read_line(struct samples *s, char *line)
 	return true;
 }
 
+/*
+ * The exporter's folder may be another user's, who puts in this place a fifo to
+ * hang us, or a link to a file whose first line our complaint would show.
+ */
+static char *read_text(int dir_fd)
+{
+	auto_fd int fd = openat(dir_fd, FILE_NAME,
+				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+				    O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return NULL;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return read_fd(fd, FILE_MAX, NULL);
+}
+
 static int read_samples(int dir_fd, struct samples *s)
 {
-	auto_free char *text = read_file(dir_fd, FILE_NAME, FILE_MAX, NULL);
+	auto_free char *text = read_text(dir_fd);
 	char *save = NULL, *end;
 
 	if (!text && errno == ENOENT)
@@ -240,11 +260,20 @@ static char *print(const struct samples *s)
 	return text;
 }
 
+/* A new file: what lies there may be a fifo, or one more name of a file that
+ * is not to be emptied. */
+static int open_temp(int dir_fd)
+{
+	if (unlinkat(dir_fd, TEMP_NAME, 0) < 0 && errno != ENOENT)
+		return -1;
+	return openat(dir_fd, TEMP_NAME,
+		      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		      0644);
+}
+
 static int replace(int dir_fd, const char *text)
 {
-	auto_fd int fd = openat(
-	    dir_fd, TEMP_NAME,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	auto_fd int fd = open_temp(dir_fd);
 
 	/* Whole on the disk before it has the name: half a file after a power
 	 * cut would be a counter that went down. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "resolver.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "lazy.h"
 #include "netaddr.h"
 #include "util.h"
 
@@ -59,7 +59,7 @@ static void load_modules(char *line)
 		if (strcmp(word, "files") == 0 || strcmp(word, "dns") == 0)
 			continue;
 		file = xasprintf("libnss_%s.so.2", word);
-		dlopen(file, RTLD_NOW);
+		lazy_open(file);
 	}
 }
 

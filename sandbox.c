@@ -33,6 +33,7 @@
 #include "event.h"
 #include "host.h"
 #include "journal.h"
+#include "lazy.h"
 #include "metrics.h"
 #include "ns.h"
 #include "outcome.h"
@@ -366,6 +367,7 @@ static void tear_down(struct run *run)
 
 static void run_sandbox(struct run *run)
 {
+	lazy_settle();
 	if (set_up(run) == 0)
 		supervise(&(struct supervision){ .plan = run->plan,
 						 .child = &run->child,

@@ -56,6 +56,22 @@ is "two agents, no other" \
 	'agent="claude" agent="none"'
 clean "agents"
 
+echo "# a fifo and a second name of another file, in the place of ours"
+mkfifo "$DIR/.m9m_sandbox.prom.tmp"
+expect_exit 0 timeout -s KILL 20 "${count[@]}" true
+echo precious >"$T/precious"
+ln "$T/precious" "$DIR/.m9m_sandbox.prom.tmp"
+expect_exit 0 "${count[@]}" true
+is "the other file is whole" "$(cat "$T/precious")" precious
+mkdir "$T/traps"
+mkfifo "$T/traps/m9m_sandbox.prom"
+expect_exit 0 timeout -s KILL 20 "$M9M" -q --no-artifact \
+	--metrics-dir "$T/traps" true
+rm "$T/traps/m9m_sandbox.prom"
+ln -s "$T/precious" "$T/traps/m9m_sandbox.prom"
+expect_exit 0 "$M9M" -q --no-artifact --metrics-dir "$T/traps" true
+check "no line of a link's target is told" test -z "$(grep precious "$T/err")"
+
 echo "# thirty at once, and readers meanwhile"
 before=$(value 'runs_total{agent="none",status="ok"}')
 python3 - "$FILE" "$T/stop" >"$T/readers" 2>&1 <<'END' &
