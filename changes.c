@@ -85,7 +85,6 @@ static int read_target(int dir_fd, const char *name, struct change_side *side)
 	return 0;
 }
 
-/* -1 with errno. */
 static int read_side(int dir_fd, const char *name, const struct stat *st,
 		     bool unlock, struct change_side *side)
 {
@@ -95,6 +94,12 @@ static int read_side(int dir_fd, const char *name, const struct stat *st,
 	if (S_ISLNK(st->st_mode))
 		return read_target(dir_fd, name, side);
 	return 0;
+}
+
+int changes_read_side(int dir_fd, const char *name, const struct stat *st,
+		      struct change_side *side)
+{
+	return read_side(dir_fd, name, st, false, side);
 }
 
 static bool is_plain(mode_t mode)
@@ -109,12 +114,14 @@ static bool is_whiteout(const struct stat *st)
 
 /* --- the list ----------------------------------------------------------- */
 
-static const char *control_of(const struct change *c)
+const char *changes_control(const struct change *c)
 {
 	const char *what = review_path(c->path);
 
 	if (what == NULL && c->from)
 		what = review_path(c->from);
+	if (what == NULL && S_ISLNK(c->new.mode))
+		what = review_link(c->path);
 	if (what)
 		return what;
 	if (S_ISLNK(c->new.mode) && review_link_leaves(c->path, c->new.target))
@@ -153,7 +160,7 @@ static int add(struct finder *f, const struct change_side *old,
 				 .old = *old,
 				 .new = *new,
 				 .raced = raced };
-	last->control = control_of(last);
+	last->control = changes_control(last);
 	return 0;
 }
 
@@ -422,7 +429,7 @@ static void pair_renames(struct changes *c)
 		came->from = take_ptr(&gone->path);
 		came->old = gone->old;
 		came->raced |= gone->raced;
-		came->control = control_of(came);
+		came->control = changes_control(came);
 		i++;
 	}
 	free(by);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -57,6 +58,12 @@ struct changes_request {
 /* By fail(); changes_free is due in either case. */
 int changes_find(struct changes *changes, const struct changes_request *req);
 void changes_free(struct changes *changes);
+
+/* What is at the name now; -1 with errno. */
+int changes_read_side(int dir_fd, const char *name, const struct stat *st,
+		      struct change_side *side);
+/* Why it needs a second look, or NULL. */
+const char *changes_control(const struct change *c);
 
 /* One object a line in "changes"; `about` goes in front, a JSON object. */
 void changes_print(const struct changes *changes, const char *about, FILE *out);

@@ -11,7 +11,6 @@
 		.help = (h)                                                    \
 	}
 
-#define NO_REVIEW    "this version neither shows nor applies changes"
 #define NO_EXECUTION "this version has no learning mode"
 
 static const char *const modes[] = { "deny", "restricted", "host", "allow",
@@ -120,7 +119,6 @@ const struct option option_table[] = {
 	  .help = "an empty, private file system at DST" },
 	{ "rootfs", 0, "DIR", "rootfs", &type_host_path, FIELD(rootfs),
 	  .help = "DIR's tree instead of the host's /usr and /etc" },
-	{ "apply", 0, "FILE", NULL, .pending = NO_REVIEW },
 
 	HEADING("Process:"),
 	{ "setenv", 0, "NAME VALUE", "env", &type_setenv,
@@ -191,6 +189,13 @@ const struct option option_table[] = {
 	  .help = "print the merged spec (env values as ***)" },
 	{ "list-agents", 0, NULL, NULL, &type_action, .min = SPEC_LIST_AGENTS,
 	  .help = "print the agent profiles" },
+	{ "apply", 0, "FILE", NULL, &type_action_about, FIELD(about),
+	  .min = SPEC_APPLY,
+	  .help = "put a run's changes into the project here" },
+	{ "dry-run", 0, NULL, NULL, &type_flag, FIELD(dry_run),
+	  .help = "with --apply: only say what would be done" },
+	{ "force", 0, NULL, NULL, &type_flag, FIELD(force),
+	  .help = "with --apply: though it changed since the run" },
 	{ "gc", 0, NULL, NULL, &type_action, .min = SPEC_GC,
 	  .help = "archive and remove what killed runs left" },
 	{ "help", 'h', NULL, NULL, &type_action, .min = SPEC_HELP,

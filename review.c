@@ -82,6 +82,20 @@ const char *review_path(const char *path)
 	return NULL;
 }
 
+const char *review_link(const char *path)
+{
+	for (const char *rest = path; rest;
+	     rest = strchr(rest, '/') ? strchr(rest, '/') + 1 : NULL) {
+		size_t n = strlen(rest);
+
+		for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
+			if (strncasecmp(controls[i].name, rest, n) == 0 &&
+			    controls[i].name[n] == '/')
+				return controls[i].what;
+	}
+	return NULL;
+}
+
 bool review_is_git_record(const char *path)
 {
 	const char *what = review_path(path);
@@ -92,6 +106,7 @@ bool review_is_git_record(const char *path)
 bool review_link_leaves(const char *path, const char *target)
 {
 	size_t depth = 0;
+	bool named = false;
 
 	if (*target == '/')
 		return true;
@@ -101,11 +116,13 @@ bool review_link_leaves(const char *path, const char *target)
 		size_t n = strcspn(p, "/");
 
 		if (n == 2 && p[0] == '.' && p[1] == '.') {
-			if (depth == 0)
+			/* That name may itself be a link. */
+			if (depth == 0 || named)
 				return true;
 			depth--;
 		} else if (n > 0 && !(n == 1 && p[0] == '.')) {
 			depth++;
+			named = true;
 		}
 	}
 	return false;

@@ -12,6 +12,8 @@
 
 /* Words for what it is ("a git hook"), or NULL. */
 const char *review_path(const char *path);
+/* The same for a link, which can stand for a folder of such. */
+const char *review_link(const char *path);
 /* Is it git's own record of the tree: index, objects, refs, logs? */
 bool review_is_git_record(const char *path);
 /* Does a link at `path` lead out of the tree?  In words only. */

@@ -24,6 +24,7 @@
 
 #include "account.h"
 #include "agent.h"
+#include "apply.h"
 #include "artifact.h"
 #include "audit.h"
 #include "caps.h"
@@ -567,6 +568,25 @@ static int doctor(const struct spec *spec)
 	return out.exit_code;
 }
 
+static int apply(const struct spec *spec)
+{
+	struct outcome out = OUTCOME_NONE;
+	int rc;
+
+	err_stage("apply");
+	rc = apply_changes(
+	    &(struct apply_request){ .artifact = spec->about,
+				     .project = spec->project,
+				     .paths = &spec->command,
+				     .dry_run = spec->dry_run,
+				     .force = spec->force });
+	if (rc >= 0)
+		return rc;
+	account_failure(&out);
+	account_print(&out);
+	return out.exit_code;
+}
+
 static int (*const actions[])(const struct spec *) = {
 	[SPEC_RUN] = run_spec,
 	[SPEC_HELP] = help,
@@ -577,6 +597,7 @@ static int (*const actions[])(const struct spec *) = {
 	[SPEC_VERIFY_AUDIT] = verify_audit,
 	[SPEC_GC] = collect,
 	[SPEC_DOCTOR] = doctor,
+	[SPEC_APPLY] = apply,
 };
 
 int main(int argc, char **argv)

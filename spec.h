@@ -29,6 +29,7 @@ enum spec_action {
 	SPEC_VERIFY_AUDIT,
 	SPEC_GC,
 	SPEC_DOCTOR,
+	SPEC_APPLY,
 };
 
 enum spec_network {
@@ -127,6 +128,7 @@ struct spec {
 	enum spec_project project_mode;
 	char *project_at; /* in place of workdir, or NULL */
 	bool diff;        /* print the changes at the end */
+	bool dry_run, force; /* of SPEC_APPLY */
 	struct strv show; /* of the project, though it would be hidden */
 	struct spec_copy *inputs;
 	size_t n_inputs;

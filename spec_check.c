@@ -73,7 +73,8 @@ static void check_command(struct parse *p)
 	const struct option *agent = option_given(p, "agent");
 
 	/* Of an action about a file, or the host, nothing is run. */
-	if (spec->action == SPEC_VERIFY_AUDIT || spec->action == SPEC_DOCTOR)
+	if (spec->action == SPEC_VERIFY_AUDIT || spec->action == SPEC_DOCTOR ||
+	    spec->action == SPEC_APPLY)
 		return;
 	/* What was given and refused has its own line already. */
 	if (option_given(p, "command")) {
@@ -94,6 +95,16 @@ static void check_command(struct parse *p)
 		complain_in(p, "nothing to run",
 			    "give a command (m9m-sandbox claude -p \"...\"), "
 			    "--agent NAME with --prompt TEXT, or --spec FILE");
+}
+
+static void check_apply(struct parse *p)
+{
+	static const char *const names[] = { "dry-run", "force" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (option_given(p, names[i]) && p->spec->action != SPEC_APPLY)
+			complain_at(p, option_given(p, names[i]),
+				    "needs --apply FILE");
 }
 
 /* What says something only with a project, and only with some. */
@@ -244,6 +255,7 @@ void spec_check(struct parse *p)
 	check_caps(p);
 	check_network(p);
 	default_ports(p->spec);
+	check_apply(p);
 	check_command(p);
 	check_project(p);
 	check_mounts(p);

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include "apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply_work.h"
+#include "confined.h"
+#include "err.h"
+#include "review.h"
+#include "text.h"
+
+struct apply_report {
+	int status;
+};
+
+/* --- refusals ----------------------------------------------------------- */
+
+static void refuse(struct apply *a, const char *path, const char *why,
+		   const char *mend)
+{
+	auto_free char *shown = text_visible(path, true);
+
+	a->refused++;
+	dprintf(STDERR_FILENO, "m9m-sandbox: refused: %s: %s%s%s%s\n", shown,
+		why, mend ? " (" : "", mend ? mend : "", mend ? ")" : "");
+}
+
+/* --- which -------------------------------------------------------------- */
+
+static bool is_named(const struct apply *a, const char *path)
+{
+	return strv_has(a->req->paths, path);
+}
+
+static bool selects(const char *word, const char *path)
+{
+	size_t len = strlen(word);
+
+	while (len > 0 && word[len - 1] == '/')
+		len--;
+	if (len == 1 && word[0] == '.')
+		return true;
+	return len > 0 && strncmp(word, path, len) == 0 &&
+	       (path[len] == '\0' || path[len] == '/');
+}
+
+static void choose(struct apply *a)
+{
+	const struct strv *paths = a->req->paths;
+	bool *used = xcalloc(paths->n + 1, sizeof(*used));
+
+	for (size_t i = 0; i < a->changes.n; i++) {
+		const struct change *c = &a->changes.v[i];
+		bool chosen = paths->n == 0;
+
+		for (size_t w = 0; w < paths->n; w++)
+			if (selects(paths->v[w], c->path))
+				chosen = used[w] = true;
+		/* They change with every look of git's. */
+		if (chosen && review_is_git_record(c->path) &&
+		    !is_named(a, c->path)) {
+			a->left_out++;
+			chosen = false;
+		}
+		a->items[i].chosen = chosen;
+		if (chosen && (c->kind == CHANGE_DELETED || c->from))
+			strv_push(&a->gone,
+				  xstrdup(c->from ? c->from : c->path));
+	}
+	for (size_t w = 0; w < paths->n; w++)
+		if (!used[w])
+			refuse(a, paths->v[w], "nothing was changed there",
+			       NULL);
+	free(used);
+	strv_sort(&a->gone);
+}
+
+/* --- is it as it was? --------------------------------------------------- */
+
+/* What is at the path now; mode 0: nothing.  -1 with errno. */
+static int look(const struct apply *a, const char *path, struct stat *st,
+		struct change_side *side)
+{
+	const char *name;
+	auto_fd int dir = apply_parent(a, path, &name);
+
+	*st = (struct stat){ 0 };
+	if (dir < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+	if (fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) < 0) {
+		*st = (struct stat){ 0 };
+		return errno == ENOENT ? 0 : -1;
+	}
+	return changes_read_side(dir, name, st, side);
+}
+
+static bool is_same(const struct change_side *a, const struct change_side *b)
+{
+	return a->mode == b->mode && a->size == b->size &&
+	       strcmp(a->sha256, b->sha256) == 0;
+}
+
+/* Does something that is chosen make room at the path? */
+static bool makes_room(const struct apply *a, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (size_t i = 0; i < a->gone.n; i++)
+		if (strncmp(a->gone.v[i], path, len) == 0 &&
+		    (a->gone.v[i][len] == '\0' || a->gone.v[i][len] == '/'))
+			return true;
+	return false;
+}
+
+static void check_free(struct apply *a, const struct change *c,
+		       const struct stat *st)
+{
+	bool folder = S_ISDIR(st->st_mode);
+
+	if (st->st_mode == 0 || makes_room(a, c->path))
+		return;
+	if (folder != S_ISDIR(c->new.mode))
+		refuse(a, c->path,
+		       folder ? "a folder is there" : "a file is there", NULL);
+	else if (!a->req->force)
+		refuse(a, c->path, "it is there already",
+		       "--force replaces it");
+}
+
+/* `base` is of the archive; afterwards it is what is there. */
+static void check_base(struct apply *a, const char *path, struct stat *st,
+		       struct change_side *base, bool folder)
+{
+	struct change_side now = { 0 };
+
+	if (look(a, path, st, &now) < 0) {
+		refuse(a, path, strerror(errno), NULL);
+	} else if (st->st_mode && (!(S_ISREG(now.mode) || S_ISLNK(now.mode) ||
+				     S_ISDIR(now.mode)) ||
+				   S_ISDIR(now.mode) != folder)) {
+		refuse(a, path, "something of another kind is there", NULL);
+	} else if (!is_same(base, &now) && !a->req->force) {
+		refuse(a, path, "it was changed since the run",
+		       "--force changes it nevertheless");
+	}
+	free(base->target);
+	*base = now;
+}
+
+static void check_one(struct apply *a, size_t i)
+{
+	struct change *c = &a->changes.v[i];
+	struct apply_item *item = &a->items[i];
+	struct change_side now = { 0 };
+	const char *control;
+
+	if (c->kind == CHANGE_ADDED || c->kind == CHANGE_RENAMED) {
+		if (look(a, c->path, &item->was, &now) < 0)
+			refuse(a, c->path, strerror(errno), NULL);
+		else
+			check_free(a, c, &item->was);
+		free(now.target);
+	}
+	if (c->kind == CHANGE_RENAMED)
+		check_base(a, c->from, &item->from_was, &c->old, false);
+	else if (c->kind != CHANGE_ADDED)
+		check_base(a, c->path, &item->was, &c->old,
+			   S_ISDIR(c->old.mode));
+	/* By what is there, not by what the archive says of it. */
+	control = changes_control(c);
+	if (control && !is_named(a, c->path))
+		refuse(a, c->path, control, "name it to apply it");
+}
+
+/* --- all of it ---------------------------------------------------------- */
+
+static void tell(const struct apply *a)
+{
+	static const char letters[] = { [CHANGE_ADDED] = 'A',
+					[CHANGE_MODIFIED] = 'M',
+					[CHANGE_DELETED] = 'D',
+					[CHANGE_RENAMED] = 'R' };
+
+	for (size_t i = 0; i < a->changes.n; i++) {
+		const struct change *c = &a->changes.v[i];
+		auto_free char *path = text_visible(c->path, true);
+		auto_free char *from = c->from ? text_visible(c->from, true)
+					       : NULL;
+
+		if (a->items[i].chosen)
+			printf("%c %s%s%s\n", letters[c->kind],
+			       from ? from : "", from ? " -> " : "", path);
+	}
+	if (a->left_out > 0)
+		dprintf(STDERR_FILENO,
+			"m9m-sandbox: left out: %zu of git's own records\n",
+			a->left_out);
+	fflush(stdout);
+}
+
+static int do_it(struct apply *a, struct apply_report *report)
+{
+	if (apply_read(a) < 0)
+		return -1;
+	a->items = xcalloc(a->changes.n + 1, sizeof(*a->items));
+	choose(a);
+	for (size_t i = 0; i < a->changes.n; i++)
+		if (a->items[i].chosen)
+			check_one(a, i);
+	if (a->refused > 0) {
+		dprintf(STDERR_FILENO,
+			"m9m-sandbox: refused, and nothing was changed\n");
+		report->status = 1;
+		return 0;
+	}
+	if (!a->req->dry_run && (apply_stage(a) < 0 || apply_commit(a) < 0))
+		return -1;
+	tell(a);
+	return 0;
+}
+
+static int work(const void *arg, void *report)
+{
+	struct apply a = *(const struct apply *)arg;
+	int rc = do_it(&a, report);
+
+	apply_clear(&a);
+	for (size_t i = 0; a.items && i < a.changes.n; i++)
+		free(a.items[i].member);
+	free(a.items);
+	strv_free(&a.gone);
+	changes_free(&a.changes);
+	return rc;
+}
+
+/* Interrupted in the middle, the rest is done or undone: no signal but one that
+ * nobody can hold back comes between. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int apply_changes(const struct apply_request *req)
+{
+	const char *project = req->project ? req->project : ".";
+	auto_fd int archive_fd = open(req->artifact, O_RDONLY | O_CLOEXEC |
+							 O_NONBLOCK | O_NOCTTY);
+	auto_fd int project_fd = open(project,
+				      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct apply a = { .req = req,
+				 .archive_fd = archive_fd,
+				 .project_fd = project_fd,
+				 .stage_fd = -1 };
+	const int keep[] = { STDOUT_FILENO, archive_fd, project_fd };
+	struct confined child = { .name = "reader of the archive",
+				  .keep = keep,
+				  .n_keep = ARRAY_SIZE(keep),
+				  .work = work,
+				  .arg = &a };
+	struct apply_report report = { 0 };
+	struct stat st;
+
+	if (archive_fd < 0 || fstat(archive_fd, &st) < 0)
+		return fail(errno, "cannot open %s", req->artifact);
+	if (!S_ISREG(st.st_mode))
+		return fail(0, "cannot read %s: it is no file", req->artifact);
+	if (project_fd < 0 || fstat(project_fd, &st) < 0)
+		return fail(errno, "cannot open the project %s", project);
+	/* As whose the tree is: root's rights are of no use to an archive. */
+	child.uid = st.st_uid;
+	child.gid = st.st_gid;
+	hold_signals();
+	return confined_run(&child, &report, sizeof(report)) < 0
+		   ? -1
+		   : report.status;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Between the apply*.c files. */
+
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "apply.h"
+#include "changes.h"
+
+/* Beside each change. */
+struct apply_item {
+	bool chosen;
+	bool staged;
+	struct stat was; /* what is at its path; st_mode 0: nothing */
+	struct stat from_was;
+	char *member; /* of the archive, that has the bytes */
+};
+
+enum apply_undo {
+	UNDO_BACK,
+	UNDO_SWAP,
+	UNDO_OUT,
+	UNDO_RMDIR,
+	UNDO_MKDIR,
+	UNDO_MODE,
+};
+
+struct apply_step {
+	enum apply_undo undo;
+	char *owned;   /* its path */
+	size_t number; /* of the staged name */
+	mode_t mode;
+};
+
+struct apply {
+	const struct apply_request *req;
+	int archive_fd, project_fd, stage_fd;
+	char stage[40];
+	struct changes changes;
+	struct apply_item *items;
+	struct strv gone; /* sorted: what leaves its path */
+	struct apply_step *steps;
+	size_t n_steps;
+	size_t refused, left_out;
+};
+
+/* changes.json of the archive; by fail(). */
+int apply_read(struct apply *a);
+
+/* The folder that holds `path`, and its last name; -1 with errno. */
+int apply_parent(const struct apply *a, const char *path, const char **name);
+bool apply_has_bytes(const struct change *c);
+
+/* The bytes of all that was chosen, below the staging folder; by fail(). */
+int apply_stage(struct apply *a);
+/* All renames, or, by fail(), none. */
+int apply_commit(struct apply *a);
+/* What was staged or replaced; after a success or an undone failure. */
+void apply_clear(struct apply *a);

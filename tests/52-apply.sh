@@ -1,0 +1,205 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# --apply: a run's changes come into the project all together or not at all, and
+# no archive writes anywhere else.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq tar git python3
+
+P=$T/p
+A=$T/a.tar
+G=(git -c user.email=a@b -c user.name=n -c safe.directory='*'
+	-c core.autocrlf=false)
+
+# Every name with its kind, mode, and bytes.
+tree() {
+	(cd "$1" && find . -name .git -prune -o -printf '%y %m %p %l\n' | sort &&
+		find . -name .git -prune -o -type f -print0 | sort -z |
+		xargs -0r sha256sum)
+}
+
+make_project() {
+	chmod -R u+rwX "$P" 2>/dev/null
+	rm -rf "$P"
+	mkdir -p "$P/dir/sub" "$P/fold"
+	(
+		cd "$P" || exit
+		"${G[@]}" init -q .
+		echo 1 >modified && echo 2 >deleted && echo moved >old-name
+		echo 4 >dir/sub/x && echo 5 >dir/y && echo 6 >mode
+		ln -s a link && printf '\0\1' >binary && echo 7 >fold/f
+		echo 8 >plain
+		"${G[@]}" add . && "${G[@]}" commit -qm base
+	)
+	rm -rf "$T/clone"
+	"${G[@]}" clone -q "$P" "$T/clone"
+}
+
+apply() { run "$M9M" --apply "$A" --project "$P" "$@"; }
+unchanged() { is "$1: nothing was touched" "$(tree "$P")" "$before"; }
+
+# --- the same as git apply ---------------------------------------------------
+
+for suffix in tar tar.gz tar.zst; do
+	A=$T/a.$suffix
+	make_project
+	expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" sh -c '
+		echo x >>modified; rm deleted; mv old-name new-name; rm -r dir
+		ln -sfn b link; printf "\0\2" >binary; mkdir -p new/deep
+		echo n >new/deep/er; ln new/deep/er new/same
+		rm -r fold; echo file >fold; rm plain; mkdir plain; echo p >plain/in
+		printf "a\033[31mb\n" >"$(printf "esc\033[31m")"
+		echo n >"$(printf "\377")"; truncate -s 3M sparse; echo >>sparse
+		git status >/dev/null 2>&1; true'
+	tar -xOf "$A" changes.patch >"$T/patch"
+	(cd "$T/clone" && "${G[@]}" apply "$T/patch")
+	before=$(tree "$P")
+	apply --dry-run
+	is "$suffix: a dry run ends well" "$rc" 0
+	unchanged "$suffix: a dry run"
+	cp "$T/out" "$T/dry"
+	apply
+	is "$suffix: it is applied" "$rc" 0
+	check "$suffix: as the dry run said" cmp -s "$T/out" "$T/dry"
+	is "$suffix: the same tree as by git apply" "$(tree "$P")" \
+		"$(tree "$T/clone")"
+done
+contains "$T/out" "R old-name -> new-name"
+contains "$T/out" "D dir/y"
+contains "$T/out" "M modified"
+contains "$T/out" 'A esc\x1b[31m'
+lacks "$T/out" $'\033'
+
+# --- what is refused ---------------------------------------------------------
+
+A=$T/a.tar
+make_project
+expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" sh -c '
+	echo x >>modified; rm deleted; echo y >dir/y; chmod 755 mode
+	ln -s /etc/passwd out; ln -s dir .claude; ln -s dir .GitHub; mkdir -p .git/hooks sub
+	ln -s ../dir/../../x sub/l
+	echo evil >.git/hooks/post-checkout; mkdir .vscode; echo {} >.vscode/t.json'
+before=$(tree "$P")
+apply
+is "control files are refused" "$rc" 1
+unchanged "control files"
+for one in ".git/hooks/post-checkout: a git hook" ".vscode/t.json: an editor" \
+	"out: a link that leaves" "sub/l: a link that leaves" \
+	".GitHub: is run by a CI" ".claude: an agent" "mode: a new executable"; do
+	contains "$T/err" "$one"
+done
+apply .
+is "a folder names none of them" "$rc" 1
+unchanged "a folder"
+apply nowhere
+is "a path without a change" "$rc" 1
+contains "$T/err" "nothing was changed there"
+echo mine >"$P/modified"
+before=$(tree "$P")
+apply modified deleted
+is "changed meanwhile" "$rc" 1
+contains "$T/err" "modified: it was changed since the run"
+unchanged "changed meanwhile"
+apply --force modified
+is "--force" "$rc" 0
+is "--force takes the run's" "$(cat "$P/modified")" "$(printf '1\nx')"
+apply mode .vscode/t.json .git/hooks/post-checkout
+is "what is named is applied" "$rc" 0
+is "a new mode" "$(stat -c %a "$P/mode")" 755
+is "a hook that was named" "$(cat "$P/.git/hooks/post-checkout")" evil
+apply dir
+is "a folder's changes only" "$rc $(cat "$P/dir/y") $(ls "$P/deleted")" \
+	"0 y $P/deleted"
+expect_exit 125 "$M9M" --dry-run true
+contains "$T/err" "needs --apply"
+expect_exit 125 "$M9M" --apply "$T/none"
+expect_exit 125 "$M9M" --apply "$P/plain" --project "$P"
+
+# --- hostile archives --------------------------------------------------------
+
+cat >"$T/hostile.py" <<'END'
+import hashlib, io, json, sys, tarfile
+out, kind = sys.argv[1:]
+def h(b): return hashlib.sha256(b).hexdigest()
+def side(b=b"evil\n", **k):
+    return dict({"type": "file", "mode": "0644", "size": len(b), "sha256": h(b)}, **k)
+def add(path, **k): return dict({"path": path, "change": "added", "new": side()}, **k)
+def member(t, name, b=b"evil\n", type=tarfile.REGTYPE, link=""):
+    m = tarfile.TarInfo(name); m.type = type; m.linkname = link
+    m.size = len(b) if type == tarfile.REGTYPE else 0
+    t.addfile(m, io.BytesIO(b))
+link = lambda to: dict(type="link", mode="0777", size=len(to), sha256=h(to.encode()), target=to)
+changes, members = {
+  "dotdot": ([add("../escape")], [("work/../escape",)]),
+  "middle": ([add("a/../../escape")], [("work/a/../../escape",)]),
+  "absolute": ([add("/tmp/escape")], [("work//tmp/escape",)]),
+  "nul": ([add("x", path_hex="6100")], [("work/a",)]),
+  "parent": ([add("door/escape")], [("work/door/escape",)]),
+  "newparent": ([dict(path="way", change="added", new=link("..")), add("way/escape")], [("work/way/escape",)]),
+  "inparent": ([dict(path="way", change="added", new=link("dir")), add("way/escape")], [("work/way/escape",)]),
+  "twice": ([add("x")], [("work/x",), ("work/x",)]),
+  "twolists": ([add("x"), add("x")], [("work/x",)]),
+  "device": ([add("x")], [("work/x", b"", tarfile.CHRTYPE)]),
+  "fifo": ([add("x")], [("work/x", b"", tarfile.FIFOTYPE)]),
+  "symlink": ([add("x")], [("work/x", b"", tarfile.SYMTYPE, "/etc/passwd")]),
+  "hardlink": ([add("x")], [("work/x", b"", tarfile.LNKTYPE, "/etc/passwd")]),
+  "otherbytes": ([add("x")], [("work/x", b"good\n")]),
+  "longer": ([add("x")], [("work/x", b"evil\n" * 9)]),
+  "enormous": ([add("x", new=side(size=8e15))], [("work/x",)]),
+  "negative": ([add("x", new=side(size=-1))], [("work/x",)]),
+  "setid": ([add("x", new=side(mode="6755"))], [("work/x",)]),
+  "hook": ([add(".git/hooks/pre-commit")], [("work/.git/hooks/pre-commit",)]),
+  "wasexec": ([dict(path="plain", change="modified", old=side(b"8\n", mode="0755"), new=side(mode="0755"))], [("work/plain",)]),
+  "nobytes": ([add("x")], []),
+  "late": ([add("a1"), add("plain/x")], [("work/a1",), ("work/plain/x",)]),
+}[kind]
+text = json.dumps({"about": {"version": 1, "project": "/etc"}, "changes": changes}).encode()
+with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as t:
+    member(t, "changes.json", text)
+    for m in members: member(t, *m)
+END
+
+make_project
+mkdir "$T/outside"
+ln -s ../outside "$P/door"
+before=$(tree "$P")
+all_before=$(ls -A "$T")
+for kind in dotdot middle absolute nul parent newparent inparent twice twolists \
+	device fifo symlink hardlink otherbytes longer enormous negative setid \
+	hook wasexec nobytes late; do
+	python3 "$T/hostile.py" "$T/a.tar" "$kind"
+	apply
+	check "$kind: refused ($rc)" test "$rc" = 1 -o "$rc" = 125
+	unchanged "$kind"
+	is "$kind: nothing outside" "$(ls -A "$T/outside")$(ls -A "$T")" \
+		"$all_before"
+	check "$kind: not in /tmp" test ! -e /tmp/escape
+done
+python3 "$T/hostile.py" "$T/a.tar" wasexec
+apply --force
+is "a lie about the old mode is of no use" "$rc" 1
+contains "$T/err" "a new executable"
+
+# --- in the middle -----------------------------------------------------------
+
+make_project
+expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" sh -c '
+	echo x >>binary; rm deleted; mkdir new; echo n >new/n
+	mv old-name new/name; dd if=/dev/zero of=zz bs=1k count=64 2>/dev/null
+	rm dir/sub/x; echo y >>fold/f'
+before=$(tree "$P")
+(ulimit -f 8 && exec "$M9M" --apply "$A" --project "$P") >"$T/out" 2>"$T/err"
+is "a file too large to write" "$?" 125
+unchanged "a file too large"
+if ! is_root; then
+	chmod 555 "$P/fold" "$P/dir/sub"
+	before=$(tree "$P")
+	apply
+	is "a folder that cannot be written" "$rc" 125
+	unchanged "a folder that cannot be written"
+	chmod 755 "$P/fold" "$P/dir/sub"
+fi
+apply
+is "and then it is applied" "$rc" 0
