@@ -574,12 +574,11 @@ static int apply(const struct spec *spec)
 	int rc;
 
 	err_stage("apply");
-	rc = apply_changes(
-	    &(struct apply_request){ .artifact = spec->about,
-				     .project = spec->project,
-				     .paths = &spec->command,
-				     .dry_run = spec->dry_run,
-				     .force = spec->force });
+	rc = apply_changes(&(struct apply_request){ .artifact = spec->about,
+						    .project = spec->project,
+						    .paths = &spec->command,
+						    .dry_run = spec->dry_run,
+						    .force = spec->force });
 	if (rc >= 0)
 		return rc;
 	account_failure(&out);

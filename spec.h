@@ -126,10 +126,10 @@ struct spec {
 	char *workdir; /* inside; absolute, clean */
 	char *project; /* absolute host path, or NULL */
 	enum spec_project project_mode;
-	char *project_at; /* in place of workdir, or NULL */
-	bool diff;        /* print the changes at the end */
+	char *project_at;    /* in place of workdir, or NULL */
+	bool diff;           /* print the changes at the end */
 	bool dry_run, force; /* of SPEC_APPLY */
-	struct strv show; /* of the project, though it would be hidden */
+	struct strv show;    /* of the project, though it would be hidden */
 	struct spec_copy *inputs;
 	size_t n_inputs;
 	struct spec_copy *outputs;

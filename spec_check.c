@@ -244,8 +244,9 @@ static void check_doctor(struct parse *p)
 		const struct option *o = &option_table[i];
 
 		if (o->key && option_given(p, o->key) == o)
-			complain_at(p, o, "does not go with --doctor, which "
-					  "tries the defaults");
+			complain_at(p, o,
+				    "does not go with --doctor, which "
+				    "tries the defaults");
 	}
 }
 

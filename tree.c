@@ -417,9 +417,19 @@ static int keep_apart(const struct plan *plan, const struct spec *spec,
 				      ? path_join(spec->metrics_dir, "file")
 				      : NULL;
 	const char *places[] = { plan->artifact, spec->result, spec->events,
-				 metrics };
+				 metrics, host->audit_path };
 	auto_free char *state = path_join(host->state_dir, "runs");
+	auto_free char *real = realpath(host->state_dir, NULL);
 	const char *lies = leads_through(state, tree) ? state : NULL;
+
+	/* Another run's journal says what --gc is to end and to write. */
+	if (real && path_under(tree, real)) {
+		fail(0,
+		     "cannot show %s to be written: it is the record of "
+		     "runs",
+		     tree);
+		return fail_remedy("--ro-bind shows it, or --input copies it");
+	}
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (places[i] && leads_through(places[i], tree))

@@ -34,6 +34,16 @@ refused --no-artifact --events "$proj/e.jsonl"
 XDG_STATE_HOME=$proj/state refused --no-artifact
 refused --no-artifact --ro-bind /usr /u --output-file "k:$proj/k"
 
+# Nor the records: another run's journal tells --gc what to end and to write.
+state=$XDG_STATE_HOME/m9m-sandbox
+mkdir -p "$state/artifacts/mine"
+for place in "$state/artifacts/mine" "$state/artifacts"; do
+	expect_exit 125 m9m --no-artifact --bind "$place" /proj -- touch /proj/x
+	contains "$T/err" "it is the record of runs"
+	is "nothing was written" "$(find "$state/artifacts" -name x)" ""
+done
+expect_exit 0 m9m --no-artifact --ro-bind "$state/artifacts" /proj -- true
+
 # Elsewhere, or beside a tree that is only shown: as ever.
 expect_exit 0 m9m --bind "$proj" /proj --artifact "$T/safe/a.tar" \
 	--output-file "k:$T/safe/k" --result "$T/safe/r.json" -- sh -c "$swap"
