@@ -7,6 +7,8 @@
 . "$(dirname "$0")/lib.sh"
 
 need jq python3
+# Their allocator makes calls that the profile compiler's cell forbids.
+! sanitized || skip "the sanitizers cannot compile a profile"
 
 # under PROFILE COMMAND...
 under() {

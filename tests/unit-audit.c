@@ -126,6 +126,7 @@ static void flip_last(struct lines *l)
 
 static void drop(struct lines *l, size_t i)
 {
+	free(l->v[i]);
 	memmove(l->v + i, l->v + i + 1, (l->n - i) * sizeof(l->v[0]));
 	l->n--;
 }
@@ -147,7 +148,8 @@ static void drop_last(struct lines *l)
 
 static void drop_all(struct lines *l)
 {
-	l->n = 0;
+	while (l->n)
+		free(l->v[--l->n]);
 }
 
 static void add(struct lines *l)
