@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "metrics.h"
 #include "ns.h"
 #include "result.h"
 #include "secret.h"
@@ -111,7 +112,20 @@ void account_artifact(struct event_log *log, const struct artifact *a)
 	event_emit(log, "artifact", e);
 }
 
-/*** To the result file, and to a person ***/
+/*** To the counters, the result file, and a person ***/
+
+/* The run has happened, counted or not. */
+void account_metrics(const struct spec *spec, const struct plan *plan,
+		     struct outcome *out)
+{
+	err_stage("metrics");
+	if (metrics_add(spec->metrics_dir,
+			plan->agent ? plan->agent->name : NULL, out) == 0)
+		return;
+	outcome_add_warning(out, "not counted: %s", err_get()->message);
+	warn("not counted: %s", err_get()->message);
+	err_reset();
+}
 
 /* Messages hold names that a payload may have chosen. */
 static void print_line(const char *what, const char *text)

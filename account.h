@@ -27,6 +27,10 @@ void account_artifact(struct event_log *log, const struct artifact *a);
 /* The last event: the outcome learns the audit log's head from it. */
 void account_exit(struct event_log *log, struct outcome *out);
 
+/* The counters of --metrics-dir, which must be given; that they could not be
+ * added to is a warning. */
+void account_metrics(const struct spec *spec, const struct plan *plan,
+		     struct outcome *out);
 /* The failure, and a workdir that was kept, on stderr. */
 void account_print(const struct outcome *out);
 /* The result file, and on stderr the summary or the failure.  `plan` and `host`

@@ -222,33 +222,42 @@ static int check_twice(const struct changes *c)
 	return 0;
 }
 
-int apply_read(struct apply *a)
+static int read_changes(struct changes *changes, const cJSON *list)
 {
-	size_t len = 0;
-	auto_free char *text = find_list(a->archive_fd, &len);
-	struct json_fault fault;
-	cJSON *tree = text ? json_read(text, len, &fault) : NULL;
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(tree, "changes");
 	const cJSON *one;
-	int rc = 0;
 
-	if (text == NULL)
-		return -1;
-	if (!cJSON_IsArray(list)) {
-		cJSON_Delete(tree);
+	if (!cJSON_IsArray(list))
 		return bad("changes.json is no list of changes");
-	}
-	a->changes.v = xcalloc((size_t)cJSON_GetArraySize(list) + 1,
-			       sizeof(*a->changes.v));
+	changes->v = xcalloc((size_t)cJSON_GetArraySize(list) + 1,
+			     sizeof(*changes->v));
 	cJSON_ArrayForEach(one, list)
 	{
-		rc = read_change(one, &a->changes.v[a->changes.n++]);
-		if (rc < 0)
-			break;
+		if (read_change(one, &changes->v[changes->n++]) < 0)
+			return bad("an entry of changes.json is not one that "
+				   "we write");
 	}
+	qsort(changes->v, changes->n, sizeof(*changes->v), compare);
+	return check_twice(changes);
+}
+
+static cJSON *read_tree(int archive_fd)
+{
+	struct json_fault fault;
+	size_t len = 0;
+	char *text = find_list(archive_fd, &len);
+	cJSON *tree = text ? json_read(text, len, &fault) : NULL;
+
+	free(text);
+	return tree;
+}
+
+int apply_read(struct apply *a)
+{
+	cJSON *tree = read_tree(a->archive_fd);
+	/* Without a tree there is no list; what came first is what is told. */
+	int rc = read_changes(
+	    &a->changes, cJSON_GetObjectItemCaseSensitive(tree, "changes"));
+
 	cJSON_Delete(tree);
-	if (rc < 0)
-		return bad("an entry of changes.json is not one that we write");
-	qsort(a->changes.v, a->changes.n, sizeof(*a->changes.v), compare);
-	return check_twice(&a->changes);
+	return rc;
 }

@@ -429,19 +429,6 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 	return 0;
 }
 
-/* The run has happened, counted or not. */
-static void add_metrics(const struct spec *spec, const struct plan *plan,
-			struct outcome *out)
-{
-	err_stage("metrics");
-	if (metrics_add(spec->metrics_dir,
-			plan->agent ? plan->agent->name : NULL, out) == 0)
-		return;
-	outcome_add_warning(out, "not counted: %s", err_get()->message);
-	warn("not counted: %s", err_get()->message);
-	err_reset();
-}
-
 static int run_spec(const struct spec *spec)
 {
 	struct host host = { 0 };
@@ -464,7 +451,7 @@ static int run_spec(const struct spec *spec)
 	    run_plan(spec, &plan, &host, &out) < 0)
 		account_failure(&out);
 	if (counted)
-		add_metrics(spec, &plan, &out);
+		account_metrics(spec, &plan, &out);
 	account_report(spec, &plan, &host, &out);
 	status = out.exit_code;
 	outcome_free(&out);
