@@ -136,8 +136,9 @@ static int add_publish(struct net_policy *policy, const struct spec *spec)
 		uint16_t port = policy->publish[i].port;
 
 		if (port == 53 ||
-		    bsearch(&port, policy->listen_ports, policy->n_listen_ports,
-			    sizeof(port), by_port)) {
+		    (policy->n_listen_ports &&
+		     bsearch(&port, policy->listen_ports,
+			     policy->n_listen_ports, sizeof(port), by_port))) {
 			fail(0,
 			     "port %u cannot be published: inside, the "
 			     "sandbox's own way out listens there",
