@@ -231,8 +231,10 @@ static int work(const void *arg, void *report)
 	int rc = do_it(&a, report);
 
 	apply_clear(&a);
-	for (size_t i = 0; a.items && i < a.changes.n; i++)
+	for (size_t i = 0; a.items && i < a.changes.n; i++) {
 		free(a.items[i].member);
+		free(a.items[i].link);
+	}
 	free(a.items);
 	strv_free(&a.gone);
 	changes_free(&a.changes);

@@ -207,8 +207,8 @@ static int each_member(struct apply *a, struct wanted *v, size_t n, bool links)
 		if (links && link) {
 			struct apply_item *item = &a->items[w->number];
 
-			free(item->member);
-			item->member = xstrdup(link);
+			free(item->link);
+			item->link = xstrdup(link);
 		} else if (!links && !link &&
 			   archive_entry_filetype(entry) == AE_IFREG) {
 			rc = stage_member(a, u, w, v + n);
@@ -230,7 +230,9 @@ static size_t list_wanted(struct apply *a, struct wanted *v)
 		if (item->member == NULL)
 			item->member = xasprintf("work/%s",
 						 a->changes.v[i].path);
-		v[n++] = (struct wanted){ item->member, i };
+		v[n++] = (struct wanted){ item->link ? item->link
+						     : item->member,
+					  i };
 	}
 	qsort(v, n, sizeof(*v), compare_wanted);
 	return n;

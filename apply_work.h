@@ -15,7 +15,8 @@ struct apply_item {
 	bool staged;
 	struct stat was; /* what is at its path; st_mode 0: nothing */
 	struct stat from_was;
-	char *member; /* of the archive, that has the bytes */
+	char *member; /* its name in the archive */
+	char *link;   /* the member that has its bytes, if another does */
 };
 
 enum apply_undo {

@@ -244,6 +244,19 @@ static int send_sources(int control_fd, const struct mount_sources *sources)
 	return rc < 0 ? rc : hand_in(control_fd, CONTROL_SOURCE, 0, -1);
 }
 
+/* Where the child failed first, ours is what came of it: its word counts. */
+static void take_childs_word(struct ends *e)
+{
+	struct err_record record;
+
+	cleanup_fd(&e->err[1]);
+	e->err[1] = -1;
+	if (e->err[0] < 0 || err_receive(e->err[0], &record) != 1)
+		return;
+	err_reset();
+	err_set(&record);
+}
+
 int ns_spawn(struct child *child, const struct plan *plan,
 	     struct cgroup *cgroup, const struct project_tree *project,
 	     const struct workdir *wd, int relay_fd, bool feed_stdin)
@@ -265,10 +278,12 @@ int ns_spawn(struct child *child, const struct plan *plan,
 		rc = mount_open_sources(&sources, plan, work_fd);
 	if (rc == 0)
 		rc = send_sources(ends.control[0], &sources);
-	if (rc == 0)
+	if (rc == 0) {
 		keep_our_ends(child, &ends);
-	else
+	} else {
 		ns_reap(child);
+		take_childs_word(&ends);
+	}
 	close_ends(&ends);
 	mount_close_sources(&sources);
 	return rc;
