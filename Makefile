@@ -185,7 +185,7 @@ lint: $(B)/profiles.inc $(B)/seccomp_filter.inc
 	$(Q)scripts/lint.sh $(SRC) seccomp_gen.c -- $(SHELL_FILES)
 
 format:
-	$(Q)clang-format -i $(wildcard *.c *.h tests/*.c tests/*.h bench/*.c)
+	$(Q)clang-format -i $(wildcard *.c *.h tests/*.c tests/*.h bench/*.c bench/*.h)
 
 BENCH := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 

@@ -20,7 +20,7 @@ for arg; do
 done
 shopt -s nullglob
 headers=(*.h)
-test_c=(tests/*.c tests/guest/*.c tests/*.h bench/*.c)
+test_c=(tests/*.c tests/guest/*.c tests/*.h bench/*.c bench/*.h)
 manuals=(man/*.[1-9])
 failed=0
 # Quoted as for a shell: -DM9M_VERSION='"0.1.0"'
