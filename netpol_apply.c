@@ -175,7 +175,7 @@ static int listen_any(uint16_t port)
 /* Answers must come from the address that was asked, whichever that was. */
 static int dns_socket(void)
 {
-	static const int on = 1;
+	static const int on = 1, room = 1 << 20;
 	auto_fd int fd = bind_any(SOCK_DGRAM, 53);
 
 	if (fd < 0)
@@ -183,6 +183,8 @@ static int dns_socket(void)
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) &&
 	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)))
 		return fail(errno, "cannot learn which name server is asked");
+	/* As much as the kernel gives: see relay_udp.c. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	/* An IPv6 address that is local by the route only is none to answer
 	 * from, but for this.  Without IPv6 it fails, and nobody needs it. */
 	setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));

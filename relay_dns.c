@@ -10,11 +10,8 @@
 #include <unistd.h>
 
 #include "dns.h"
-#include "netaddr.h"
 #include "util.h"
 
-/* Of one turn of the loop: a flood of questions leaves room for the others. */
-#define UDP_SHARE       512
 #define TCP_CLIENTS_MAX 64
 
 /*
@@ -156,7 +153,7 @@ static void judge(struct relay_state *state, struct verdict *v,
 	answer_type(v, query->type, name);
 }
 
-static void record(struct relay_state *state, const struct dns_query *query,
+static bool record(struct relay_state *state, const struct dns_query *query,
 		   const struct verdict *v, const char *transport)
 {
 	struct net_event event = { .kind = NET_EVENT_DNS, .port = 53 };
@@ -173,12 +170,16 @@ static void record(struct relay_state *state, const struct dns_query *query,
 	snprintf(event.reason, sizeof(event.reason), "%s",
 		 v->reason ? v->reason : "");
 	memcpy(event.remedy, v->remedy, sizeof(event.remedy));
-	relay_event_send(state, &event);
+	return relay_event_offer(state, &event);
 }
 
-/* The answer to a message into out[]; 0: none. */
-static size_t respond(struct relay_state *state, const uint8_t *message,
-		      size_t len, uint8_t *out, const char *transport)
+/*
+ * In a flood of names that are not allowed there is no answer where there is no
+ * room for an event: to drop a question costs a tenth of both.  Who asks for
+ * one that is allowed gets an answer all the while.
+ */
+size_t relay_dns_respond(struct relay_state *state, const uint8_t *message,
+			 size_t len, uint8_t *out, const char *transport)
 {
 	struct verdict v = { .rcode = DNS_NOERROR };
 	struct dns_query query;
@@ -192,151 +193,10 @@ static size_t respond(struct relay_state *state, const uint8_t *message,
 	} else {
 		judge(state, &v, &query);
 	}
-	record(state, &query, &v, transport);
+	if (!record(state, &query, &v, transport) && v.rcode != DNS_NOERROR)
+		return 0;
 	return dns_answer(message, &query, v.rcode, v.has_addr ? &v.addr : NULL,
 			  out);
-}
-
-/*** UDP ***/
-
-/*
- * All who ask share one queue in the kernel: who fills it takes the others'
- * places.  So it is emptied as fast as can be, and who asks too fast, by the
- * socket it asks from, is not answered: to drop a question costs a tenth of an
- * answer and its event.
- */
-#define SOURCES      256
-#define SOURCE_BURST 1000
-#define SOURCE_PER_S 1000
-
-struct source {
-	uint64_t at; /* ms */
-	uint64_t level;
-};
-
-struct udp {
-	struct watch watch;
-	struct relay_state *state;
-	struct source sources[SOURCES];
-	bool said;
-};
-
-static bool asks_too_fast(struct udp *udp, const struct sockaddr_storage *peer)
-{
-	uint64_t now = udp->state->loop.now, leaked;
-	struct in6_addr addr = { 0 };
-	uint16_t port = 0;
-	uint32_t hash = 2166136261u;
-	struct source *s;
-
-	netaddr_from_socket(peer, &addr, &port);
-	for (size_t i = 0; i < sizeof(addr); i++)
-		hash = (hash ^ addr.s6_addr[i]) * 16777619u;
-	hash = (hash ^ port) * 16777619u;
-	s = &udp->sources[(hash ^ hash >> 16) % SOURCES];
-	leaked = (now - s->at) * SOURCE_PER_S / 1000;
-	s->level = leaked < s->level ? s->level - leaked : 0;
-	s->at = now;
-	if (s->level < SOURCE_BURST) {
-		s->level++;
-		return false;
-	}
-	if (!udp->said)
-		relay_event_limit(udp->state, "dns", "",
-				  "too many questions at once from one socket: "
-				  "some are not answered");
-	udp->said = true;
-	return true;
-}
-
-union control {
-	char room[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-		  CMSG_SPACE(sizeof(struct in_pktinfo))];
-	struct cmsghdr align;
-};
-
-/*
- * The control data that came says which address was asked; sent back it is the
- * address that answers.  An interface index in it would be wrong for a source
- * that is local only by the route.
- */
-static void aim_back(struct msghdr *msg)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-
-	if (!c) {
-		msg->msg_controllen = 0;
-	} else if (c->cmsg_type == IPV6_PKTINFO &&
-		   c->cmsg_level == IPPROTO_IPV6) {
-		struct in6_pktinfo info;
-
-		memcpy(&info, CMSG_DATA(c), sizeof(info));
-		info.ipi6_ifindex = 0;
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
-		msg->msg_controllen = CMSG_SPACE(sizeof(info));
-	} else if (c->cmsg_type == IP_PKTINFO && c->cmsg_level == IPPROTO_IP) {
-		struct in_pktinfo info;
-
-		memcpy(&info, CMSG_DATA(c), sizeof(info));
-		info.ipi_ifindex = 0;
-		info.ipi_spec_dst = info.ipi_addr;
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
-		msg->msg_controllen = CMSG_SPACE(sizeof(info));
-	}
-}
-
-static bool answer_one(struct udp *udp)
-{
-	uint8_t message[DNS_MESSAGE_MAX + 1], out[DNS_ANSWER_MAX];
-	struct sockaddr_storage peer;
-	union control control;
-	struct iovec iov = { message, sizeof(message) };
-	struct msghdr msg = { .msg_name = &peer,
-			      .msg_namelen = sizeof(peer),
-			      .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.room,
-			      .msg_controllen = sizeof(control.room) };
-	ssize_t n = recvmsg(udp->watch.fd, &msg, MSG_DONTWAIT);
-
-	/* An error here is an ICMP answer to an earlier answer of ours. */
-	if (n < 0)
-		return errno != EAGAIN;
-	if (asks_too_fast(udp, &peer))
-		return true;
-	iov.iov_len = respond(udp->state, message, (size_t)n, out, "udp");
-	iov.iov_base = out;
-	if (iov.iov_len == 0)
-		return true;
-	aim_back(&msg);
-	/* Who does not take the answer asks again. */
-	if (sendmsg(udp->watch.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return errno != EAGAIN;
-	return true;
-}
-
-static void udp_ready(struct watch *watch, uint32_t events)
-{
-	struct udp *udp = container_of(watch, struct udp, watch);
-
-	(void)events;
-	for (int i = 0; i < UDP_SHARE; i++) {
-		if (relay_event_crowded(udp->state)) {
-			relay_pause(udp->state);
-			return;
-		}
-		if (!answer_one(udp))
-			return;
-	}
-}
-
-struct watch *relay_dns_udp(struct relay_state *state, int fd)
-{
-	struct udp *udp = xcalloc(1, sizeof(*udp));
-
-	udp->state = state;
-	udp->watch = (struct watch){ fd, udp_ready };
-	return &udp->watch;
 }
 
 /*** TCP ***/
@@ -375,7 +235,7 @@ static int answer_tcp(struct tcp_client *c)
 		return -1;
 	if (c->n < 2 + len)
 		return 0;
-	size = respond(c->state, c->buffer + 2, len, out + 2, "tcp");
+	size = relay_dns_respond(c->state, c->buffer + 2, len, out + 2, "tcp");
 	c->n -= 2 + len;
 	memmove(c->buffer, c->buffer + 2 + len, c->n);
 	out[0] = (uint8_t)(size >> 8);

@@ -13,6 +13,7 @@
 /* The socket itself holds about 150; this is for a supervisor that is busy. */
 #define QUEUE_MAX     4096
 #define QUEUE_CROWDED 1024
+#define QUEUE_OFFERED 512
 #define FLUSH_STEP_MS 1000
 
 static struct net_event *slot(struct event_queue *q, size_t i)
@@ -100,6 +101,16 @@ void relay_event_send(struct relay_state *state, const struct net_event *event)
 	if (q->n == q->size)
 		grow(q);
 	*slot(q, q->n++) = *event;
+}
+
+bool relay_event_offer(struct relay_state *state, const struct net_event *event)
+{
+	if (state->events.n >= QUEUE_OFFERED) {
+		state->events.dropped++;
+		return false;
+	}
+	relay_event_send(state, event);
+	return true;
 }
 
 void relay_event_limit(struct relay_state *state, const char *protocol,

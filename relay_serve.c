@@ -146,8 +146,7 @@ static int take_socket(struct relay_state *state,
 
 	switch (item->kind) {
 	case HANDOVER_DNS_UDP:
-		watch = relay_dns_udp(state, fd);
-		break;
+		return relay_udp_open(state, fd);
 	case HANDOVER_INLET:
 		relay_inlet_give(state, fd);
 		return 0;

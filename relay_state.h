@@ -105,6 +105,10 @@ int relay_listen(struct relay_state *state, struct watch *watch);
 /* relay_event.c */
 int relay_event_init(struct relay_state *state, int event_fd);
 void relay_event_send(struct relay_state *state, const struct net_event *event);
+/* For what the sandbox can cause without end and cost: it takes no room that
+ * connections need.  False: there was none, and it is counted as lost. */
+bool relay_event_offer(struct relay_state *state,
+		       const struct net_event *event);
 /* A cap was met. */
 void relay_event_limit(struct relay_state *state, const char *protocol,
 		       const char *name, const char *reason);
@@ -113,8 +117,12 @@ bool relay_event_crowded(const struct relay_state *state);
 /* At the end: waits a bounded time for the supervisor to take them all. */
 void relay_event_flush(struct relay_state *state);
 
-/* relay_dns.c: a watch of the UDP socket, not yet in the loop. */
-struct watch *relay_dns_udp(struct relay_state *state, int fd);
+/* relay_udp.c: takes the name service's UDP socket over; by fail(). */
+int relay_udp_open(struct relay_state *state, int fd);
+
+/* relay_dns.c: the answer to a message into out[DNS_ANSWER_MAX]; 0: none. */
+size_t relay_dns_respond(struct relay_state *state, const uint8_t *message,
+			 size_t len, uint8_t *out, const char *transport);
 /* A client of the TCP socket; takes the descriptor over. */
 void relay_dns_accepted(struct relay_state *state, int fd);
 /* dns_idle */

@@ -257,7 +257,9 @@ static char *resolver_text(const struct plan *plan, const struct host *host)
 	char *text;
 
 	if (plan->net.mode != NET_HOST)
-		return xasprintf("nameserver %s\noptions timeout:2\n",
+		/* It answers at once, or has lost the question in a flood. */
+		return xasprintf("nameserver %s\n"
+				 "options timeout:2 attempts:5\n",
 				 netpol_nameserver);
 	text = read_file(AT_FDCWD, path, 64 * KIB, NULL);
 	return text ? text : xstrdup("");
