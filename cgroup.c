@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -227,6 +228,49 @@ void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *usage)
 	*usage = (struct cgroup_usage){ 0 };
 	if (backend)
 		backend->usage(cg, usage);
+}
+
+static const struct figure {
+	bool v1;
+	unsigned int controller; /* v1: whose directory has it */
+	const char *file, *key;  /* key NULL: the file is the number */
+	uint64_t divisor;
+	size_t field;
+} figures[] = {
+	{ false, 0, "memory.current", NULL, 1,
+	  offsetof(struct cgroup_now, memory) },
+	{ false, 0, "cpu.stat", "usage_usec", 1000,
+	  offsetof(struct cgroup_now, cpu_ms) },
+	{ false, 0, "pids.current", NULL, 1,
+	  offsetof(struct cgroup_now, pids) },
+	{ true, CGROUP_MEMORY, "memory.usage_in_bytes", NULL, 1,
+	  offsetof(struct cgroup_now, memory) },
+	{ true, CGROUP_CPUACCT, "cpuacct.usage", NULL, 1000000,
+	  offsetof(struct cgroup_now, cpu_ms) },
+	{ true, CGROUP_PIDS, "pids.current", NULL, 1,
+	  offsetof(struct cgroup_now, pids) },
+};
+
+static void read_figure(const struct figure *f, int dir_fd,
+			struct cgroup_now *now)
+{
+	uint64_t value = f->key ? cgroup_read_key(dir_fd, f->file, f->key)
+				: cgroup_read_u64(dir_fd, f->file);
+
+	*(uint64_t *)(void *)((char *)now + f->field) = value / f->divisor;
+}
+
+void cgroup_read_now(const struct cgroup *cg, struct cgroup_now *now)
+{
+	bool v1 = cg->backend == CGROUP_V1;
+
+	*now = (struct cgroup_now){ 0 };
+	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
+		for (size_t j = 0; j < cg->n_dirs; j++)
+			if (figures[i].v1 == v1 &&
+			    (!v1 ||
+			     cg->dirs[j].controllers & figures[i].controller))
+				read_figure(&figures[i], cg->dirs[j].fd, now);
 }
 
 /* All of v1's directories hold the same processes; the one that can forbid

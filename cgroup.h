@@ -47,6 +47,13 @@ struct cgroup_usage {
 	bool pids_hit; /* a fork was refused */
 };
 
+/* What is used at this moment; 0: unknown. */
+struct cgroup_now {
+	uint64_t memory; /* bytes */
+	uint64_t cpu_ms; /* since the start */
+	uint64_t pids;   /* processes and threads, PID 1 included */
+};
+
 /* v1 has a hierarchy for each of memory, pids, cpu and cpuacct. */
 #define CGROUP_DIRS 4
 
@@ -112,6 +119,7 @@ int cgroup_join(struct cgroup *cg);
 
 /* Counters so far; what cannot be read is 0.  Good until cgroup_remove. */
 void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *usage);
+void cgroup_read_now(const struct cgroup *cg, struct cgroup_now *now);
 
 /* Kills all that is inside and waits, bounded, until it is empty; by fail(). */
 int cgroup_kill(struct cgroup *cg);

@@ -318,8 +318,9 @@ static char *print_bounded(cJSON *event)
 }
 
 /* Of these there is one a run, or few: they are told whatever came before. */
-static const char *const always_told[] = { "start",    "timeout",   "oom",
-					   "artifact", "recovered", "exit" };
+static const char *const always_told[] = { "start",  "timeout",  "oom",
+					   "sample", "artifact", "recovered",
+					   "exit" };
 
 static bool is_bounded(const char *name)
 {

@@ -63,7 +63,7 @@ int fallback_keep_pinned(void)
 	return seccomp_apply(&filter, NULL, NULL);
 }
 
-/*** Memory ***/
+/*** What is used ***/
 
 static uint64_t pss_of(pid_t pid)
 {
@@ -84,6 +84,24 @@ static uint64_t rss_of(pid_t pid)
 	return second ? strtoull(second, NULL, 10) *
 			    (uint64_t)sysconf(_SC_PAGESIZE)
 		      : 0;
+}
+
+/* Its own, and of those that it has waited for. */
+static uint64_t cpu_ms_of(pid_t pid)
+{
+	auto_free char *path = xasprintf("/proc/%d/stat", pid);
+	auto_free char *text = read_file(AT_FDCWD, path, 4096, NULL);
+	/* Its name, in parentheses, may hold anything. */
+	const char *rest = text ? strrchr(text, ')') : NULL;
+	unsigned long long t[4];
+
+	if (rest == NULL || sscanf(rest + 1,
+				   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+				   "%*s %llu %llu %llu %llu",
+				   &t[0], &t[1], &t[2], &t[3]) != 4)
+		return 0;
+	return (t[0] + t[1] + t[2] + t[3]) * 1000 /
+	       (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
 struct members {
@@ -109,31 +127,51 @@ static void add_children(struct members *m, pid_t pid, const char *thread)
 	}
 }
 
-static void add_children_of(struct members *m, pid_t pid)
+/* Returns how many threads it has. */
+static uint64_t add_children_of(struct members *m, pid_t pid)
 {
 	auto_free char *path = xasprintf("/proc/%d/task", pid);
 	DIR *threads = opendir(path);
 	struct dirent *entry;
+	uint64_t n = 0;
 
 	while (threads && (entry = readdir(threads)))
-		if (entry->d_name[0] != '.')
+		if (entry->d_name[0] != '.') {
 			add_children(m, pid, entry->d_name);
+			n++;
+		}
 	if (threads)
 		closedir(threads);
+	return n;
+}
+
+void fallback_fill(pid_t pid, struct cgroup_now *now)
+{
+	const struct cgroup_now known = *now;
+	struct members *m;
+
+	if (known.memory && known.cpu_ms && known.pids)
+		return;
+	m = xcalloc(1, sizeof(*m));
+	m->pids[m->n++] = pid;
+	for (size_t i = 0; i < m->n; i++) {
+		uint64_t pss = known.memory ? 0 : pss_of(m->pids[i]);
+		uint64_t threads = add_children_of(m, m->pids[i]);
+
+		if (!known.memory)
+			now->memory += pss ? pss : rss_of(m->pids[i]);
+		if (!known.cpu_ms)
+			now->cpu_ms += cpu_ms_of(m->pids[i]);
+		if (!known.pids)
+			now->pids += threads;
+	}
+	free(m);
 }
 
 uint64_t fallback_memory(pid_t pid)
 {
-	struct members *m = xcalloc(1, sizeof(*m));
-	uint64_t sum = 0;
+	struct cgroup_now now = { .cpu_ms = 1, .pids = 1 };
 
-	m->pids[m->n++] = pid;
-	for (size_t i = 0; i < m->n; i++) {
-		uint64_t pss = pss_of(m->pids[i]);
-
-		sum += pss ? pss : rss_of(m->pids[i]);
-		add_children_of(m, m->pids[i]);
-	}
-	free(m);
-	return sum;
+	fallback_fill(pid, &now);
+	return now.memory;
 }

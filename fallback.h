@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
+
 /*
  * Binds the process (and what it forks) to as many processors as hold `cores`,
  * rounded up.  Returns how many, 0 if that would be all there are, or -1 by
@@ -29,3 +31,7 @@ int fallback_keep_pinned(void);
  * as they are mapped.
  */
 uint64_t fallback_memory(pid_t pid);
+
+/* The figures of the process and all below it that no cgroup gave: those that
+ * are 0. */
+void fallback_fill(pid_t pid, struct cgroup_now *now);

@@ -18,6 +18,7 @@
 #include "err.h"
 #include "exec.h"
 #include "output.h"
+#include "sample.h"
 #include "secret.h"
 #include "stream.h"
 #include "terminal.h"
@@ -60,6 +61,7 @@ struct loop {
 	struct terminal terminal;
 	struct exec_recorder exec;
 	struct watch watch;
+	struct sampler sampler;
 	int master_fd; /* of the payload's terminal; -1 none */
 	bool relay_gone;
 	bool network_wanted; /* a socket, where nothing is allowed */
@@ -214,14 +216,13 @@ static void check_deadlines(struct loop *l)
 
 static int next_timeout(const struct loop *l)
 {
+	const uint64_t times[] = { l->deadline, l->kill_at, l->watch.next,
+				   l->sampler.next };
 	uint64_t now = now_ms(CLOCK_MONOTONIC), next = 0;
 
-	if (l->deadline)
-		next = l->deadline;
-	if (l->kill_at && (next == 0 || l->kill_at < next))
-		next = l->kill_at;
-	if (l->watch.next && (next == 0 || l->watch.next < next))
-		next = l->watch.next;
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		if (times[i] && (next == 0 || times[i] < next))
+			next = times[i];
 	if (exec_has_work(&l->exec))
 		return 0;
 	if (next == 0)
@@ -306,7 +307,7 @@ static void on_exited(struct loop *l, const struct control_message *end)
 		return;
 	child->alone = true;
 	child->usage = end->usage;
-	l->deadline = l->kill_at = 0;
+	l->deadline = l->kill_at = l->sampler.next = 0;
 	stream_close(&l->streams[IN]);
 }
 
@@ -398,7 +399,7 @@ static void on_pid(struct loop *l)
 	if (wait4(child->pid, &child->status, WNOHANG, &child->usage) ==
 	    child->pid)
 		child->reaped = true;
-	l->deadline = l->kill_at = 0;
+	l->deadline = l->kill_at = l->sampler.next = 0;
 	stream_close(&l->streams[IN]);
 }
 
@@ -469,6 +470,7 @@ static void run_loop(struct loop *l)
 			exec_work(&l->exec);
 		if (watch_look(&l->watch))
 			kill_all(l);
+		sampler_look(&l->sampler);
 		check_deadlines(l);
 	}
 }
@@ -554,6 +556,7 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 	l.exec.on_socket = on_socket;
 	l.exec.context = &l;
 	watch_open(&l.watch, run, outcome);
+	sampler_open(&l.sampler, run);
 	output_open(&l.output, run, outcome);
 	open_streams(&l);
 	run_loop(&l);

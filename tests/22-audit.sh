@@ -116,12 +116,12 @@ is "exit status" "$rc" 7
 json_is "$T/result" '[.id, .status, .exit_code] | @csv' '"fds","failed",7'
 is "one object, one line" "$(wc -l <"$T/result")" 1
 is "the events" "$(jq -r .event "$T/events" |
-	grep -vxE 'exec|program' | paste -sd ' ')" "start exit"
+	grep -vxE 'exec|program|sample' | paste -sd ' ')" "start exit"
 is "neither is inside" "$(grep -cx '[4-9]' "$T/out")" 0
 run "$M9M" -q --no-artifact --result-fd 1 --events - echo word
 is "all three on stdout, in order" \
 	"$(sed 's/^{.*"event":"\([a-z]*\)".*/\1/; s/^{.*"status".*/result/' \
-		"$T/out" | grep -vxE 'exec|program' | paste -sd ' ')" \
+		"$T/out" | grep -vxE 'exec|program|sample' | paste -sd ' ')" \
 	"start word exit result"
 # A pipe that somebody holds, and one whose reader is gone.
 mkfifo "$T/pipe"

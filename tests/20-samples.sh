@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What a run takes of the machine while it goes on is told, whoever counts it: a
+# cgroup, or /proc where there is none.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq python3
+
+# Burns a fifth of a second, takes 50 MB and two more processes, and stays so
+# until it is told to end.
+cat >"$T/load.py" <<'END'
+import os, sys, time
+began = time.process_time()
+while time.process_time() - began < 0.2:
+    pass
+held = bytearray(50 << 20)
+held[::4096] = b"x" * len(held[::4096])
+pipe = os.pipe()
+for _ in range(2):
+    if os.fork() == 0:
+        os.close(pipe[1])
+        os.read(pipe[0], 1)
+        os._exit(0)
+print("busy", flush=True)
+sys.stdin.read()
+END
+
+# sampled WHAT OPTION...
+sampled() {
+	local what=$1 pid last
+	shift
+	rm -f "$T/stdin" "$T/events.jsonl"
+	mkfifo "$T/stdin"
+	"$M9M" -q --no-artifact --events "$T/events.jsonl" \
+		--ro-bind "$T/load.py" /load.py "$@" \
+		-- python3 -u /load.py <"$T/stdin" >"$T/out" 2>"$T/err" &
+	pid=$!
+	exec 5>"$T/stdin"
+	await_line "$T/out" busy 60 || show_output
+	check "$what: a sample has all of it" await_line "$T/events.jsonl" \
+		'"sample","cpu_ms":([2-9]..|....+),"memory":[0-9]{8,},"pids":4}' 60
+	exec 5>&-
+	wait "$pid"
+	is "$what: exit status" "$?" 0
+	last=$(events sample | tail -n 1)
+	check "of memory 50 MB, and not the world: $last" \
+		test "$(jq '.memory | . > 50000000 and . < 500000000' <<<"$last")" = true
+	is "the CPU never goes back" "$(jq -s 'map(select(.event == "sample")
+		.cpu_ms) | . == sort' "$T/events.jsonl")" true
+	is "no more than one in a tenth of a second" "$(jq -s '
+		(map(select(.event == "sample")) | length) <=
+		(map(select(.event == "exit"))[0].duration_ms / 100)' \
+		"$T/events.jsonl")" true
+	run python3 "$TOP/tests/schema.py" "$TOP/schema/event.schema.json" \
+		"$T/events.jsonl"
+	is "by the schema" "$rc" 0
+}
+
+sampled "as it comes"
+sampled "without a cgroup" --cgroup none
