@@ -165,6 +165,33 @@ done
 contains "$T/secret.jsonl" '"name":"***.test"'
 lacks "$AUDIT" planted-
 
+# Killed while it writes its result: the old one or the new one is there, and
+# what stands beside it goes with the next.
+if ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
+	mkdir "$T/folder"
+	# killed CALL: the run, killed as it makes that call.
+	killed() {
+		run strace -o "$T/trace" -e "trace=$1" \
+			-e "inject=$1:signal=KILL" "$M9M" -q --no-artifact \
+			--result "$T/folder/r.json" true
+		matches "$T/trace" "^$1.*"
+		is "killed at $1" "$rc" 137
+	}
+	killed linkat
+	is "nothing is there" "$(ls -A "$T/folder")" ""
+	echo old >"$T/folder/r.json"
+	killed renameat
+	is "the old result is there" "$(cat "$T/folder/r.json")" old
+	is "and the new one, but for its name" \
+		"$(json "$T/folder/.r.json.m9m.tmp" .status)" ok
+	expect_exit 3 "$M9M" -q --no-artifact --result "$T/folder/r.json" \
+		sh -c 'exit 3'
+	is "the next one leaves its own only" "$(ls -A "$T/folder")" r.json
+	json_is "$T/folder/r.json" .exit_code 3
+else
+	echo "# no strace to kill it with while it writes its result"
+fi
+
 # All lines of all runs of this test: by the schema, and in one chain.
 valid event "$AUDIT"
 expect_exit 0 "$M9M" --verify-audit "$AUDIT"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -205,6 +206,28 @@ static bool holds(const char *path, const char *want)
 	return text && strcmp(text, want) == 0;
 }
 
+/* Each has its turn, or another's result is there: never none, never half. */
+static void test_race(void)
+{
+	auto_free char *folder = path_join(dir, "race");
+	auto_free char *path = path_join(folder, "r.json");
+	bool well = mkdir(folder, 0700) == 0;
+	int status;
+
+	for (int i = 0; i < 4; i++) {
+		if (fork() != 0)
+			continue;
+		for (int n = 0; n < 50; n++)
+			if (result_write(path, -1, "{}") != 0)
+				_exit(1);
+		_exit(0);
+	}
+	while (wait(&status) > 0)
+		well = well && status == 0;
+	ok(well && holds(path, "{}\n"), "four write one file at once");
+	ok(unlink(path) == 0 && rmdir(folder) == 0, "and leave nothing else");
+}
+
 static void test_write(void)
 {
 	auto_free char *path = path_join(dir, "result.json");
@@ -401,6 +424,7 @@ int main(void)
 	test_json();
 	test_json_exact();
 	test_write();
+	test_race();
 	test_summary();
 	test_summary_ends();
 	test_summary_hostile();
