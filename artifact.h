@@ -3,8 +3,8 @@
 
 /*
  * The archive of a run: work/..., run.json, events.jsonl, stdout.log,
- * stderr.log, as a pax tar by libarchive, sorted, streaming, safe against any
- * tree the payload can have left.
+ * stderr.log, as a pax tar, sorted, streaming, safe against any tree the payload
+ * can have left.
  */
 
 #include "sha256.h"

@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "tarball.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "err.h"
 #include "inodes.h"
 #include "listing.h"
-#include "sparse.h"
+#include "pax.h"
 #include "text.h"
 #include "util.h"
 
@@ -32,12 +28,8 @@
 #define NAMES_LEAST    (32 * 1024)
 #define SKIPPED_BYTES  (1024 * 1024)
 #define COPIES_BYTES   (1024LL * 1024 * 1024)
-/* The writer is told of each GiB of a hole: 8 EiB would take it minutes, which
- * is one file on xfs, btrfs or tmpfs. */
-#define HOLES_BYTES    (1LL << 50)
 
 #define BLOCK (128 * 1024)
-#define ZEROS (1024LL * 1024 * 1024)
 
 struct level {
 	struct listing names;
@@ -47,10 +39,8 @@ struct level {
 
 struct tarball {
 	struct pack *pack;
-	struct archive *out;
-	struct archive_entry *entry;
+	struct pax out;
 	char *block;
-	char *zeros; /* ZEROS bytes of address space; no memory */
 	struct sparse_segment *segments;
 
 	struct walk_path path;
@@ -59,7 +49,6 @@ struct tarball {
 	size_t names_memory; /* of all levels but the innermost */
 	dev_t device;
 	struct inodes inodes;
-	off_t holes;
 	off_t copied; /* of hard-linked files that found no place there */
 	time_t stamp;
 
@@ -71,14 +60,6 @@ struct tarball {
 
 /* --- members ------------------------------------------------------------ */
 
-static la_ssize_t put(struct archive *a, void *t, const void *buf, size_t len)
-{
-	(void)a;
-	if (pack_write(((struct tarball *)t)->pack, buf, len) < 0)
-		return -1;
-	return (la_ssize_t)len;
-}
-
 static int fail_at(const char *path, int err)
 {
 	auto_free char *shown = text_visible(path, true);
@@ -86,55 +67,13 @@ static int fail_at(const char *path, int err)
 	return fail(err, "cannot archive %s", shown);
 }
 
-/* After a failure of pack's, which was recorded, this one is not. */
-static int fail_writer(const struct tarball *t, const char *path)
+static struct pax_member member_of(const char *path, const struct stat *st)
 {
-	auto_free char *shown = text_visible(path, true);
-
-	return fail(0, "cannot archive %s: %s", shown,
-		    archive_error_string(t->out));
-}
-
-static void set_entry(struct tarball *t, const char *path,
-		      const struct stat *st)
-{
-	archive_entry_clear(t->entry);
-	archive_entry_copy_pathname(t->entry, path);
-	archive_entry_set_filetype(t->entry, st->st_mode & S_IFMT);
 	/* No set-id bit that an unpacking root would give to somebody. */
-	archive_entry_set_perm(t->entry, st->st_mode & 0777);
-	archive_entry_set_mtime(t->entry, st->st_mtim.tv_sec, 0);
-	archive_entry_set_size(t->entry,
-			       S_ISREG(st->st_mode) ? st->st_size : 0);
-}
-
-static int put_entry(struct tarball *t, const char *path)
-{
-	/* A warning is a name that is not UTF-8, stored as BINARY. */
-	if (archive_write_header(t->out, t->entry) < ARCHIVE_WARN)
-		return fail_writer(t, path);
-	return 0;
-}
-
-static int put_bytes(struct tarball *t, const char *path, const void *data,
-		     size_t len)
-{
-	if (archive_write_data(t->out, data, len) != (la_ssize_t)len)
-		return fail_writer(t, path);
-	return 0;
-}
-
-/* The writer wants holes too, and counts them without a look. */
-static int put_hole(struct tarball *t, const char *path, off_t len)
-{
-	while (len > 0) {
-		size_t part = len < ZEROS ? (size_t)len : ZEROS;
-
-		if (put_bytes(t, path, t->zeros, part) < 0)
-			return -1;
-		len -= (off_t)part;
-	}
-	return 0;
+	return (struct pax_member){ .path = path,
+				    .mode = st->st_mode & (S_IFMT | 0777),
+				    .size = st->st_size,
+				    .mtime = st->st_mtim.tv_sec };
 }
 
 static int put_range(struct tarball *t, const char *path, int fd, off_t at,
@@ -149,28 +88,18 @@ static int put_range(struct tarball *t, const char *path, int fd, off_t at,
 		/* Its header said more: the archive would be a lie. */
 		if (n <= 0)
 			return fail_at(path, n < 0 ? errno : ENODATA);
-		if (put_bytes(t, path, t->block, (size_t)n) < 0)
+		if (pax_data(&t->out, t->block, (size_t)n) < 0)
 			return -1;
 		at += n;
 	}
 	return 0;
 }
 
-static ssize_t find_data(struct tarball *t, int fd, const struct stat *st)
-{
-	if (st->st_size > HOLES_BYTES - t->holes) {
-		errno = EFBIG;
-		return -1;
-	}
-	t->holes += st->st_size;
-	return sparse_find(fd, st, t->segments);
-}
-
 static int put_sparse(struct tarball *t, const char *path, int fd,
 		      const struct stat *st)
 {
-	ssize_t n = find_data(t, fd, st);
-	off_t at = 0;
+	struct pax_member member = member_of(path, st);
+	ssize_t n = sparse_find(fd, st, t->segments);
 
 	if (n < 0) {
 		fail_at(path, errno);
@@ -178,32 +107,26 @@ static int put_sparse(struct tarball *t, const char *path, int fd,
 				   "holes",
 				   (long long)st->st_size);
 	}
-	for (ssize_t i = 0; i < n; i++)
-		archive_entry_sparse_add_entry(t->entry, t->segments[i].offset,
-					       t->segments[i].end -
-						   t->segments[i].offset);
-	if (n == 0)
-		archive_entry_sparse_add_entry(t->entry, 0, 0);
-	if (put_entry(t, path) < 0)
+	member.sparse = true;
+	member.segments = t->segments;
+	member.n_segments = (size_t)n;
+	if (pax_member(&t->out, &member) < 0)
 		return -1;
-	for (ssize_t i = 0; i < n; i++) {
-		const struct sparse_segment *s = &t->segments[i];
-
-		if (put_hole(t, path, s->offset - at) < 0 ||
-		    put_range(t, path, fd, s->offset, s->end) < 0)
+	for (ssize_t i = 0; i < n; i++)
+		if (put_range(t, path, fd, t->segments[i].offset,
+			      t->segments[i].end) < 0)
 			return -1;
-		at = s->end;
-	}
-	return put_hole(t, path, st->st_size - at);
+	return 0;
 }
 
 static int put_file(struct tarball *t, const char *path, int fd,
 		    const struct stat *st)
 {
-	set_entry(t, path, st);
+	const struct pax_member member = member_of(path, st);
+
 	if (st->st_blocks < st->st_size / 512)
 		return put_sparse(t, path, fd, st);
-	if (put_entry(t, path) < 0)
+	if (pax_member(&t->out, &member) < 0)
 		return -1;
 	return put_range(t, path, fd, 0, st->st_size);
 }
@@ -211,14 +134,14 @@ static int put_file(struct tarball *t, const char *path, int fd,
 int tarball_add_text(struct tarball *t, const char *name, const char *text,
 		     size_t len, time_t mtime)
 {
-	const struct stat st = { .st_mode = S_IFREG | 0600,
-				 .st_size = (off_t)len,
-				 .st_mtim = { .tv_sec = mtime } };
+	const struct pax_member member = { .path = name,
+					   .mode = S_IFREG | 0600,
+					   .size = (off_t)len,
+					   .mtime = mtime };
 
-	set_entry(t, name, &st);
-	if (put_entry(t, name) < 0)
+	if (pax_member(&t->out, &member) < 0)
 		return -1;
-	return put_bytes(t, name, text, len);
+	return pax_data(&t->out, text, len);
 }
 
 int tarball_add_file(struct tarball *t, const char *name, int fd)
@@ -260,10 +183,10 @@ static int add_regular(struct tarball *t, int dir_fd, const char *name)
 		return put_file(t, path, fd, &st);
 	first = inodes_find(&t->inodes, st.st_ino);
 	if (first) {
-		st.st_size = 0;
-		set_entry(t, path, &st);
-		archive_entry_copy_hardlink(t->entry, first);
-		return put_entry(t, path);
+		struct pax_member member = member_of(path, &st);
+
+		member.hard_link = first;
+		return pax_member(&t->out, &member);
 	}
 	/* A full table makes copies: right, but not without end. */
 	if (!inodes_add(&t->inodes, st.st_ino, path)) {
@@ -278,6 +201,7 @@ static int add_regular(struct tarball *t, int dir_fd, const char *name)
 static int add_link(struct tarball *t, int dir_fd, const char *name,
 		    struct stat *st)
 {
+	struct pax_member member;
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(dir_fd, name, target, sizeof(target) - 1);
 
@@ -286,22 +210,22 @@ static int add_link(struct tarball *t, int dir_fd, const char *name,
 	target[n] = '\0';
 	/* Some file systems have modes for links; none has a meaning. */
 	st->st_mode = S_IFLNK | 0777;
-	set_entry(t, t->path.s, st);
-	archive_entry_copy_symlink(t->entry, target);
-	return put_entry(t, t->path.s);
+	member = member_of(t->path.s, st);
+	member.link = target;
+	return pax_member(&t->out, &member);
 }
 
 static int push_level(struct tarball *t, int dir_fd, const struct stat *st,
 		      size_t path_len)
 {
+	const struct pax_member member = member_of(t->path.s, st);
 	struct level *level = &t->levels[t->depth++];
 
 	if (t->depth > 1)
 		t->names_memory += listing_memory(&level[-1].names);
 	*level = (struct level){ .st = *st, .path_len = path_len };
 	listing_start(&level->names, dir_fd);
-	set_entry(t, t->path.s, st);
-	return put_entry(t, t->path.s);
+	return pax_member(&t->out, &member);
 }
 
 static int enter(struct tarball *t, int parent_fd, const char *name,
@@ -452,26 +376,11 @@ struct tarball *tarball_open(struct pack *pack)
 	struct tarball *t = xcalloc(1, sizeof(*t));
 
 	t->pack = pack;
-	/*
-	 * In this locale the writer takes names for the UTF-8 that pax wants,
-	 * and marks the others as BINARY; in "C" it marks all beyond ASCII, of
-	 * which GNU tar complains.
-	 */
-	(void)setlocale(LC_CTYPE, "C.UTF-8");
-	t->out = archive_write_new();
-	t->entry = archive_entry_new();
 	t->block = malloc(BLOCK);
 	t->segments = malloc(SPARSE_MAX * sizeof(*t->segments));
 	t->levels = malloc(WALK_DEPTH_MAX * sizeof(*t->levels));
-	t->zeros = mmap(NULL, ZEROS, PROT_READ,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->out && t->entry && t->block && t->segments && t->levels &&
-	    t->zeros != MAP_FAILED &&
-	    /* "restricted": extended headers only where they are needed. */
-	    archive_write_set_format_pax_restricted(t->out) == ARCHIVE_OK &&
-	    archive_write_set_bytes_per_block(t->out, BLOCK) == ARCHIVE_OK &&
-	    archive_write_set_bytes_in_last_block(t->out, 1) == ARCHIVE_OK &&
-	    archive_write_open(t->out, t, NULL, put, NULL) == ARCHIVE_OK)
+	if (pax_open(&t->out, pack) == 0 && t->block && t->segments &&
+	    t->levels)
 		return t;
 	fail(ENOMEM, "cannot set up the archive");
 	tarball_free(t);
@@ -503,8 +412,8 @@ int tarball_finish(struct tarball *t, uint64_t *files, uint64_t *skipped)
 	*skipped = t->skipped;
 	if (t->skipped > 0 && add_skipped(t) < 0)
 		return -1;
-	if (archive_write_close(t->out) < ARCHIVE_OK)
-		return fail_writer(t, "the end");
+	if (pax_finish(&t->out) < 0)
+		return -1;
 	return pack_finish(t->pack);
 }
 
@@ -512,15 +421,9 @@ void tarball_free(struct tarball *t)
 {
 	if (t == NULL)
 		return;
-	archive_entry_free(t->entry);
-	/* After a failure it must not write an end as if all were well. */
-	if (t->out)
-		archive_write_fail(t->out);
-	archive_write_free(t->out);
+	pax_free(&t->out);
 	inodes_free(&t->inodes);
 	walk_free(&t->path);
-	if (t->zeros != MAP_FAILED && t->zeros)
-		munmap(t->zeros, ZEROS);
 	free(t->block);
 	free(t->segments);
 	free(t->levels);

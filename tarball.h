@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A tree as a stream of tar members: pax by libarchive's writer, the walk our
- * own.  The same tree gives the same bytes: sorted, owner 0, whole seconds, no
- * names of users, no attributes.  Memory is bounded whatever the tree.
+ * A tree as a stream of tar members.  The same tree gives the same bytes: sorted,
+ * owner 0, whole seconds, no names of users, no attributes.  Memory is bounded
+ * whatever the tree.
  */
 
 #include <stddef.h>
