@@ -14,6 +14,7 @@
 #include "err.h"
 #include "review.h"
 #include "text.h"
+#include "unpack.h"
 
 struct apply_report {
 	int status;
@@ -284,6 +285,8 @@ int apply_changes(const struct apply_request *req)
 	/* As whose the tree is: root's rights are of no use to an archive. */
 	child.uid = st.st_uid;
 	child.gid = st.st_gid;
+	if (unpack_load() < 0)
+		return -1;
 	hold_signals();
 	return confined_run(&child, &report, sizeof(report)) < 0
 		   ? -1

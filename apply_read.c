@@ -47,16 +47,15 @@ static char *read_list(struct unpack *u, size_t *len)
 static char *find_list(int fd, size_t *len)
 {
 	struct unpack *u = unpack_open(fd);
-	struct archive_entry *entry;
+	const struct unpack_member *member;
 	char *text = NULL;
 	int more = -1;
 
-	while (u && (more = unpack_next(u, &entry)) == 1) {
-		const char *name = archive_entry_pathname(entry);
-
-		if (name == NULL || strcmp(name, "changes.json") != 0)
+	while (u && (more = unpack_next(u, &member)) == 1) {
+		if (member->path == NULL ||
+		    strcmp(member->path, "changes.json") != 0)
 			continue;
-		if (text || archive_entry_filetype(entry) != AE_IFREG) {
+		if (text || !member->is_file) {
 			bad("changes.json is there twice, or no file");
 			more = -1;
 			break;

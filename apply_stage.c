@@ -62,7 +62,7 @@ static const struct wanted *find(const struct wanted *v, size_t n,
 
 static void hash_zeros(struct sha256 *sha, off_t n)
 {
-	static const char zeros[1 << 16];
+	static const char zeros[4096];
 
 	for (; n > 0; n -= (off_t)sizeof(zeros))
 		sha256_update(sha, zeros,
@@ -194,13 +194,12 @@ static int stage_links(struct apply *a)
 static int each_member(struct apply *a, struct wanted *v, size_t n, bool links)
 {
 	struct unpack *u = unpack_open(a->archive_fd);
-	struct archive_entry *entry;
+	const struct unpack_member *member;
 	int more = -1, rc = u ? 0 : -1;
 
-	while (rc == 0 && (more = unpack_next(u, &entry)) == 1) {
-		const char *link = archive_entry_hardlink(entry);
-		const struct wanted *w = find(v, n,
-					      archive_entry_pathname(entry));
+	while (rc == 0 && (more = unpack_next(u, &member)) == 1) {
+		const char *link = member->hard_link;
+		const struct wanted *w = find(v, n, member->path);
 
 		if (w == NULL)
 			continue;
@@ -209,8 +208,7 @@ static int each_member(struct apply *a, struct wanted *v, size_t n, bool links)
 
 			free(item->link);
 			item->link = xstrdup(link);
-		} else if (!links && !link &&
-			   archive_entry_filetype(entry) == AE_IFREG) {
+		} else if (!links && !link && member->is_file) {
 			rc = stage_member(a, u, w, v + n);
 		}
 	}

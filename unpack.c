@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "unpack.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -16,6 +18,35 @@
 #define BUFFER      (128 * 1024)
 /* As many as one archive of ours can have, and the records beside them. */
 #define MEMBERS_MAX 10000000
+
+/* Of libarchive the reader alone: it takes 2 ms to load, and few runs want it. */
+static struct {
+	__typeof__(archive_entry_filetype) *entry_filetype;
+	__typeof__(archive_entry_hardlink) *entry_hardlink;
+	__typeof__(archive_entry_pathname) *entry_pathname;
+	__typeof__(archive_error_string) *error_string;
+	__typeof__(archive_read_data_block) *read_data_block;
+	__typeof__(archive_read_free) *read_free;
+	__typeof__(archive_read_new) *read_new;
+	__typeof__(archive_read_next_header) *read_next_header;
+	__typeof__(archive_read_open) *read_open;
+	__typeof__(archive_read_support_format_tar) *read_support_format_tar;
+	__typeof__(archive_set_error) *set_error;
+} la;
+
+static const struct lazy_symbol la_symbols[] = {
+	{ "archive_entry_filetype", &la.entry_filetype },
+	{ "archive_entry_hardlink", &la.entry_hardlink },
+	{ "archive_entry_pathname", &la.entry_pathname },
+	{ "archive_error_string", &la.error_string },
+	{ "archive_read_data_block", &la.read_data_block },
+	{ "archive_read_free", &la.read_free },
+	{ "archive_read_new", &la.read_new },
+	{ "archive_read_next_header", &la.read_next_header },
+	{ "archive_read_open", &la.read_open },
+	{ "archive_read_support_format_tar", &la.read_support_format_tar },
+	{ "archive_set_error", &la.set_error },
+};
 
 static struct {
 	__typeof__(ZSTD_createDCtx) *createDCtx;
@@ -46,6 +77,7 @@ static const struct lazy_symbol zlib_symbols[] = {
 struct unpack {
 	int fd;
 	struct archive *in;
+	struct unpack_member member;
 	ZSTD_DCtx *zstd;
 	z_stream *gzip;
 	size_t members;
@@ -72,7 +104,7 @@ static int fill(struct unpack *u)
 
 static la_ssize_t give_up(struct unpack *u, const char *what)
 {
-	archive_set_error(u->in, EINVAL, "%s", what);
+	la.set_error(u->in, EINVAL, "%s", what);
 	return -1;
 }
 
@@ -165,54 +197,66 @@ static int open_compression(struct unpack *u)
 	return 0;
 }
 
+int unpack_load(void)
+{
+	return lazy_load("libarchive.so.13", la_symbols,
+			 ARRAY_SIZE(la_symbols));
+}
+
 struct unpack *unpack_open(int fd)
 {
 	struct unpack *u = xcalloc(1, sizeof(*u));
 
 	u->fd = fd;
-	/* Names as the writer took them: see tarball.c. */
+	/* Names are UTF-8 or bytes: in "C" the reader would refuse some. */
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	if (lseek(fd, 0, SEEK_SET) < 0 || fill(u) < 0) {
 		fail(errno, "cannot read the archive");
 	} else if (open_compression(u) == 0) {
-		u->in = archive_read_new();
-		if (u->in &&
-		    archive_read_support_format_tar(u->in) == ARCHIVE_OK &&
-		    archive_read_open(u->in, u, NULL, get, NULL) == ARCHIVE_OK)
+		u->in = la.read_new();
+		if (u->in && la.read_support_format_tar(u->in) == ARCHIVE_OK &&
+		    la.read_open(u->in, u, NULL, get, NULL) == ARCHIVE_OK)
 			return u;
 		fail(0, "cannot read the archive: %s",
-		     u->in ? archive_error_string(u->in) : "no memory");
+		     u->in ? la.error_string(u->in) : "no memory");
 	}
 	unpack_free(u);
 	return NULL;
 }
 
-int unpack_next(struct unpack *u, struct archive_entry **entry)
+int unpack_next(struct unpack *u, const struct unpack_member **member)
 {
-	int rc = archive_read_next_header(u->in, entry);
+	struct archive_entry *entry;
+	int rc = la.read_next_header(u->in, &entry);
 
 	if (rc == ARCHIVE_EOF)
 		return 0;
 	/* What the reader only warns of is no archive of ours either. */
 	if (rc != ARCHIVE_OK)
 		return fail(0, "cannot read the archive: %s",
-			    archive_error_string(u->in));
+			    la.error_string(u->in));
 	if (++u->members > MEMBERS_MAX)
 		return fail(0, "cannot read the archive: too many members");
+	u->member = (struct unpack_member){
+		.path = la.entry_pathname(entry),
+		.hard_link = la.entry_hardlink(entry),
+		.is_file = la.entry_filetype(entry) == AE_IFREG
+	};
+	*member = &u->member;
 	return 1;
 }
 
 int unpack_data(struct unpack *u, const void **data, size_t *len, off_t *at)
 {
 	la_int64_t offset;
-	int rc = archive_read_data_block(u->in, data, len, &offset);
+	int rc = la.read_data_block(u->in, data, len, &offset);
 
 	*at = offset;
 	if (rc == ARCHIVE_EOF)
 		return 0;
 	return rc == ARCHIVE_OK ? 1
 				: fail(0, "cannot read the archive: %s",
-				       archive_error_string(u->in));
+				       la.error_string(u->in));
 }
 
 void unpack_free(struct unpack *u)
@@ -220,7 +264,7 @@ void unpack_free(struct unpack *u)
 	if (u == NULL)
 		return;
 	if (u->in)
-		archive_read_free(u->in);
+		la.read_free(u->in);
 	if (u->zstd)
 		zstd.freeDCtx(u->zstd);
 	if (u->gzip) {

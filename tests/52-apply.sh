@@ -201,5 +201,12 @@ if ! is_root; then
 	unchanged "a folder that cannot be written"
 	chmod 755 "$P/fold" "$P/dir/sub"
 fi
+mkdir "$T/libraries"
+echo none >"$T/libraries/libarchive.so.13"
+before=$(tree "$P")
+run env LD_LIBRARY_PATH="$T/libraries" "$M9M" --apply "$A" --project "$P"
+is "no library that reads archives" "$rc" 125
+contains "$T/err" "install the package that has libarchive.so.13"
+unchanged "no library that reads archives"
 apply
 is "and then it is applied" "$rc" 0
