@@ -13,7 +13,7 @@ SHAREDIR ?= $(PREFIX)/share/m9m-sandbox
 B       ?= build
 
 PKG_CONFIG ?= pkg-config
-PACKAGES   := libcap libnl-3.0 libcjson
+PACKAGES   := libnl-3.0 libcjson libarchive libzstd zlib
 HOSTCC     ?= $(CC)
 MACHINE    := $(shell $(CC) -dumpmachine)
 
@@ -34,12 +34,10 @@ COMPILE := -std=gnu11 -D_GNU_SOURCE -DM9M_VERSION='"$(VERSION)"' \
           -DM9M_SHARE='"$(SHAREDIR)"' \
           $(WARN) -I$(B) $(PKG_CFLAGS)
 override CFLAGS += $(COMPILE)
-# Linked from their archives where there are such: libarchive as a shared library
-# brings ICU, libxml2 and libstdc++ along, 2 ms before main, and each small one
-# costs 30 us of every start.  libzstd, zlib and libnl are loaded by the runs that
-# need them (lazy.c).
-static   = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
-LDLIBS  := $(call static,archive) $(call static,cap) -lcjson
+# Each small library costs 30 us of every start, libarchive 2 ms with what it
+# brings along (ICU, libxml2, libstdc++).  So it, libzstd, zlib and libnl are
+# loaded by the runs that need them (lazy.c): here they are headers only.
+LDLIBS  := -lcjson
 
 # The tests lay cables between hosts of their own, and read archives.
 TEST_LIBS := -lnl-route-3 -lnl-3 -lzstd -lz

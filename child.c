@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -193,29 +193,33 @@ static int make_terminal(struct child_context *c)
 
 static int drop_capabilities(struct child_context *c)
 {
-	cap_t none = cap_init();
-	int rc = none ? 0 : -1;
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {
+		{ 0 }
+	};
+	int rc = 0;
 
 	(void)c;
 	/* The bounding set first: dropping from it takes CAP_SETPCAP.  The
 	 * kernel's own capabilities may go beyond those known here; EINVAL
 	 * says where they end, and only there. */
-	for (cap_value_t cap = 0; rc == 0; cap++) {
-		rc = cap_drop_bound(cap);
+	for (int cap = 0; rc == 0; cap++) {
+		rc = prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 		if (rc < 0 && errno == EINVAL && cap > CAP_CHECKPOINT_RESTORE) {
 			rc = 0;
 			break;
 		}
 	}
-	/* Not libcap's way, which asks first which are set. */
 	if (rc == 0)
 		rc = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	/* libc has the function, and no header that says so. */
 	if (rc == 0)
-		rc = cap_set_proc(none);
+		rc = (int)syscall(SYS_capset, &header, none);
 	if (rc < 0)
-		fail(errno, "cannot drop the capabilities");
-	cap_free(none);
-	return rc;
+		return fail(errno, "cannot drop the capabilities");
+	return 0;
 }
 
 static int forbid_privileges(struct child_context *c)

@@ -7,7 +7,7 @@
 # --list prints the packages of the groups and does nothing.
 set -eu
 
-BUILD='gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libnl-3-dev
+BUILD='gcc make pkg-config libc6-dev libseccomp-dev libnl-3-dev
 	libcjson-dev libarchive-dev libzstd-dev zlib1g-dev'
 CHECK='libnl-route-3-dev python3 git ripgrep curl strace openssl iproute2 util-linux procps
 	ca-certificates mandoc shellcheck clang clang-tidy clang-format
