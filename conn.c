@@ -286,73 +286,28 @@ void conn_init(struct relay_state *state)
 
 /*** The beginning ***/
 
-/* What was asked for, and by which rule it is let: or why not. */
+/* What was asked for, and what the policy says of it. */
 struct request {
 	struct in6_addr addr;
 	uint16_t port;
 	struct name *name;
-	const char *rule, *reason;
-	char remedy[160];
+	struct relay_verdict v;
 };
-
-static void judge_gateway(const struct relay_state *state, struct request *r)
-{
-	if (relay_host_port(state->policy, r->port)) {
-		r->rule = "host_ports";
-		return;
-	}
-	r->reason = "this port of the host is not allowed";
-	snprintf(r->remedy, sizeof(r->remedy), "--host-port %u", r->port);
-}
-
-static void judge_name(const struct relay_state *state, struct request *r)
-{
-	const struct net_rule *rule;
-
-	if (r->name->gateway) {
-		judge_gateway(state, r);
-		return;
-	}
-	rule = relay_rule_for_name(state->policy, r->name->text, r->port);
-	if (rule) {
-		r->rule = rule->text;
-		return;
-	}
-	r->reason = "this port is not allowed for the name";
-	snprintf(r->remedy, sizeof(r->remedy), "--allow %.140s:%u",
-		 r->name->text, r->port);
-}
-
-static void judge_addr(const struct relay_state *state, struct request *r)
-{
-	const struct net_rule *rule = relay_rule_for_addr(state->policy,
-							  &r->addr, r->port);
-	char addr[INET6_ADDRSTRLEN];
-	bool v4 = netaddr_is_v4(&r->addr);
-
-	if (rule) {
-		r->rule = rule->text;
-		return;
-	}
-	netaddr_format(&r->addr, addr);
-	r->reason = "the address is not allowed";
-	snprintf(r->remedy, sizeof(r->remedy), "--allow %s%s%s:%u",
-		 v4 ? "" : "[", addr, v4 ? "" : "]", r->port);
-}
 
 static void judge(struct relay_state *state, struct request *r)
 {
 	bool v4 = netaddr_is_v4(&r->addr);
 
 	if (!v4 || !names_in_range(netaddr_v4(&r->addr))) {
-		judge_addr(state, r);
+		relay_judge_addr(state->policy, &r->addr, r->port, &r->v);
 		return;
 	}
 	r->name = names_by_address(&state->names, netaddr_v4(&r->addr));
 	if (r->name)
-		judge_name(state, r);
+		relay_judge_name(state->policy, r->name->text, r->name->gateway,
+				 r->port, &r->v);
 	else
-		r->reason = "the address stands for no name";
+		r->v.reason = "the address stands for no name";
 }
 
 static void record_refusal(struct relay_state *state, const struct request *r,
@@ -365,8 +320,8 @@ static void record_refusal(struct relay_state *state, const struct request *r,
 	else
 		netaddr_format(&r->addr, event.addr);
 	memcpy(event.protocol, protocol, 4);
-	snprintf(event.reason, sizeof(event.reason), "%s", r->reason);
-	memcpy(event.remedy, r->remedy, sizeof(event.remedy));
+	snprintf(event.reason, sizeof(event.reason), "%s", r->v.reason);
+	memcpy(event.remedy, r->v.remedy, sizeof(event.remedy));
 	relay_event_send(state, &event);
 }
 
@@ -377,10 +332,10 @@ void conn_refused(struct relay_state *state, const struct in6_addr *addr,
 
 	judge(state, &r);
 	if (udp) {
-		r.reason = "UDP is not relayed";
-		r.remedy[0] = '\0';
+		r.v.reason = "UDP is not relayed";
+		r.v.remedy[0] = '\0';
 	}
-	if (r.reason)
+	if (r.v.reason)
 		record_refusal(state, &r, udp ? "udp" : "tcp");
 }
 
@@ -408,7 +363,7 @@ static struct conn *make(struct relay_state *state, int fd,
 	c->name = r->name;
 	c->addr = r->addr;
 	c->port = r->port;
-	c->rule = r->rule;
+	c->rule = r->v.rule;
 	c->detail = "";
 	c->client.watch = (struct watch){ fd, client_ready };
 	c->server.watch = (struct watch){ -1, server_ready };
@@ -442,7 +397,7 @@ void conn_let_in(struct relay_state *state, int fd,
 {
 	struct request r = { .addr = netaddr_from_v4(INADDR_LOOPBACK),
 			     .port = publish->port,
-			     .rule = "publish" };
+			     .v.rule = "publish" };
 	struct conn *c = begin(state, fd, &r);
 
 	if (!c)
@@ -453,7 +408,7 @@ void conn_let_in(struct relay_state *state, int fd,
 
 void conn_accepted(struct relay_state *state, int fd)
 {
-	struct request r = { .reason = NULL };
+	struct request r = { .name = NULL };
 	struct sockaddr_storage local;
 	socklen_t len = sizeof(local);
 	struct conn *c;
@@ -465,7 +420,7 @@ void conn_accepted(struct relay_state *state, int fd)
 		return;
 	}
 	judge(state, &r);
-	if (r.reason) {
+	if (r.v.reason) {
 		record_refusal(state, &r, "tcp");
 		reset(fd);
 		close(fd);

@@ -325,20 +325,26 @@ static void find_file(struct exec_attempt *a, struct exec_place *place,
 		a->verdict = EXEC_ABSENT;
 }
 
+void exec_look_file(struct exec_attempt *a, bool noexec)
+{
+	if (!S_ISREG(a->st.st_mode))
+		a->reason = "not a regular file";
+	else if (!(a->st.st_mode & 0111))
+		a->reason = "not marked as executable";
+	else if (noexec)
+		a->reason = "nothing may be executed from where it is";
+	if (a->reason)
+		a->verdict = EXEC_DENIED;
+}
+
 void exec_look_judge(struct exec_attempt *a)
 {
 	struct statvfs fs;
 
 	if (a->file_fd < 0 || fstat(a->file_fd, &a->st) < 0)
 		return;
-	if (!S_ISREG(a->st.st_mode))
-		a->reason = "not a regular file";
-	else if (!(a->st.st_mode & 0111))
-		a->reason = "not marked as executable";
-	else if (fstatvfs(a->file_fd, &fs) == 0 && (fs.f_flag & ST_NOEXEC))
-		a->reason = "nothing may be executed from where it is";
-	if (a->reason)
-		a->verdict = EXEC_DENIED;
+	exec_look_file(a, fstatvfs(a->file_fd, &fs) == 0 &&
+			      (fs.f_flag & ST_NOEXEC));
 }
 
 /* Where a relative path starts; for AT_EMPTY_PATH the file itself. */

@@ -74,6 +74,8 @@ char *exec_look_program(const struct exec_place *place, pid_t pid);
 pid_t exec_look_inner(const struct exec_place *place, pid_t pid);
 /* The same of one that is asked for often. */
 pid_t exec_look_parent(struct exec_place *place, pid_t pid);
+/* Judges by st and by whether its mount lets anything be executed. */
+void exec_look_file(struct exec_attempt *attempt, bool noexec);
 /* Judges file_fd and fills st. */
 void exec_look_judge(struct exec_attempt *attempt);
 /* The verdict again, where there is a list of commands (exec_list.c). */

@@ -19,9 +19,8 @@
  * connects to is asked for in the world: data can leave in the labels.  So
  * their length is bounded, and their number by a budget that fills up again.
  */
-#define MADE_UP_LENGTH 100
-#define MADE_UP_BURST  256.0
-#define MADE_UP_PER_S  0.5
+#define MADE_UP_BURST 256.0
+#define MADE_UP_PER_S 0.5
 
 /*** What is answered ***/
 
@@ -68,15 +67,10 @@ static struct name *admit(struct relay_state *state, const char *text,
 
 	if (name)
 		return name;
-	*why = NULL;
-	if (rule->kind == NET_RULE_WILDCARD) {
-		if (strlen(text) - strlen(rule->name) - 1 > MADE_UP_LENGTH)
-			*why = "too long a name below a wildcard: it could "
-			       "carry data out";
-		else if (!spend_budget(state))
-			*why = "too many different names below a wildcard: "
-			       "they could carry data out";
-	}
+	*why = relay_made_up(rule, text);
+	if (!*why && rule->kind == NET_RULE_WILDCARD && !spend_budget(state))
+		*why = "too many different names below a wildcard: they could "
+		       "carry data out";
 	if (!*why) {
 		name = names_add(&state->names, text);
 		if (!name)

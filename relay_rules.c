@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay_state.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "netaddr.h"
+
+/* Below a wildcard: more could carry data out. */
+#define MADE_UP_LENGTH 100
 
 static bool covers_port(const struct net_rule *rule, uint16_t port)
 {
@@ -63,4 +69,60 @@ bool relay_host_port(const struct net_policy *policy, uint16_t port)
 bool relay_needs_tls(const struct net_policy *policy, uint16_t port)
 {
 	return has_port(policy->tls_ports, policy->n_tls_ports, port);
+}
+
+static void judge_gateway(const struct net_policy *policy, uint16_t port,
+			  struct relay_verdict *v)
+{
+	if (relay_host_port(policy, port)) {
+		v->rule = "host_ports";
+		return;
+	}
+	v->reason = "this port of the host is not allowed";
+	snprintf(v->remedy, sizeof(v->remedy), "--host-port %u", port);
+}
+
+void relay_judge_name(const struct net_policy *policy, const char *name,
+		      bool gateway, uint16_t port, struct relay_verdict *v)
+{
+	const struct net_rule *rule;
+
+	if (gateway) {
+		judge_gateway(policy, port, v);
+		return;
+	}
+	rule = relay_rule_for_name(policy, name, port);
+	if (rule) {
+		v->rule = rule->text;
+		return;
+	}
+	v->reason = "this port is not allowed for the name";
+	snprintf(v->remedy, sizeof(v->remedy), "--allow %.140s:%u", name, port);
+}
+
+void relay_judge_addr(const struct net_policy *policy,
+		      const struct in6_addr *addr, uint16_t port,
+		      struct relay_verdict *v)
+{
+	const struct net_rule *rule = relay_rule_for_addr(policy, addr, port);
+	char text[INET6_ADDRSTRLEN];
+	bool v4 = netaddr_is_v4(addr);
+
+	if (rule) {
+		v->rule = rule->text;
+		return;
+	}
+	netaddr_format(addr, text);
+	v->reason = "the address is not allowed";
+	snprintf(v->remedy, sizeof(v->remedy), "--allow %s%s%s:%u",
+		 v4 ? "" : "[", text, v4 ? "" : "]", port);
+}
+
+const char *relay_made_up(const struct net_rule *rule, const char *name)
+{
+	return rule->kind == NET_RULE_WILDCARD &&
+		       strlen(name) - strlen(rule->name) - 1 > MADE_UP_LENGTH
+		   ? "too long a name below a wildcard: it could carry data "
+		     "out"
+		   : NULL;
 }

@@ -141,6 +141,23 @@ int relay_inlet_take(struct relay_state *state, int family);
 void relay_inlet_give(struct relay_state *state, int fd);
 
 /* relay_rules.c: the policy's answers. */
+
+/* Of a connection, or of a question for a name. */
+struct relay_verdict {
+	const char *rule;   /* the one that allows it, as written; or NULL */
+	const char *reason; /* why it is refused (a literal), or NULL */
+	char remedy[160];   /* the flag that would allow it, or "" */
+};
+
+/* To a canonical name at this port; `gateway`: it stands for the host. */
+void relay_judge_name(const struct net_policy *policy, const char *name,
+		      bool gateway, uint16_t port, struct relay_verdict *v);
+/* To an address that stands for no name. */
+void relay_judge_addr(const struct net_policy *policy,
+		      const struct in6_addr *addr, uint16_t port,
+		      struct relay_verdict *v);
+/* Why this name is not to be made up, though a rule covers it, or NULL. */
+const char *relay_made_up(const struct net_rule *rule, const char *name);
 const struct net_rule *relay_rule_for_name(const struct net_policy *policy,
 					   const char *name, uint16_t port);
 const struct net_rule *relay_rule_for_addr(const struct net_policy *policy,

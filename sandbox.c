@@ -23,13 +23,10 @@
 #include <unistd.h>
 
 #include "account.h"
-#include "agent.h"
-#include "apply.h"
+#include "action.h"
 #include "artifact.h"
-#include "audit.h"
 #include "caps.h"
 #include "claim.h"
-#include "doctor.h"
 #include "err.h"
 #include "event.h"
 #include "host.h"
@@ -47,8 +44,6 @@
 #include "supervise.h"
 #include "watch.h"
 #include "workdir.h"
-
-#define EXIT_SANDBOX 125
 
 /* Everything of one run that must be unmade. */
 struct run {
@@ -460,132 +455,6 @@ static int run_spec(const struct spec *spec)
 	return status;
 }
 
-static int explain(const struct spec *spec)
-{
-	struct host host = { 0 };
-	struct plan plan = { 0 };
-	int rc = -1;
-
-	err_stage("plan");
-	if (host_read(&host) == 0 && plan_make(&plan, spec, &host) == 0) {
-		plan_explain(&plan, stdout);
-		rc = 0;
-	} else {
-		struct outcome out = OUTCOME_NONE;
-
-		account_failure(&out);
-		account_print(&out);
-		rc = out.exit_code;
-	}
-	plan_free(&plan);
-	host_free(&host);
-	return rc;
-}
-
-static int collect(const struct spec *spec)
-{
-	struct host host = { 0 };
-	int rc;
-
-	(void)spec;
-	err_stage("gc");
-	rc = host_read(&host);
-	if (rc == 0)
-		rc = recover_all(
-		    &(struct recovery){ host.state_dir, host.audit_path },
-		    stdout);
-	if (err_get()) {
-		struct outcome out = OUTCOME_NONE;
-
-		account_failure(&out);
-		account_print(&out);
-	}
-	host_free(&host);
-	return rc < 0 ? EXIT_SANDBOX : 0;
-}
-
-static int help(const struct spec *spec)
-{
-	(void)spec;
-	spec_print_help(stdout);
-	return 0;
-}
-
-static int version(const struct spec *spec)
-{
-	(void)spec;
-	puts("m9m-sandbox " M9M_VERSION);
-	return 0;
-}
-
-static int print_spec(const struct spec *spec)
-{
-	return spec_print(spec, stdout) < 0 ? EXIT_SANDBOX : 0;
-}
-
-static int list_agents(const struct spec *spec)
-{
-	(void)spec;
-	return agent_list(stdout) < 0 ? EXIT_SANDBOX : 0;
-}
-
-static int verify_audit(const struct spec *spec)
-{
-	struct outcome out = OUTCOME_NONE;
-	int rc;
-
-	err_stage("audit");
-	rc = audit_verify(spec->about, stdout);
-	if (rc >= 0)
-		return rc;
-	account_failure(&out);
-	account_print(&out);
-	return out.exit_code;
-}
-
-static int doctor(const struct spec *spec)
-{
-	struct outcome out = OUTCOME_NONE;
-	int rc = doctor_run(stdout, spec->json);
-
-	if (rc >= 0)
-		return rc;
-	account_failure(&out);
-	account_print(&out);
-	return out.exit_code;
-}
-
-static int apply(const struct spec *spec)
-{
-	struct outcome out = OUTCOME_NONE;
-	int rc;
-
-	err_stage("apply");
-	rc = apply_changes(&(struct apply_request){ .artifact = spec->about,
-						    .project = spec->project,
-						    .paths = &spec->command,
-						    .dry_run = spec->dry_run,
-						    .force = spec->force });
-	if (rc >= 0)
-		return rc;
-	account_failure(&out);
-	account_print(&out);
-	return out.exit_code;
-}
-
-static int (*const actions[])(const struct spec *) = {
-	[SPEC_RUN] = run_spec,
-	[SPEC_HELP] = help,
-	[SPEC_VERSION] = version,
-	[SPEC_EXPLAIN] = explain,
-	[SPEC_PRINT_SPEC] = print_spec,
-	[SPEC_LIST_AGENTS] = list_agents,
-	[SPEC_VERIFY_AUDIT] = verify_audit,
-	[SPEC_GC] = collect,
-	[SPEC_DOCTOR] = doctor,
-	[SPEC_APPLY] = apply,
-};
-
 int main(int argc, char **argv)
 {
 	struct spec spec;
@@ -593,7 +462,8 @@ int main(int argc, char **argv)
 
 	title_init(argc, argv);
 	if (spec_parse(&spec, argc, argv, stderr) == 0)
-		status = actions[spec.action](&spec);
+		status = spec.action == SPEC_RUN ? run_spec(&spec)
+						 : action_do(&spec);
 	spec_free(&spec);
 	return status;
 }

@@ -30,6 +30,7 @@ enum spec_action {
 	SPEC_GC,
 	SPEC_DOCTOR,
 	SPEC_APPLY,
+	SPEC_WHY,
 };
 
 enum spec_network {

@@ -238,8 +238,8 @@ static void check_doctor(struct parse *p)
 	const struct option *json = option_given(p, "json");
 	bool doctor = p->spec->action == SPEC_DOCTOR;
 
-	if (json && !doctor)
-		complain_at(p, json, "goes with --doctor only");
+	if (json && !doctor && p->spec->action != SPEC_WHY)
+		complain_at(p, json, "goes with --doctor and --why only");
 	for (size_t i = 0; doctor && i < option_count; i++) {
 		const struct option *o = &option_table[i];
 
