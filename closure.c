@@ -367,6 +367,16 @@ int closure_module(struct gather *g, const char *path)
 	return 0;
 }
 
+/* Some file systems do not say it in the folder. */
+static unsigned char type_of(const struct dirent *e, const char *path)
+{
+	struct stat st;
+
+	if (e->d_type != DT_UNKNOWN || lstat(path, &st) < 0)
+		return e->d_type;
+	return (unsigned char)IFTODT(st.st_mode);
+}
+
 /*
  * By names only, which readdir gives for nothing.  In an open folder what is
  * not called a module is closed again, unless it is a command.
@@ -381,17 +391,18 @@ static int walk_modules(struct gather *g, enum part part, const char *source,
 	while (dir && (e = readdir(dir))) {
 		auto_free char *from = path_join(source, e->d_name);
 		auto_free char *to = path_join(inside, e->d_name);
+		unsigned char type = type_of(e, from);
 
-		if (e->d_name[0] == '.')
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (e->d_type == DT_DIR) {
+		if (type == DT_DIR) {
 			if (depth < WALK_DEPTH &&
 			    walk_modules(g, part, from, to, depth + 1) < 0)
 				return -1;
 		} else if (is_module(e->d_name)) {
 			if (part != PART_ISLAND && add_library(g, to, NULL) < 0)
 				return -1;
-		} else if (part != PART_MODULES && e->d_type == DT_REG &&
+		} else if (part != PART_MODULES && type == DT_REG &&
 			   access(from, X_OK) == 0) {
 			push_map(g, to, from, true);
 		}

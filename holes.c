@@ -27,25 +27,6 @@ unsigned int holes_closed(const struct plan *plan, bool workdir)
 		   : 0;
 }
 
-int holes_check_writable(const struct plan *plan, const char *tree)
-{
-	const struct commands *c = &plan->commands;
-	const char *lies = NULL;
-
-	for (size_t i = 0; i < c->n; i++)
-		if (path_under(c->v[i].source, tree))
-			lies = c->v[i].source;
-	for (size_t i = 0; i < c->n_maps; i++)
-		if (path_under(c->maps[i].source, tree))
-			lies = c->maps[i].source;
-	if (lies == NULL)
-		return 0;
-	fail(0, "cannot allow %s: it lies in %s, which the sandbox may change",
-	     lies, tree);
-	return fail_remedy("show the tree with --ro-bind, or install the "
-			   "program elsewhere");
-}
-
 /*** One hole ***/
 
 struct hole {
@@ -56,8 +37,10 @@ struct hole {
 static int compare_holes(const void *a, const void *b)
 {
 	const struct hole *x = a, *y = b;
+	int order = strcmp(x->path, y->path);
 
-	return strcmp(x->path, y->path);
+	/* What may run is open, although its folder's other programs are not. */
+	return order ? order : x->closed - y->closed;
 }
 
 static bool in_mounts(const struct spec *spec, const char *path)

@@ -16,5 +16,6 @@ void holes_in_base(struct plan *plan, const struct spec *spec,
 void holes_in_mounts(struct plan *plan, const struct spec *spec);
 /* PLAN_NOEXEC where it is due for a mount that the payload may write. */
 unsigned int holes_closed(const struct plan *plan, bool workdir);
-/* No allowed file may lie in a tree that the payload writes; by fail(). */
+/* No allowed file may be in a tree that the payload writes, by whatever path or
+ * name (holes_writable.c); by fail(). */
 int holes_check_writable(const struct plan *plan, const char *tree);

@@ -66,6 +66,22 @@ is "node" "$(xargs <"$T/out")" "40 ENOENT 0"
 run m9m --allow-no-commands -- /usr/bin/perl -MPOSIX -MSocket -MData::Dumper -e \
 	'print floor(2.5), " ", inet_ntoa(inet_aton("127.0.0.1"))'
 is "perl" "$(cat "$T/out")" "2 127.0.0.1"
+# Its helper lies in a folder of modules, where other programs are closed.
+if java=$(command -v java) && command -v javac >/dev/null; then
+	cat >"$T/Start.java" <<'J'
+public class Start {
+	public static void main(String[] words) throws Exception {
+		System.exit(new ProcessBuilder(words).inheritIO().start().waitFor());
+	}
+}
+J
+	javac -J-XX:-UsePerfData -d "$T" "$T/Start.java"
+	run m9m --allow-command cat --input "$T/Start.class" -- \
+		"$java" -Xshare:off -XX:-UsePerfData -cp /work Start cat /etc/hostname
+	is "java, with its helper" "$(cat "$T/out")" sandbox
+else
+	echo "# no java here"
+fi
 listed git -- sh -c 'git init -q . && git config user.email a@b &&
 	git config user.name n && echo x >f && git add f &&
 	git commit -qm one && git gc -q && git log --format=%s &&
@@ -94,6 +110,9 @@ ln -s /bin/bash "$T/bin/linked"
 printf '#!/usr/bin/python3\nprint(1)\n' >"$T/bin/script"
 printf '#!/usr/bin/env python3\nprint(1)\n' >"$T/bin/by-env"
 chmod 755 "$T/bin/script" "$T/bin/by-env"
+cp /bin/sh "$T/bin/bash-static"
+echo >>"$T/bin/bash-static"
+refused "a shell does" --allow-command bash-static true
 refused "did you mean git?" --allow-command gti true
 refused "cannot find the allowed command /no/such" --allow-command /no/such true
 refused "a shell does" --allow-command bash true
@@ -112,6 +131,29 @@ is "a script with its interpreter" "$(cat "$T/out")" 1
 if ! is_root; then
 	refused "which the sandbox may change" --bind "$T/bin" /b \
 		--allow-command /b/script --allow-dangerous-commands true
+fi
+
+# Who writes into an allowed file executes what he likes: by a hard link, or by
+# another path to its folder.
+mkdir "$T/share" "$T/share/deep" "$T/own"
+cp /usr/bin/echo "$T/own/tool"
+ln "$T/own/tool" "$T/share/deep/other"
+own=(--bind "$T/share" /s)
+run m9m "${own[@]}" --allow-command cp -- sh -c 'cp /usr/bin/cp /s/deep/other'
+if cmp -s /usr/bin/cp "$T/own/tool"; then
+	refused "it is $T/share/deep/other as well" "${own[@]}" \
+		--allow-command "$T/own/tool" true
+	refused "it is $T/share/deep/other as well" --bind \
+		"$T/share/deep/other" /s --allow-command "$T/own/tool" true
+	run m9m --ro-bind "$T/share" /s --allow-command "$T/own/tool" true
+	is "as long as it is only shown" "$rc" 0
+else
+	echo "# another user's file: the payload cannot write it"
+fi
+if is_root && mkdir "$T/alias" && mount --bind "$T/own" "$T/alias"; then
+	on_exit "umount -l '$T/alias'"
+	refused "which the sandbox may change" --bind "$T/alias" /s \
+		--allow-command "$T/own/tool" true
 fi
 
 # --- recorded, with the flag that would allow it, whoever refused it ---
