@@ -35,6 +35,7 @@ static struct exec_hash_key key_of(const struct stat *st)
 	key.ino = st->st_ino;
 	key.size = st->st_size;
 	key.mtime = st->st_mtim;
+	key.ctime = st->st_ctim;
 	return key;
 }
 
@@ -42,7 +43,7 @@ static struct exec_hash_key key_of(const struct stat *st)
 static bool is_new(struct exec_hashes *h, const struct exec_hash_key *key)
 {
 	uint64_t mix = (uint64_t)key->ino * 0x9e3779b97f4a7c15ULL ^
-		       (uint64_t)key->mtime.tv_nsec ^ (uint64_t)key->dev;
+		       (uint64_t)key->ctime.tv_nsec ^ (uint64_t)key->dev;
 	struct exec_hash_key *place = &h->seen[mix % EXEC_HASH_SEEN];
 
 	if (memcmp(place, key, sizeof(*key)) == 0)

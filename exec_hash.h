@@ -26,6 +26,7 @@ struct exec_hash_key {
 	ino_t ino;
 	off_t size;
 	struct timespec mtime;
+	struct timespec ctime; /* whoever wrote can set the other one back */
 };
 
 struct exec_hash_job {

@@ -177,9 +177,15 @@ static void test_hash(void)
 	ok(log.seq == 1, "and told once, %llu", (unsigned long long)log.seq);
 	exec_hash_add(hashes, fd, &st, "/bin/sh");
 	ok(!exec_hash_pending(hashes), "and not again");
+	/* Written anew, with all else as it was. */
+	st.st_ctim.tv_nsec ^= 1;
+	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	ok(exec_hash_pending(hashes), "but when it was changed in between");
+	while (exec_hash_pending(hashes))
+		exec_hash_step(hashes);
 	st.st_size = (off_t)EXEC_HASH_FILE_MAX + 1;
 	exec_hash_add(hashes, fd, &st, "/bin/sh");
-	ok(!exec_hash_pending(hashes) && log.seq == 2,
+	ok(!exec_hash_pending(hashes) && log.seq == 3,
 	   "one that is too big is told without");
 	exec_hash_free(hashes);
 	event_close(&log);
