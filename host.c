@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "err.h"
+#include "ruleset.h"
 #include "util.h"
 
 /*
@@ -147,10 +147,9 @@ static bool do_cores_leave(void)
  * that would allow it again: nothing can be built on it. */
 static int landlock_version(void)
 {
-	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
-			       1u /* LANDLOCK_CREATE_RULESET_VERSION */);
+	int version = ruleset_version();
 
-	return version < 2 ? 0 : (int)version;
+	return version < 2 ? 0 : version;
 }
 
 int host_read(struct host *host)

@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "err.h"
+#include "ruleset.h"
 
 /*
  * Theory of operation
@@ -23,57 +22,18 @@
  * inherited descriptor of another mount, for a remount.
  */
 
-/* The kernel's names, where the headers are older than Linux 6.12. */
-#define LL_RULE_PATH_BENEATH 1
-
-#define FS_EXECUTE     (1ULL << 0)
-#define FS_WRITE_FILE  (1ULL << 1)
-#define FS_REMOVE_DIR  (1ULL << 4)
-#define FS_REMOVE_FILE (1ULL << 5)
-#define FS_MAKE        (0x7fULL << 6) /* char, dir, reg, sock, fifo, block, sym */
-#define FS_REFER       (1ULL << 13)
-#define FS_TRUNCATE    (1ULL << 14)
-#define FS_IOCTL_DEV   (1ULL << 15)
-
-#define FS_FILE_WRITE (FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
-#define FS_WRITE                                                               \
-	(FS_FILE_WRITE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE | FS_REFER)
-
-#define SCOPE_SOCKETS 1ULL
-#define SCOPE_SIGNALS 2ULL
-
-struct ll_ruleset {
-	uint64_t fs, net, scoped;
-};
-
-struct ll_path {
-	uint64_t allowed;
-	int32_t parent_fd;
-} __attribute__((packed));
-
-/* What came with which version. */
-static const struct {
-	int abi;
-	uint64_t fs;
-	uint64_t scoped;
-	size_t size; /* of the structure that it knows */
-} versions[] = {
-	{ 6, FS_WRITE | FS_EXECUTE, SCOPE_SOCKETS | SCOPE_SIGNALS, 24 },
-	{ 5, FS_WRITE | FS_EXECUTE, 0, 16 },
-	{ 4, (FS_WRITE | FS_EXECUTE) & ~FS_IOCTL_DEV, 0, 16 },
-	{ 3, (FS_WRITE | FS_EXECUTE) & ~FS_IOCTL_DEV, 0, 8 },
-	{ 2, (FS_WRITE | FS_EXECUTE) & ~(FS_IOCTL_DEV | FS_TRUNCATE), 0, 8 },
-};
+#define FILE_WRITE (RULESET_WRITE_FILE | RULESET_TRUNCATE | RULESET_IOCTL_DEV)
+#define WRITE                                                                  \
+	(FILE_WRITE | RULESET_REMOVE_DIR | RULESET_REMOVE_FILE |               \
+	 RULESET_MAKE | RULESET_REFER)
 
 static int grant(int ruleset, const char *path, uint64_t rights)
 {
 	auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
-	struct ll_path rule = { .allowed = rights, .parent_fd = fd };
 
 	if (fd < 0)
 		return fail(errno, "cannot open %s for a Landlock rule", path);
-	if (syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PATH_BENEATH, &rule,
-		    0) < 0)
+	if (ruleset_grant(ruleset, fd, rights) < 0)
 		return fail(errno, "cannot add a Landlock rule for %s", path);
 	return 0;
 }
@@ -100,11 +60,11 @@ static uint64_t rights_of(const struct plan_mount *m)
 	struct stat st;
 
 	if (m->flags & PLAN_DEVICE)
-		return FS_FILE_WRITE;
+		return FILE_WRITE;
 	if (m->kind == PLAN_BIND &&
 	    (stat(m->destination, &st) < 0 || !S_ISDIR(st.st_mode)))
-		return FS_FILE_WRITE;
-	return FS_WRITE;
+		return FILE_WRITE;
+	return WRITE;
 }
 
 static int grant_writing(int ruleset, const struct plan *plan, uint64_t handled)
@@ -124,34 +84,32 @@ static int grant_executing(int ruleset, const struct plan *plan)
 	const struct commands *commands = &plan->commands;
 
 	for (size_t i = 0; i < commands->n; i++)
-		if (grant(ruleset, commands->v[i].path, FS_EXECUTE) < 0)
+		if (grant(ruleset, commands->v[i].path, RULESET_EXECUTE) < 0)
 			return -1;
 	return commands->workdir_exec
-		   ? grant(ruleset, plan->workdir, FS_EXECUTE)
+		   ? grant(ruleset, plan->workdir, RULESET_EXECUTE)
 		   : 0;
 }
 
 int landlock_apply(const struct plan *plan)
 {
-	struct ll_ruleset rules = { 0 };
+	const struct ruleset_rights known = ruleset_known(
+	    plan->landlock,
+	    (struct ruleset_rights){
+		.fs = WRITE | (plan->commands.listed ? RULESET_EXECUTE : 0),
+		.scoped = RULESET_SOCKETS | RULESET_SIGNALS,
+	    });
 	auto_fd int ruleset = -1;
-	size_t i = 0;
 
 	if (plan->landlock == 0)
 		return 0;
-	while (versions[i].abi > plan->landlock)
-		i++;
-	rules.fs = versions[i].fs &
-		   (plan->commands.listed ? ~0ULL : ~FS_EXECUTE);
-	rules.scoped = versions[i].scoped;
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules,
-			       versions[i].size, 0);
+	ruleset = ruleset_make(plan->landlock, &known);
 	if (ruleset < 0)
 		return fail(errno, "cannot make Landlock rules");
-	if (grant_writing(ruleset, plan, rules.fs) < 0 ||
+	if (grant_writing(ruleset, plan, known.fs) < 0 ||
 	    (plan->commands.listed && grant_executing(ruleset, plan) < 0))
 		return -1;
-	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+	if (ruleset_enter(ruleset) < 0)
 		return fail(errno, "cannot enter the Landlock domain");
 	return 0;
 }

@@ -9,13 +9,13 @@
 #include <netlink/netlink.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "err.h"
 #include "handover.h"
 #include "lazy.h"
 #include "netpol_packets.h"
+#include "ruleset.h"
 #include "util.h"
 
 /*
@@ -274,19 +274,11 @@ int netpol_hand_over(const struct net_policy *policy, int sockets_fd)
 
 /*** The host's network ***/
 
-/* Linux 6.12; the headers may be older. */
-#define LL_CREATE_VERSION 1u
-#define LL_SCOPE_VERSION  6
-#define LL_SCOPE_SOCKETS  1ULL
-
-struct ll_scope {
-	uint64_t fs, net, scoped;
-};
+static const struct ruleset_rights scope = { .scoped = RULESET_SOCKETS };
 
 bool netpol_scopes_sockets(void)
 {
-	return syscall(SYS_landlock_create_ruleset, NULL, 0,
-		       LL_CREATE_VERSION) >= LL_SCOPE_VERSION;
+	return ruleset_known(ruleset_version(), scope).scoped != 0;
 }
 
 /*
@@ -295,16 +287,14 @@ bool netpol_scopes_sockets(void)
  */
 static int scope_sockets(void)
 {
-	static const struct ll_scope scope = { .scoped = LL_SCOPE_SOCKETS };
 	auto_fd int ruleset = -1;
 
 	/* The plan has said so. */
 	if (!netpol_scopes_sockets())
 		return 0;
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &scope,
-			       sizeof(scope), 0);
+	ruleset = ruleset_make(ruleset_version(), &scope);
 	/* CAP_SYS_ADMIN, which we have here, stands for no_new_privs. */
-	if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+	if (ruleset < 0 || ruleset_enter(ruleset) < 0)
 		return fail(errno, "cannot close the host's abstract sockets");
 	return 0;
 }

@@ -20,26 +20,10 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "ruleset.h"
 #include "util.h"
 
 #define NOBODY 65534
-
-/* The kernel's names, where the headers are older than Linux 6.12. */
-#define LL_CREATE_VERSION    1u
-#define LL_RULE_PATH_BENEATH 1
-#define LL_FS_READ_FILE      (1ULL << 2)
-#define LL_FS_READ_DIR       (1ULL << 3)
-#define LL_NET_BIND_TCP      1ULL
-#define LL_SCOPE_ALL         3ULL /* abstract unix sockets, signals */
-
-struct ll_ruleset {
-	uint64_t fs, net, scoped;
-};
-
-struct ll_path {
-	uint64_t allowed;
-	int32_t parent_fd;
-} __attribute__((packed));
 
 /*** Ids, capabilities, limits ***/
 
@@ -99,58 +83,49 @@ static const struct {
 	const char *path;
 	uint64_t allowed;
 } readable[] = {
-	{ "/etc/resolv.conf", LL_FS_READ_FILE },
-	{ "/etc/hosts", LL_FS_READ_FILE },
-	{ "/etc/host.conf", LL_FS_READ_FILE },
-	{ "/etc/gai.conf", LL_FS_READ_FILE },
-	{ "/etc/nsswitch.conf", LL_FS_READ_FILE },
-	{ "/etc/services", LL_FS_READ_FILE },
-	{ "/run/systemd/resolve", LL_FS_READ_FILE },
-	{ "/run/NetworkManager", LL_FS_READ_FILE },
-	{ "/run/resolvconf", LL_FS_READ_FILE },
+	{ "/etc/resolv.conf", RULESET_READ_FILE },
+	{ "/etc/hosts", RULESET_READ_FILE },
+	{ "/etc/host.conf", RULESET_READ_FILE },
+	{ "/etc/gai.conf", RULESET_READ_FILE },
+	{ "/etc/nsswitch.conf", RULESET_READ_FILE },
+	{ "/etc/services", RULESET_READ_FILE },
+	{ "/run/systemd/resolve", RULESET_READ_FILE },
+	{ "/run/NetworkManager", RULESET_READ_FILE },
+	{ "/run/resolvconf", RULESET_READ_FILE },
 };
 
 static int grant(int ruleset, const char *path, uint64_t allowed)
 {
 	auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
-	struct ll_path rule = { .allowed = allowed, .parent_fd = fd };
 
 	if (fd < 0)
 		return 0; /* not there: nothing to be read */
-	if (syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PATH_BENEATH, &rule,
-		    0) < 0)
+	if (ruleset_grant(ruleset, fd, allowed) < 0)
 		return fail(errno, "cannot let the relay read %s", path);
 	return 0;
 }
 
 static int close_files(void)
 {
-	/* What each version of the interface can refuse: all of it is. */
-	static const uint64_t fs_rights[] = { 0,      0x1fff, 0x3fff, 0x7fff,
-					      0x7fff, 0xffff, 0xffff };
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
-			   LL_CREATE_VERSION);
-	size_t version = abi < 6 ? (size_t)abi : 6;
-	struct ll_ruleset rules = { 0 };
+	const int version = ruleset_version();
+	const struct ruleset_rights known = ruleset_known(
+	    version, (struct ruleset_rights){
+			 .fs = RULESET_FILES,
+			 .net = RULESET_BIND_TCP,
+			 .scoped = RULESET_SOCKETS | RULESET_SIGNALS,
+		     });
 	auto_fd int ruleset = -1;
 
 	/* A kernel without it: the system call filter then stands alone. */
-	if (abi < 1)
+	if (version == 0)
 		return 0;
-	rules.fs = fs_rights[version];
-	rules.net = version >= 4 ? LL_NET_BIND_TCP : 0;
-	rules.scoped = version >= 6 ? LL_SCOPE_ALL : 0;
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules,
-			       version >= 6   ? 24
-			       : version >= 4 ? 16
-					      : 8,
-			       0);
+	ruleset = ruleset_make(version, &known);
 	if (ruleset < 0)
 		return fail(errno, "cannot make the relay's Landlock rules");
 	for (size_t i = 0; i < ARRAY_SIZE(readable); i++)
 		if (grant(ruleset, readable[i].path, readable[i].allowed) < 0)
 			return -1;
-	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+	if (ruleset_enter(ruleset) < 0)
 		return fail(errno, "cannot put the relay under Landlock");
 	return 0;
 }
