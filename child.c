@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <poll.h>
@@ -19,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "codeless.h"
 #include "control.h"
 #include "err.h"
 #include "exec.h"
@@ -73,14 +71,8 @@ static int take_identity(struct child_context *c)
 	if (control_receive(c->control_fd, &message, NULL) != 1 ||
 	    message.kind != CONTROL_GO)
 		return fail(0, "the supervisor went away");
-	/* As an ordinary user setgroups is denied and the ids fit already. */
-	if (plan->host_uid != geteuid() && setgroups(0, NULL) < 0 &&
-	    errno != EPERM)
-		return fail(errno, "cannot drop the supplementary groups");
-	if (setresgid(plan->gid, plan->gid, plan->gid) < 0 ||
-	    setresuid(plan->uid, plan->uid, plan->uid) < 0)
-		return fail(errno, "cannot become uid %u gid %u inside",
-			    plan->uid, plan->gid);
+	if (ns_take_ids(plan) < 0)
+		return -1;
 	/* After the ids: changing them clears it.  With the end of file of the
 	 * control socket it makes the supervisor's death ours. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -373,11 +365,6 @@ static int wall_off(struct child_context *c)
 	return landlock_apply(c->plan);
 }
 
-static int forbid_code(struct child_context *c)
-{
-	return c->plan->commands.listed ? codeless_apply() : 0;
-}
-
 static int keep_pinned(struct child_context *c)
 {
 	return c->cgroup->fallback ? fallback_keep_pinned() : 0;
@@ -400,8 +387,8 @@ static int filter_calls(struct child_context *c)
 static const struct step payload_steps[] = {
 	{ "descriptors", set_descriptors }, { "signals", set_signals },
 	{ "rlimits", set_rlimits },         { "chdir", enter_cwd },
-	{ "landlock", wall_off },           { "commands", forbid_code },
-	{ "processors", keep_pinned },      { "seccomp", filter_calls },
+	{ "landlock", wall_off },           { "processors", keep_pinned },
+	{ "seccomp", filter_calls },
 };
 
 static int run_steps(const struct step *steps, size_t n,

@@ -4,12 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "err.h"
 #include "util.h"
@@ -34,6 +32,9 @@
 #define IF_SET(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, k, yes, no)
 #define RETURN(k)          BPF_STMT(BPF_RET | BPF_K, k)
 
+/* As seccomp.h has it: refused by asking. */
+#define REFUSE(error) RETURN(SECCOMP_RET_USER_NOTIF | (error))
+
 /*
  * A memfd is a file on a mount that nobody can make noexec, and Landlock does
  * not see it: executed by descriptor, or mapped by the loader, it is any
@@ -41,35 +42,58 @@
  * then take a temporary file.  execveat of a descriptor is how one would be
  * executed; libc falls back to /proc/self/fd, which the mounts decide about.
  * System V memory becomes code by its own flag, past noexec.  Other ABIs go by:
- * the default filter kills them.
+ * what is below kills them.
  */
-static const struct sock_filter filter[] = {
+static const struct sock_filter code[] = {
 	LOAD(arch),
-	IF_EQ(ARCH, 0, 9),
+	IF_EQ(ARCH, 0, 11),
 	LOAD(nr),
-	IF_EQ(SYS_memfd_create, 8, 0),
-	IF_EQ(SYS_memfd_secret, 7, 0),
+	IF_EQ(SYS_memfd_create, 7, 0),
+	IF_EQ(SYS_memfd_secret, 6, 0),
 	IF_EQ(SYS_execveat, 0, 2),
 	LOAD(args[4]),
-	IF_SET(AT_EMPTY_PATH, 4, 3),
-	IF_EQ(SYS_shmat, 0, 2),
+	IF_SET(AT_EMPTY_PATH, 3, 5),
+	IF_EQ(SYS_shmat, 0, 4),
 	LOAD(args[2]),
-	IF_SET(SHM_EXEC, 2, 0),
+	IF_SET(SHM_EXEC, 1, 2),
+	REFUSE(ENOSYS),
+	REFUSE(EPERM),
 	RETURN(SECCOMP_RET_ALLOW),
-	RETURN(SECCOMP_RET_ERRNO | ENOSYS),
-	RETURN(SECCOMP_RET_ERRNO | EPERM),
 };
 
-int codeless_apply(void)
-{
-	struct sock_fprog program = {
-		.len = ARRAY_SIZE(filter),
-		/* The kernel copies it; the field just is not const. */
-		.filter = (struct sock_filter *)filter,
-	};
+const struct seccomp_filter codeless_filter = { code, ARRAY_SIZE(code), false };
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-		return fail(errno, "cannot load the filter against code in "
-				   "memory");
+static const struct {
+	int nr;
+	const char *name;
+} names[] = {
+	{ SYS_memfd_create, "memfd_create" },
+	{ SYS_memfd_secret, "memfd_secret" },
+	{ SYS_execveat, "execveat" },
+	{ SYS_shmat, "shmat" },
+};
+
+const char *codeless_call_name(int nr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].nr == nr)
+			return names[i].name;
+	return NULL;
+}
+
+int codeless_join(struct seccomp_filter *filter)
+{
+	/* In place of the end that allows: what the other one says. */
+	const size_t n = ARRAY_SIZE(code) - 1;
+	struct sock_filter *whole;
+
+	if (n + filter->n > BPF_MAXINSNS)
+		return fail(0, "the system call filter has more than %d steps",
+			    BPF_MAXINSNS);
+	whole = xcalloc(n + filter->n, sizeof(*whole));
+	memcpy(whole, code, n * sizeof(*whole));
+	memcpy(whole + n, filter->code, filter->n * sizeof(*whole));
+	filter->code = whole;
+	filter->n += n;
 	return 0;
 }

@@ -2,9 +2,19 @@
 #pragma once
 
 /*
- * With a list of allowed commands: no code but from files.  A filter of its own
- * beside the default one, so that whatever profile a user brings, it stands.
+ * With a list of allowed commands: no code but from files.  Steps of their own
+ * before the filter of system calls, so that whatever profile a user brings,
+ * they stand.
  */
 
-/* For the calling thread and all it becomes; no_new_privs is set.  By fail(). */
-int codeless_apply(void);
+#include "seccomp.h"
+
+/* These alone: what they refuse, and nothing else. */
+extern const struct seccomp_filter codeless_filter;
+
+/* Puts them before the filter's own; its new code is the caller's to free, the
+ * old one stays as it is.  By fail(): too long. */
+int codeless_join(struct seccomp_filter *filter);
+
+/* The name of a call that they may refuse, or NULL. */
+const char *codeless_call_name(int nr);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "codeless.h"
 #include "exec_look.h"
 #include "secret.h"
 
@@ -29,17 +30,27 @@ static uint64_t count(struct exec_refusals *refusals, int nr)
 /* By our own table; any other name only a profile can refuse. */
 static char *name_of(int nr)
 {
-	char *name = seccomp_call_name(nr);
+	const char *known = codeless_call_name(nr);
+	char *name = known ? xstrdup(known) : seccomp_call_name(nr);
 
 	if (!name)
 		name = seccomp_library_name(nr);
 	return name ? name : xasprintf("call %d", nr);
 }
 
+/* Is it the list of allowed commands that refuses it? */
+static bool is_code(const struct plan *plan, const struct seccomp_data *data)
+{
+	return plan->commands.listed &&
+	       seccomp_judge(&codeless_filter, data) != SECCOMP_RET_ALLOW;
+}
+
 /* Would a profile of the user's be heard? */
 static const char *remedy_for(const struct plan *plan,
 			      const struct seccomp_data *data)
 {
+	if (is_code(plan, data))
+		return "no list of allowed commands";
 	if (plan->profile && seccomp_profile_takes_away(plan->profile))
 		return NULL;
 	return seccomp_judge(&seccomp_floor, data) == SECCOMP_RET_ALLOW
@@ -102,7 +113,11 @@ void exec_refuse(struct exec_recorder *r, const struct seccomp_notif *notif,
 	exec_answer(r->listener_fd, notif->id, error);
 	if (n == EXEC_REFUSALS_MAX + 1)
 		emit_limit(r, name);
-	outcome_add_denial(r->outcome, "seccomp", name,
-			   "refused by the system call filter",
-			   remedy_for(r->plan, &notif->data));
+	outcome_add_denial(
+	    r->outcome, "seccomp", name,
+	    is_code(r->plan, &notif->data)
+		? "code in memory would be on no list of allowed "
+		  "commands"
+		: "refused by the system call filter",
+	    remedy_for(r->plan, &notif->data));
 }

@@ -104,11 +104,11 @@ static void print_filter(FILE *out, const struct plan *plan)
 		fprintf(out, " (%zu rules in %zu steps) above ",
 			profile->n_rules, plan->filter.n);
 	}
-	fprintf(out, "the %s (%s)\n",
-		profile && !seccomp_profile_takes_away(profile)
-		    ? "floor"
-		    : "default filter",
-		seccomp_arch());
+	fprintf(
+	    out, "the %s (%s)%s\n",
+	    profile && !seccomp_profile_takes_away(profile) ? "floor"
+							    : "default filter",
+	    seccomp_arch(), plan->commands.listed ? ", no code in memory" : "");
 }
 
 void plan_explain(const struct plan *plan, FILE *out)

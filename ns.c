@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -112,6 +113,19 @@ int ns_map_ids(pid_t pid, const struct plan *plan)
 	if (write_map(pid, "uid_map", uids) < 0)
 		return -1;
 	return write_map(pid, "gid_map", gids);
+}
+
+int ns_take_ids(const struct plan *plan)
+{
+	/* As an ordinary user setgroups is denied and the ids fit already. */
+	if (plan->host_uid != geteuid() && setgroups(0, NULL) < 0 &&
+	    errno != EPERM)
+		return fail(errno, "cannot drop the supplementary groups");
+	if (setresgid(plan->gid, plan->gid, plan->gid) < 0 ||
+	    setresuid(plan->uid, plan->uid, plan->uid) < 0)
+		return fail(errno, "cannot become uid %u gid %u inside",
+			    plan->uid, plan->gid);
+	return 0;
 }
 
 static void close_pair(int fds[2])

@@ -68,6 +68,8 @@ void ns_reap(struct child *child);
 pid_t ns_clone(uint64_t flags, int *pidfd, int cgroup_fd);
 /* Gives a child that waits for it the plan's ids; by fail(). */
 int ns_map_ids(pid_t pid, const struct plan *plan);
+/* In the child, once they are there: takes them; by fail(). */
+int ns_take_ids(const struct plan *plan);
 
 /* Names of the namespaces in `flags`, for --explain and the result. */
 struct ns_kind {

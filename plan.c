@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codeless.h"
 #include "err.h"
 #include "project.h"
 #include "tree.h"
@@ -344,11 +345,29 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 		plan->namespaces |= CLONE_NEWNET;
 }
 
+static void free_filter(const struct seccomp_filter *filter)
+{
+	if (filter->code != seccomp_default.code)
+		free((void *)(uintptr_t)filter->code);
+}
+
+static int forbid_code(struct seccomp_filter *filter)
+{
+	const struct seccomp_filter before = *filter;
+
+	if (codeless_join(filter) < 0)
+		return -1;
+	free_filter(&before);
+	return 0;
+}
+
 static int plan_filter(struct plan *plan, const struct spec *spec)
 {
 	plan->profile = spec->profile;
 	plan->filter = seccomp_default;
 	if (spec->profile && seccomp_build(spec->profile, &plan->filter) < 0)
+		return -1;
+	if (plan->commands.listed && forbid_code(&plan->filter) < 0)
 		return -1;
 	/* Who never makes one never needs a relay to record what it tries. */
 	plan->filter.sockets = plan->net.mode == NET_DENY;
@@ -388,8 +407,7 @@ void plan_free(struct plan *plan)
 	commands_free(&plan->commands);
 	strv_free(&plan->env);
 	netpol_free(&plan->net);
-	if (plan->profile)
-		free((void *)(uintptr_t)plan->filter.code);
+	free_filter(&plan->filter);
 	free(plan->cwd);
 	free(plan->hostname);
 	free(plan->runs_dir);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
@@ -204,18 +203,6 @@ struct trial {
 	int fd; /* its record */
 };
 
-static int take_ids(const struct plan *plan)
-{
-	if (plan->host_uid != geteuid() && setgroups(0, NULL) < 0 &&
-	    errno != EPERM)
-		return fail(errno, "cannot drop the supplementary groups");
-	if (setresgid(plan->gid, plan->gid, plan->gid) < 0 ||
-	    setresuid(plan->uid, plan->uid, plan->uid) < 0)
-		return fail(errno, "cannot become uid %u gid %u inside",
-			    plan->uid, plan->gid);
-	return 0;
-}
-
 static int try(const struct probe *probe, const struct plan *plan, int go,
 	       struct err_record *record)
 {
@@ -227,7 +214,7 @@ static int try(const struct probe *probe, const struct plan *plan, int go,
 		return fail(0, "the doctor went away");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return fail(errno, "cannot tie our life to the doctor's");
-	if (take_ids(plan) < 0)
+	if (ns_take_ids(plan) < 0)
 		return -1;
 	/* The other two it was born in. */
 	if (kinds.namespaces && ns_unshare(&kinds) < 0)

@@ -45,36 +45,6 @@ RUN=("$M9M" "${ARGS[@]}" sh -c 'echo STARTED')
 NET=("$M9M" "${ARGS[@]}" --allow a.test --resolve a.test=127.0.0.1
 	sh -c 'echo STARTED')
 
-# in_namespace COMMANDS COMMAND...: with the commands run before, in user and
-# mount namespaces where all ids are what they were, and then no capability of
-# theirs but root's own.
-in_namespace() {
-	local commands=$1 drop=() pid status=0
-	shift
-	if ! is_root; then
-		drop=(setpriv --ambient-caps=-all --inh-caps=-all)
-	fi
-	rm -f "$T/mapped" && mkfifo "$T/mapped"
-	unshare -U -m --keep-caps bash -c "read -r _ <'$T/mapped'
-		{ $commands; } || exit 99; "'exec "$@"' - \
-		${drop[@]+"${drop[@]}"} "$@" &
-	pid=$!
-	# Opens when the other side does: it is in its namespaces then.
-	exec 9>"$T/mapped"
-	if is_root; then
-		echo 0 0 4294967295 >"/proc/$pid/uid_map"
-		echo 0 0 4294967295 >"/proc/$pid/gid_map"
-	else
-		echo deny >"/proc/$pid/setgroups"
-		echo "$(id -u) $(id -u) 1" >"/proc/$pid/uid_map"
-		echo "$(id -g) $(id -g) 1" >"/proc/$pid/gid_map"
-	fi
-	echo go >&9
-	exec 9>&-
-	wait "$pid" || status=$?
-	return "$status"
-}
-
 unshare -U -m true 2>/dev/null || skip "no namespace can be made here"
 expect_exit 0 in_namespace true "$M9M" "${ARGS[@]}" true
 

@@ -43,33 +43,6 @@ fails() {
 	is "so not all is well" "$rc" 1
 }
 
-# in_namespace COMMANDS COMMAND...: the commands first, as root of a user and
-# mount namespace, then the command without a capability of theirs, but for
-# root, who keeps all ids.
-in_namespace() {
-	local commands=$1 drop=() pid status=0
-	shift
-	is_root || drop=(setpriv --ambient-caps=-all --inh-caps=-all)
-	rm -f "$T/mapped" && mkfifo "$T/mapped"
-	unshare -U -m --keep-caps bash -c "read -r _ <'$T/mapped'
-		{ $commands; } || exit 99; "'exec "$@"' - \
-		${drop[@]+"${drop[@]}"} "$@" &
-	pid=$!
-	exec 9>"$T/mapped"
-	if is_root; then
-		echo 0 0 4294967295 >"/proc/$pid/uid_map"
-		echo 0 0 4294967295 >"/proc/$pid/gid_map"
-	else
-		echo deny >"/proc/$pid/setgroups"
-		echo "$(id -u) $(id -u) 1" >"/proc/$pid/uid_map"
-		echo "$(id -g) $(id -g) 1" >"/proc/$pid/gid_map"
-	fi
-	echo go >&9
-	exec 9>&-
-	wait "$pid" || status=$?
-	return "$status"
-}
-
 echo "# as it is here"
 doctor env
 is "all but the cgroup works" "$(json "$T/doctor.json" '[.layers[] |

@@ -15,7 +15,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 arm = os.uname().machine == "aarch64"
 NUMBERS = {"unshare": 97 if arm else 272, "ptrace": 117 if arm else 101,
            "io_uring_setup": 425, "get_mempolicy": 236 if arm else 239,
-           "clone3": 435}
+           "clone3": 435, "memfd_create": 279 if arm else 319,
+           "execveat": 281 if arm else 322, "shmat": 196 if arm else 30}
 for word in sys.argv[1:]:
     name, *args = word.split(":")
     args = [ctypes.c_ulong(int(a, 0)) for a in args]
@@ -30,10 +31,7 @@ recorded() {
 	run "$@" --no-artifact --events "$T/events.jsonl" \
 		--result "$T/result.json" --ro-bind "$T/calls.py" /calls.py -- \
 		python3 /calls.py "${words[@]}"
-	check "the event schema holds" python3 "$TOP/tests/schema.py" \
-		"$TOP/schema/event.schema.json" "$T/events.jsonl"
-	check "the result schema holds" python3 "$TOP/tests/schema.py" \
-		"$TOP/schema/result.schema.json" "$T/result.json"
+	schemas_hold
 }
 
 # Without the filter the kernel would do it (or find the arguments wrong).
@@ -59,6 +57,23 @@ is "the account has them" \
 	"$(jq -c '[.denials[] | select(.kind == "seccomp") | .what, .count]' "$T/result.json")" \
 	'["unshare",1,"io_uring_setup",1,"ptrace",1]'
 
+# What a list of allowed commands refuses is told like the rest, and that it is
+# the list: no profile would allow it.
+words=(memfd_create:0:0 execveat:3:0:0:0:0x1000 shmat:99999999:0:0x8000)
+recorded "$M9M"
+is "without a list they go to the kernel" "$(tr '\n' ' ' <"$T/out")" \
+	"memfd_create EFAULT execveat EFAULT shmat EINVAL "
+recorded "$M9M" --allow-no-commands
+is "with one they are refused" "$(tr '\n' ' ' <"$T/out")" \
+	"memfd_create ENOSYS execveat ENOSYS shmat EPERM "
+is "and told" \
+	"$(events denied | jq -r '.call + " " + .error + " " + .remedy' | tr '\n' ,)" \
+	"$(printf '%s no list of allowed commands,' "memfd_create ENOSYS" \
+		"execveat ENOSYS" "shmat EPERM")"
+is "the account says why" "$(jq -r '[.denials[] | select(.kind == "seccomp") |
+	.what + ": " + .reason] | unique | first' "$T/result.json")" \
+	"execveat: code in memory would be on no list of allowed commands"
+
 # A loop of them fills no log.
 words=()
 for _ in {1..300}; do words+=(ptrace:16:1); done
@@ -71,23 +86,16 @@ is "and all are counted" "$(jq -c '.denials[0].count' "$T/result.json")" 300
 
 # Where nobody can listen, the filter answers by itself.
 words=("${CALLS[@]}")
-cat >"$T/outer.py" <<'PY'
-import ctypes, os, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
-code = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7fff0000))
-prog = struct.pack("HxxxxxxQ", 1, ctypes.addressof(code))
-libc.prctl(38, 1, 0, 0, 0)
-number = 277 if os.uname().machine == "aarch64" else 317
-fd = libc.syscall(number, 1, 8, prog)
-if fd < 0:
-    sys.exit(77)
-os.set_inheritable(fd, True)
-os.execv(sys.argv[1], sys.argv[1:])
-PY
-recorded python3 "$T/outer.py" "$M9M"
+recorded without_listener "$M9M"
 if [ "$rc" = 77 ]; then
 	echo "# no listener can be made here"
 else
+	words=(memfd_create:0:0 shmat:99999999:0:0x8000)
+	recorded without_listener "$M9M" --allow-no-commands
+	is "by the list, too" "$(tr '\n' ' ' <"$T/out")" \
+		"memfd_create ENOSYS shmat EPERM "
+	words=("${CALLS[@]}")
+	recorded without_listener "$M9M"
 	is "refused without a listener, too" "$(tr '\n' ' ' <"$T/out")" \
 		"unshare EPERM io_uring_setup ENOSYS "
 	is "though not told" "$(events denied | wc -l)" 0

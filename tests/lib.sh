@@ -168,6 +168,14 @@ events() {
 	jq -c "select(.event == \"$1\")${2:+ | select($2)}" "$T/events.jsonl"
 }
 
+# schemas_hold: for $T/events.jsonl and $T/result.json.
+schemas_hold() {
+	check "the event schema holds" python3 "$TOP/tests/schema.py" \
+		"$TOP/schema/event.schema.json" "$T/events.jsonl"
+	check "the result schema holds" python3 "$TOP/tests/schema.py" \
+		"$TOP/schema/result.schema.json" "$T/result.json"
+}
+
 # unchained: lines of an audit log as events are elsewhere.
 unchained() {
 	sed -E 's/^\{"prev":"[0-9a-f]{64}",("begins":true,)?/{/'
@@ -241,6 +249,44 @@ serve() {
 		cat "$served_log"
 		exit 99
 	}
+}
+
+# --- hosts that give less ---------------------------------------------------
+
+# without_listener COMMAND...: where an outer sandbox has the one seccomp
+# listener that there can be; 77 when it cannot be had.
+without_listener() {
+	python3 "$TOP/tests/standin/listener.py" "$@"
+}
+
+# in_namespace COMMANDS COMMAND...: with the commands run before, in user and
+# mount namespaces where all ids are what they were, and then no capability of
+# theirs but root's own.
+in_namespace() {
+	local commands=$1 drop=() pid status=0
+	shift
+	if ! is_root; then
+		drop=(setpriv --ambient-caps=-all --inh-caps=-all)
+	fi
+	rm -f "$T/mapped" && mkfifo "$T/mapped"
+	unshare -U -m --keep-caps bash -c "read -r _ <'$T/mapped'
+		{ $commands; } || exit 99; "'exec "$@"' - \
+		${drop[@]+"${drop[@]}"} "$@" &
+	pid=$!
+	# Opens when the other side does: it is in its namespaces then.
+	exec 9>"$T/mapped"
+	if is_root; then
+		echo 0 0 4294967295 >"/proc/$pid/uid_map"
+		echo 0 0 4294967295 >"/proc/$pid/gid_map"
+	else
+		echo deny >"/proc/$pid/setgroups"
+		echo "$(id -u) $(id -u) 1" >"/proc/$pid/uid_map"
+		echo "$(id -g) $(id -g) 1" >"/proc/$pid/gid_map"
+	fi
+	echo go >&9
+	exec 9>&-
+	wait "$pid" || status=$?
+	return "$status"
 }
 
 # --- a network that is only ours -------------------------------------------

@@ -19,5 +19,5 @@ attack() {
 		--input /usr/bin/uname:uname -- "$T/breakout"
 }
 
-layers="hide noexec landlock commands seccomp quotas"
+layers="hide noexec landlock seccomp quotas"
 matrix breakout
