@@ -17,17 +17,46 @@
 #include "tap.h"
 
 static const char *const folders[] = {
-	"usr",       "usr/bin",       "usr/lib",         "etc",
-	"etc/ssl",   "etc/ssl/certs", "etc/ssl/private", "etc/java-17-openjdk",
-	"home",      "lib32",         "extra",           "tree",
-	"tree/etc",  "tree/opt",      "tree/var",        "tree/var/lib",
+	"usr",
+	"usr/bin",
+	"usr/lib",
+	"etc",
+	"etc/ssl",
+	"etc/ssl/certs",
+	"etc/ssl/private",
+	"etc/java-17-openjdk",
+	"home",
+	"lib32",
+	"extra",
+	"tree",
+	"tree/etc",
+	"tree/opt",
+	"tree/var",
+	"tree/var/lib",
 	"tree/proc",
+	"box",
+	"box/usr",
+	"box/usr/bin",
+	"box/usr/lib",
+	"box/usr/lib/git-core",
 };
 static const char *const files[] = {
 	"etc/services",    "etc/shadow",        "etc/passwd",
 	"etc/ld.so.cache", "tree/etc/own.conf",
 };
+/* What can be executed, and its text. */
+static const char *const programs[][2] = {
+	{ "box/usr/bin/tool", "x" },
+	{ "box/usr/bin/git", "y" },
+	{ "box/usr/bin/lang", "z" },
+	{ "box/usr/bin/report", "#!/usr/bin/lang -w\n" },
+	{ "box/usr/bin/bash", "shell" },
+	{ "box/usr/lib/git-core/git-remote-http", "h" },
+	{ "box/usr/lib/git-core/git-submodule", "#!/bin/sh\n" },
+};
 static const char *const links[][2] = {
+	{ "usr/bin", "box/bin" },
+	{ "tool", "box/usr/bin/word" },
 	{ "usr/bin", "bin" },
 	{ "usr/lib", "lib" },
 	{ "/usr/share/zoneinfo/UTC", "etc/localtime" },
@@ -53,6 +82,15 @@ static void make_root(void)
 		in_root(files[i], path);
 		fclose(fopen(path, "w"));
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		FILE *f;
+
+		in_root(programs[i][0], path);
+		f = fopen(path, "w");
+		fputs(programs[i][1], f);
+		fclose(f);
+		chmod(path, 0755);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
 		in_root(links[i][1], path);
 		if (symlink(links[i][0], path) < 0)
@@ -70,6 +108,10 @@ static void remove_root(void)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		in_root(files[i], path);
+		unlink(path);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		in_root(programs[i][0], path);
 		unlink(path);
 	}
 	for (size_t i = ARRAY_SIZE(folders); i-- > 0;) {
