@@ -27,8 +27,10 @@ HARDEN := -fstack-protector-strong -fPIE -fstack-clash-protection \
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 PACKED   := -Wl,-z,pack-relative-relocs
 
-# Small: the start is what a user waits for, and splice moves the bytes.
-CFLAGS ?= -Os -g
+# Small: the start is what a user waits for, and splice moves the bytes.  -Oz is
+# clang's, and gcc's from 12 on.
+SMALL  := $(shell $(CC) -Oz -E -x c /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os)
+CFLAGS ?= $(SMALL) -g
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 COMPILE := -std=gnu11 -D_GNU_SOURCE -DM9M_VERSION='"$(VERSION)"' \
           -DM9M_SHARE='"$(SHAREDIR)"' \

@@ -62,7 +62,7 @@ static const struct wanted *find(const struct wanted *v, size_t n,
 
 static void hash_zeros(struct sha256 *sha, off_t n)
 {
-	static const char zeros[4096];
+	static const char zeros[512];
 
 	for (; n > 0; n -= (off_t)sizeof(zeros))
 		sha256_update(sha, zeros,
