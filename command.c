@@ -414,6 +414,10 @@ int commands_plan(struct commands *commands, struct program *program,
 	if (!spec->dangerous_commands && spec->allowed_commands.n > 0)
 		dangers_find(&dangers, &g.lookup);
 	rc = add_all(&g, agent, &dangers);
+	if (spec->permissive) {
+		commands->listed = false;
+		commands->observed = true;
+	}
 	free(g.cache);
 	strv_free(&g.seen);
 	return rc;
@@ -438,11 +442,14 @@ void commands_free(struct commands *commands)
 
 void commands_explain(const struct commands *commands, FILE *out)
 {
-	if (!commands->listed) {
+	if (!commands->listed && !commands->observed) {
 		fputs("commands     every program that is visible\n", out);
 		return;
 	}
-	fputs("commands     these and no others\n", out);
+	fputs(commands->listed ? "commands     these and no others\n"
+			       : "commands     every program that is visible; "
+				 "recorded when none of these\n",
+	      out);
 	for (size_t i = 0; i < commands->n; i++) {
 		const struct command *c = &commands->v[i];
 		auto_free char *name = text_visible(c->name, true);

@@ -41,8 +41,9 @@ struct command_map {
 };
 
 struct commands {
-	bool listed;       /* false: everything visible may run; rest empty */
-	const char *root;  /* of what is resolved: "" for the host; borrowed */
+	bool listed;      /* false: everything visible may run; rest empty */
+	const char *root; /* of what is resolved: "" for the host; borrowed */
+	bool observed; /* not listed, but the list is known: for the record */
 	bool workdir_exec; /* but what is built in the workdir may run too */
 	struct command *v;
 	size_t n;

@@ -43,6 +43,9 @@ static void describe(const struct conn *c, struct net_event *event)
 	memcpy(event->protocol, "tcp", 4);
 	snprintf(event->detail, sizeof(event->detail), "%s", c->detail);
 	snprintf(event->rule, sizeof(event->rule), "%s", c->rule);
+	if (c->rule == relay_permissive.text)
+		relay_flag(c->name ? c->name->text : NULL, &c->addr, c->port,
+			   event->remedy);
 }
 
 void conn_announce(struct conn *c, int error, const char *reason)
@@ -299,7 +302,8 @@ static void judge(struct relay_state *state, struct request *r)
 	bool v4 = netaddr_is_v4(&r->addr);
 
 	if (!v4 || !names_in_range(netaddr_v4(&r->addr))) {
-		relay_judge_addr(state->policy, &r->addr, r->port, &r->v);
+		relay_judge_addr(state->policy, state->route_fd, &r->addr,
+				 r->port, &r->v);
 		return;
 	}
 	r->name = names_by_address(&state->names, netaddr_v4(&r->addr));

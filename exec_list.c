@@ -40,17 +40,23 @@ static bool is_hidden(const struct commands *commands, const char *target)
 	return access(source, X_OK) == 0;
 }
 
-static void deny(struct exec_attempt *a, const char *listed_as)
+/* The flag that would put it on the list. */
+static void set_remedy(struct exec_attempt *a, const char *listed_as)
 {
 	const char *slash = strrchr(listed_as, '/');
 	const char *name = slash ? slash + 1 : listed_as;
 
-	a->verdict = EXEC_DENIED;
-	a->reason = not_listed;
 	a->remedy = xasprintf(
 	    "--allow-command %s%s",
 	    is_program_folder(listed_as) ? name : listed_as,
 	    danger_by_name(name) ? " --allow-dangerous-commands" : "");
+}
+
+static void deny(struct exec_attempt *a, const char *listed_as)
+{
+	a->verdict = EXEC_DENIED;
+	a->reason = not_listed;
+	set_remedy(a, listed_as);
 }
 
 void exec_list_judge(struct exec_attempt *a, const struct plan *plan)
@@ -58,7 +64,7 @@ void exec_list_judge(struct exec_attempt *a, const struct plan *plan)
 	const struct commands *commands = &plan->commands;
 	bool in_workdir;
 
-	if (!commands->listed || a->target == NULL)
+	if ((!commands->listed && !commands->observed) || a->target == NULL)
 		return;
 	if (a->verdict == EXEC_ABSENT) {
 		if (is_hidden(commands, a->target))
@@ -72,7 +78,9 @@ void exec_list_judge(struct exec_attempt *a, const struct plan *plan)
 	in_workdir = path_under(a->target, plan->workdir);
 	/* A library that is a program as well (libc says its version) is on no
 	 * mount with noexec: that it cannot be executed is Landlock's doing. */
-	if (!in_workdir && (a->verdict == EXEC_DENIED || plan->landlock))
+	if (commands->observed && !in_workdir)
+		set_remedy(a, a->target);
+	else if (!in_workdir && (a->verdict == EXEC_DENIED || plan->landlock))
 		deny(a, a->target);
 	else if (in_workdir && !commands->workdir_exec)
 		a->remedy = xstrdup("--workdir-exec");

@@ -90,14 +90,18 @@ static void *copy(const void *from, size_t n, size_t size)
 	return to;
 }
 
+/* Where a permissive run can connect, beside the ports of the spec: each is
+ * taken from what listens inside, so these are few. */
+static const uint16_t permissive_ports[] = { 22, 80, 443, 9418 };
+
 /* The union of all ports that something is allowed on. */
-static int collect_ports(struct net_policy *policy)
+static int collect_ports(struct net_policy *policy, const struct spec *spec)
 {
 	auto_free uint8_t *wanted = NULL;
 	size_t n = 0;
 
 	/* Most runs: a walk over all ports would be a tenth of their start. */
-	if (policy->n_rules + policy->n_host_ports == 0)
+	if (policy->n_rules + policy->n_host_ports == 0 && !policy->permissive)
 		return 0;
 	wanted = xcalloc(65536, 1);
 	for (size_t i = 0; i < policy->n_rules; i++)
@@ -106,6 +110,11 @@ static int collect_ports(struct net_policy *policy)
 			wanted[port] = 1;
 	for (size_t i = 0; i < policy->n_host_ports; i++)
 		wanted[policy->host_ports[i]] = 1;
+	for (size_t i = 0; policy->permissive && i < spec->n_ports; i++)
+		wanted[spec->ports[i]] = 1;
+	for (size_t i = 0;
+	     policy->permissive && i < ARRAY_SIZE(permissive_ports); i++)
+		wanted[permissive_ports[i]] = 1;
 	if (wanted[53])
 		return fail(0, "port 53 cannot be allowed: inside, the "
 			       "sandbox's own name service answers there");
@@ -195,6 +204,7 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 		add_hosts(policy, spec);
 		break;
 	}
+	policy->permissive = spec->permissive;
 	policy->n_resolve = spec->n_resolve;
 	policy->resolve = copy(spec->resolve, spec->n_resolve,
 			       sizeof(*spec->resolve));
@@ -209,10 +219,11 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 				 sizeof(uint16_t));
 	if (add_proxy(policy, spec) < 0)
 		return -1;
-	if (collect_ports(policy) < 0 || add_publish(policy, spec) < 0)
+	if (collect_ports(policy, spec) < 0 || add_publish(policy, spec) < 0)
 		return -1;
 	/* Nothing is allowed: then nobody need listen either. */
-	if (policy->n_rules + policy->n_host_ports + policy->n_publish > 0)
+	if (policy->n_rules + policy->n_host_ports + policy->n_publish > 0 ||
+	    policy->permissive)
 		policy->mode = NET_RELAY;
 	return 0;
 }
@@ -272,6 +283,15 @@ static void explain_proxy(const struct proxy *proxy, FILE *out)
 		fprintf(out, "  without it to %s\n", proxy->direct[i].text);
 }
 
+static void explain_permissive(const struct net_policy *policy, FILE *out)
+{
+	fputs("  let through and record everything else on ports", out);
+	for (size_t i = 0; i < policy->n_listen_ports; i++)
+		fprintf(out, " %u", policy->listen_ports[i]);
+	fputs(",\n  but private, local and metadata addresses and this host\n",
+	      out);
+}
+
 static void explain_relay(const struct net_policy *policy, FILE *out)
 {
 	char addr[INET6_ADDRSTRLEN];
@@ -298,7 +318,9 @@ static void explain_relay(const struct net_policy *policy, FILE *out)
 			"  publish port %u inside as port %u of the host's "
 			"loopback\n",
 			policy->publish[i].port, policy->publish[i].host_port);
-	if (policy->n_rules + policy->n_host_ports > 0)
+	if (policy->permissive)
+		explain_permissive(policy, out);
+	else if (policy->n_rules + policy->n_host_ports > 0)
 		fputs("  deny everything else\n", out);
 	else
 		fputs("  deny everything, and record what is tried\n", out);

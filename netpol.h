@@ -36,6 +36,8 @@ struct net_policy {
 	struct proxy *proxy; /* NULL: connections go out directly */
 	struct spec_publish *publish;
 	size_t n_publish;
+	bool permissive; /* what no rule allows is let through at
+			    listen_ports, and told of with the rule it needs */
 };
 
 /* Connections in, at once: sockets of each family that are made inside for

@@ -11,8 +11,6 @@
 		.help = (h)                                                    \
 	}
 
-#define NO_EXECUTION "this version has no learning mode"
-
 static const char *const modes[] = { "deny", "restricted", "host", "allow",
 				     NULL };
 static const char *const project_modes[] = { "overlay", "copy", "ro", "bind",
@@ -158,7 +156,8 @@ const struct option option_table[] = {
 	{ "allow-degraded", 0, "LAYER", "allow_degraded", &type_layers,
 	  FIELD(allow_degraded), .choices = layers,
 	  .help = "do without: cgroup, landlock or seccomp" },
-	{ "permissive", 0, NULL, NULL, .pending = NO_EXECUTION },
+	{ "permissive", 0, NULL, "permissive", &type_flag, FIELD(permissive),
+	  .help = "let through and record what no rule allows" },
 
 	HEADING("Records:"),
 	{ "events", 0, "FILE", "events", &type_output_path, FIELD(events),
@@ -186,8 +185,7 @@ const struct option option_table[] = {
 	{ "explain", 0, NULL, NULL, &type_action, .min = SPEC_EXPLAIN,
 	  .help = "print what would be done, step by step" },
 	{ "why", 0, "WHAT", NULL, &type_action_about, FIELD(about),
-	  .min = SPEC_WHY,
-	  .help = "may it have HOST:PORT, /PATH, COMMAND?" },
+	  .min = SPEC_WHY, .help = "may it have HOST:PORT, /PATH, COMMAND?" },
 	{ "print-spec", 0, NULL, NULL, &type_action, .min = SPEC_PRINT_SPEC,
 	  .help = "print the merged spec (env values as ***)" },
 	{ "list-agents", 0, NULL, NULL, &type_action, .min = SPEC_LIST_AGENTS,
@@ -209,7 +207,8 @@ const struct option option_table[] = {
 	  .help = "try all layers here: what works, and how to mend" },
 	{ "json", 0, NULL, NULL, &type_flag, FIELD(json),
 	  .help = "of --doctor and --why: as one JSON object" },
-	{ "suggest", 0, "FILE", NULL, .pending = NO_EXECUTION },
+	{ "suggest", 0, "FILE", NULL,
+	  .pending = "this version makes no specs of what it saw" },
 	{ "verify-audit", 0, "FILE", NULL, &type_action_about, FIELD(about),
 	  .min = SPEC_VERIFY_AUDIT,
 	  .help = "was a line of this audit log altered or removed?" },

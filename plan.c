@@ -273,6 +273,15 @@ static void plan_warnings(struct plan *plan, const struct spec *spec,
 			  xstrdup("a crash inside is handed to the host's core "
 				  "handler: raise the hard limit of core "
 				  "dumps (ulimit -Hc) to 1 or more"));
+	if (spec->permissive) {
+		strv_push(&plan->degraded, xstrdup("network-rules"));
+		if (plan->commands.observed)
+			strv_push(&plan->degraded, xstrdup("commands"));
+		strv_push(&plan->warnings,
+			  xstrdup("permissive: what no rule allows is let "
+				  "through, and recorded with the rule that it "
+				  "needs"));
+	}
 	if (spec->network == SPEC_NETWORK_HOST)
 		strv_push(&plan->warnings,
 			  xstrdup("the sandbox shares the host's network"));

@@ -139,6 +139,9 @@ static void judge(struct relay_state *state, struct verdict *v,
 		return;
 	}
 	v->rule = rule->text;
+	if (rule == &relay_permissive)
+		snprintf(v->remedy, sizeof(v->remedy), "--allow %.140s",
+			 query->name);
 	name = admit(state, query->name, rule, &v->reason);
 	if (!name) {
 		v->rcode = DNS_REFUSED;

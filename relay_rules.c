@@ -9,6 +9,26 @@
 /* Below a wildcard: more could carry data out. */
 #define MADE_UP_LENGTH 100
 
+static char permissive_text[] = "permissive";
+
+/* As a wildcard over all names: of these no more can be made up, either. */
+const struct net_rule relay_permissive = { .kind = NET_RULE_WILDCARD,
+					   .text = permissive_text };
+
+static bool has_port(const uint16_t *ports, size_t n, uint16_t port)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
+static bool lets_through(const struct net_policy *policy, uint16_t port)
+{
+	return policy->permissive &&
+	       has_port(policy->listen_ports, policy->n_listen_ports, port);
+}
+
 static bool covers_port(const struct net_rule *rule, uint16_t port)
 {
 	return port >= rule->port_lo && port <= rule->port_hi;
@@ -21,7 +41,7 @@ const struct net_rule *relay_rule_for_name(const struct net_policy *policy,
 		if (covers_port(&policy->rules[i], port) &&
 		    net_rule_matches_name(&policy->rules[i], name))
 			return &policy->rules[i];
-	return NULL;
+	return lets_through(policy, port) ? &relay_permissive : NULL;
 }
 
 const struct net_rule *relay_rule_for_addr(const struct net_policy *policy,
@@ -41,7 +61,7 @@ const struct net_rule *relay_rule_naming(const struct net_policy *policy,
 	for (size_t i = 0; i < policy->n_rules; i++)
 		if (net_rule_matches_name(&policy->rules[i], name))
 			return &policy->rules[i];
-	return NULL;
+	return policy->permissive ? &relay_permissive : NULL;
 }
 
 const struct spec_resolve *relay_resolve_entry(const struct net_policy *policy,
@@ -51,14 +71,6 @@ const struct spec_resolve *relay_resolve_entry(const struct net_policy *policy,
 		if (strcmp(policy->resolve[i].name, name) == 0)
 			return &policy->resolve[i];
 	return NULL;
-}
-
-static bool has_port(const uint16_t *ports, size_t n, uint16_t port)
-{
-	for (size_t i = 0; i < n; i++)
-		if (ports[i] == port)
-			return true;
-	return false;
 }
 
 bool relay_host_port(const struct net_policy *policy, uint16_t port)
@@ -82,6 +94,18 @@ static void judge_gateway(const struct net_policy *policy, uint16_t port,
 	snprintf(v->remedy, sizeof(v->remedy), "--host-port %u", port);
 }
 
+void relay_flag(const char *name, const struct in6_addr *addr, uint16_t port,
+		char flag[static 160])
+{
+	char text[INET6_ADDRSTRLEN];
+	bool v6 = !name && !netaddr_is_v4(addr);
+
+	if (!name)
+		netaddr_format(addr, text);
+	snprintf(flag, 160, "--allow %s%.140s%s:%u", v6 ? "[" : "",
+		 name ? name : text, v6 ? "]" : "", port);
+}
+
 void relay_judge_name(const struct net_policy *policy, const char *name,
 		      bool gateway, uint16_t port, struct relay_verdict *v)
 {
@@ -92,30 +116,32 @@ void relay_judge_name(const struct net_policy *policy, const char *name,
 		return;
 	}
 	rule = relay_rule_for_name(policy, name, port);
-	if (rule) {
-		v->rule = rule->text;
-		return;
-	}
-	v->reason = "this port is not allowed for the name";
-	snprintf(v->remedy, sizeof(v->remedy), "--allow %.140s:%u", name, port);
+	v->rule = rule ? rule->text : NULL;
+	if (!rule)
+		v->reason = "this port is not allowed for the name";
+	if (!rule || rule == &relay_permissive)
+		relay_flag(name, NULL, port, v->remedy);
 }
 
-void relay_judge_addr(const struct net_policy *policy,
+/* Who names an address means it; but nobody named this one. */
+static bool is_closed(int route_fd, const struct in6_addr *addr)
+{
+	return netaddr_special(addr) || netaddr_is_own(route_fd, addr);
+}
+
+void relay_judge_addr(const struct net_policy *policy, int route_fd,
 		      const struct in6_addr *addr, uint16_t port,
 		      struct relay_verdict *v)
 {
 	const struct net_rule *rule = relay_rule_for_addr(policy, addr, port);
-	char text[INET6_ADDRSTRLEN];
-	bool v4 = netaddr_is_v4(addr);
 
-	if (rule) {
-		v->rule = rule->text;
-		return;
-	}
-	netaddr_format(addr, text);
-	v->reason = "the address is not allowed";
-	snprintf(v->remedy, sizeof(v->remedy), "--allow %s%s%s:%u",
-		 v4 ? "" : "[", text, v4 ? "" : "]", port);
+	if (!rule && lets_through(policy, port) && !is_closed(route_fd, addr))
+		rule = &relay_permissive;
+	v->rule = rule ? rule->text : NULL;
+	if (!rule)
+		v->reason = "the address is not allowed";
+	if (!rule || rule == &relay_permissive)
+		relay_flag(NULL, addr, port, v->remedy);
 }
 
 const char *relay_made_up(const struct net_rule *rule, const char *name)

@@ -149,13 +149,19 @@ struct relay_verdict {
 	char remedy[160];   /* the flag that would allow it, or "" */
 };
 
+/* What a permissive policy lets through, by the text of it. */
+extern const struct net_rule relay_permissive;
+
 /* To a canonical name at this port; `gateway`: it stands for the host. */
 void relay_judge_name(const struct net_policy *policy, const char *name,
 		      bool gateway, uint16_t port, struct relay_verdict *v);
-/* To an address that stands for no name. */
-void relay_judge_addr(const struct net_policy *policy,
+/* To an address that stands for no name; route_fd as of netaddr_route_open. */
+void relay_judge_addr(const struct net_policy *policy, int route_fd,
 		      const struct in6_addr *addr, uint16_t port,
 		      struct relay_verdict *v);
+/* The flag that allows it: a name, or NULL and an address. */
+void relay_flag(const char *name, const struct in6_addr *addr, uint16_t port,
+		char flag[static 160]);
 /* Why this name is not to be made up, though a rule covers it, or NULL. */
 const char *relay_made_up(const struct net_rule *rule, const char *name);
 const struct net_rule *relay_rule_for_name(const struct net_policy *policy,

@@ -153,7 +153,8 @@ struct spec {
 	struct strv allowed_commands; /* asked for and empty: none */
 	bool dangerous_commands;      /* may be on the list */
 	bool workdir_exec;
-	char *seccomp; /* absolute path of a profile, or NULL */
+	bool permissive; /* commands and network are observed, not closed */
+	char *seccomp;   /* absolute path of a profile, or NULL */
 	struct seccomp_profile *profile; /* what it says */
 
 	char *events;  /* absolute path, "-" or NULL */

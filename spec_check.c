@@ -57,6 +57,24 @@ static void check_network(struct parse *p)
 	}
 }
 
+/* Nothing to observe, or nothing to judge by. */
+static void check_permissive(struct parse *p)
+{
+	const struct option *o = option_given(p, "permissive");
+
+	if (!o || !p->spec->permissive)
+		return;
+	if (p->spec->network == SPEC_NETWORK_HOST)
+		complain_at(p, o,
+			    "conflicts with network mode host, which is not "
+			    "observed (leave the mode out)");
+	if (p->spec->proxy)
+		complain_at(p, o,
+			    "conflicts with network.proxy: where a name leads "
+			    "is the proxy's knowledge, so that no private or "
+			    "metadata address could be refused");
+}
+
 static void default_ports(struct spec *spec)
 {
 	if (spec->n_ports)
@@ -255,6 +273,7 @@ void spec_check(struct parse *p)
 	check_doctor(p);
 	check_caps(p);
 	check_network(p);
+	check_permissive(p);
 	default_ports(p->spec);
 	check_apply(p);
 	check_command(p);

@@ -87,13 +87,15 @@ static void judge_addr(struct finding *f, const struct net_policy *policy,
 		       const struct net_rule *asked, struct relay_verdict *v)
 {
 	const char *special = netaddr_special(&asked->addr);
+	auto_fd int route_fd = netaddr_route_open();
 
 	if (netaddr_is_v4(&asked->addr) &&
 	    names_in_range(netaddr_v4(&asked->addr)))
 		v->reason = "inside, the address stands for a name or for "
 			    "nothing";
 	else
-		relay_judge_addr(policy, &asked->addr, asked->port_lo, v);
+		relay_judge_addr(policy, route_fd, &asked->addr, asked->port_lo,
+				 v);
 	if (special)
 		f->note = xasprintf("it is %s", special);
 }
@@ -346,7 +348,10 @@ static void print_text(const struct finding *f, const char *question, FILE *out)
 		const char *label, *text;
 	} more[] = {
 		{ "by:", f->allowed ? f->rule : NULL },
-		{ f->allowed ? "to write:" : "to allow it:", f->remedy },
+		{ !f->allowed          ? "to allow it:"
+		  : f->about[0] == 'p' ? "to write:"
+				       : "would need:",
+		  f->remedy },
 		{ "note:", f->note },
 	};
 	const char *is = f->allowed ? f->is : f->reason;
