@@ -13,7 +13,7 @@ CHECK='libnl-route-3-dev python3 git ripgrep curl strace openssl iproute2 util-l
 	ca-certificates mandoc shellcheck clang clang-tidy clang-format
 	cppcheck nginx-light openssh-server openssh-client dnsmasq-base zstd
 	libarchive-tools jq prometheus prometheus-node-exporter redis-server
-	redis-tools'
+	redis-tools libcap-ng-utils checksec'
 DEMO='nodejs npm git ripgrep curl python3 openssl iproute2 jq zstd
 	ca-certificates'
 BENCH='bubblewrap passt slirp4netns firejail hyperfine python3 iproute2

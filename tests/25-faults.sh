@@ -50,8 +50,8 @@ outlived() {
 	prlimit64) fault | grep -q 'NULL, 0x' ;;
 	sendmsg) # the IPv6 route: without it less can be reached
 		fault | grep -q AF_NETLINK ;;
-	setsockopt) # one of the two families' ways to learn what was asked
-		fault | grep -qE 'PKTINFO|FREEBIND|_FILTER' ;;
+	setsockopt) # one of the two families' ways to learn what was asked, and room
+		fault | grep -qE 'PKTINFO|FREEBIND|_FILTER|RCVBUF' ;;
 	seccomp) # the record of executions is no wall
 		fault | grep -q NEW_LISTENER ;;
 	flock) # the audit log's lock: a line is one write with or without
