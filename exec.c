@@ -285,13 +285,13 @@ void exec_started(struct exec_recorder *r)
 /*** Questions and answers ***/
 
 /* ENOENT: it was killed meanwhile, or a signal came before we read. */
-void exec_answer(int listener_fd, uint64_t id, int error)
+bool exec_answer(int listener_fd, uint64_t id, int error)
 {
 	union answer answer = { .resp = { .id = id, .error = -error } };
 
 	if (error == 0)
 		answer.resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	return ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0;
 }
 
 static void serve_first(struct exec_recorder *r,
@@ -306,17 +306,12 @@ static void serve_exec(struct exec_recorder *r,
 		       const struct seccomp_notif *notif)
 {
 	struct exec_attempt a = EXEC_ATTEMPT_NONE;
-	bool valid;
-
 	exec_look(&a, &r->place, (pid_t)notif->pid,
 		  (const uint64_t *)notif->data.args,
 		  notif->data.nr == SYS_execveat);
-	/* Valid after all was read: it was of who asked, who waits still; the
-	 * number did not go to another process meanwhile. */
-	valid = ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID,
-		      &notif->id) == 0;
-	exec_answer(r->listener_fd, notif->id, 0);
-	if (valid) {
+	/* An answer that is taken after all was read: it was of who asked, who
+	 * waited until then; the number did not go to another process. */
+	if (exec_answer(r->listener_fd, notif->id, 0)) {
 		if (a.path == NULL)
 			a.path = xstrdup("?");
 		exec_look_judge(&a);

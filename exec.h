@@ -81,6 +81,7 @@ void exec_work(struct exec_recorder *recorder);
 /* A call that the filter refuses, answered and recorded (exec_refuse.c). */
 void exec_refuse(struct exec_recorder *recorder,
 		 const struct seccomp_notif *notif, int error);
-/* The answer: `error`, or 0 to let the call go on. */
-void exec_answer(int listener_fd, uint64_t id, int error);
+/* The answer: `error`, or 0 to let the call go on.  Was somebody waiting for it
+ * still? */
+bool exec_answer(int listener_fd, uint64_t id, int error);
 void exec_close(struct exec_recorder *recorder);

@@ -69,19 +69,83 @@ struct memory {
 	const struct exec_place *place;
 	pid_t pid;
 	int fd; /* of /proc/PID/mem, once the direct way was refused */
+	/* What was read at once, to begin with. */
+	struct piece {
+		uint64_t address;
+		size_t len;
+		const char *bytes;
+	} pieces[2];
 };
+
+/* The top byte of a pointer is the program's own on aarch64, and beyond user
+ * space on x86-64. */
+static uint64_t plain_address(uint64_t address)
+{
+	return address & (~0ULL >> 8);
+}
+
+/* What was read before from there on, and how much of it; or NULL. */
+static const char *known_bytes(const struct memory *memory, uint64_t address,
+			       size_t *len)
+{
+	uint64_t plain = plain_address(address);
+
+	for (size_t i = 0; i < ARRAY_SIZE(memory->pieces); i++) {
+		const struct piece *p = &memory->pieces[i];
+
+		if (plain >= p->address && plain - p->address < p->len) {
+			*len = p->len - (size_t)(plain - p->address);
+			return p->bytes + (plain - p->address);
+		}
+	}
+	return NULL;
+}
+
+/*
+ * The page that the path begins in, where a shell's arguments are as well, and
+ * the pointers to these: in one call, for what would be three.
+ */
+static void peek_ahead(struct memory *memory, uint64_t path, uint64_t argv,
+		       char page[static PAGE],
+		       uint64_t pointers[static EXEC_ARGS_MAX + 1])
+{
+	const size_t sizes[] = { PAGE - plain_address(path) % PAGE,
+				 (EXEC_ARGS_MAX + 1) * sizeof(*pointers) };
+	const uint64_t places[] = { plain_address(path), plain_address(argv) };
+	char *const bytes[] = { page, (char *)pointers };
+	struct iovec to[ARRAY_SIZE(sizes)], from[ARRAY_SIZE(sizes)];
+	ssize_t got;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		to[i] = (struct iovec){ bytes[i], sizes[i] };
+		from[i] = (struct iovec){ (void *)(uintptr_t)places[i],
+					  sizes[i] };
+	}
+	got = process_vm_readv(memory->pid, to, ARRAY_SIZE(to), from,
+			       ARRAY_SIZE(from), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes) && got >= (ssize_t)sizes[i];
+	     i++) {
+		memory->pieces[i] = (struct piece){ places[i], sizes[i],
+						    bytes[i] };
+		got -= (ssize_t)sizes[i];
+	}
+}
 
 /* Not by /proc first: the file would be made for this one reading. */
 static ssize_t peek(struct memory *memory, uint64_t address, void *buf,
 		    size_t len)
 {
-	/* The top byte of a pointer is the program's own on aarch64, and
-	 * beyond user space on x86-64. */
-	uint64_t plain = address & (~0ULL >> 8);
+	uint64_t plain = plain_address(address);
 	struct iovec to = { buf, len };
 	struct iovec from = { (void *)(uintptr_t)plain, len };
+	size_t known_len = 0;
+	const char *known = known_bytes(memory, address, &known_len);
 	ssize_t n = -1;
 
+	if (known && known_len >= len) {
+		memcpy(buf, known, len);
+		return (ssize_t)len;
+	}
 	if (memory->fd < 0)
 		n = process_vm_readv(memory->pid, &to, 1, &from, 1, 0);
 	if (n >= 0 || (errno != ENOSYS && errno != EPERM && memory->fd < 0))
@@ -119,6 +183,21 @@ static bool peek_string(struct memory *memory, uint64_t address, char *buf,
 	return len > 0;
 }
 
+/* Are all of them strings that were read before?  Then copies the beginnings. */
+static bool glance_known(const struct memory *memory, const uint64_t *pointers,
+			 size_t n, char text[static EXEC_ARGS_MAX][GLANCE])
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t len = 0;
+		const char *known = known_bytes(memory, pointers[i], &len);
+
+		if (!known || !memchr(known, '\0', len < GLANCE ? len : GLANCE))
+			return false;
+		memccpy(text[i], known, '\0', GLANCE);
+	}
+	return true;
+}
+
 /*
  * The first bytes of many strings in one call; most are no longer.  How many of
  * the strings were read: one whose page is missing ends it.
@@ -130,8 +209,10 @@ static size_t glance(const struct memory *memory, const uint64_t *pointers,
 	size_t done = 0;
 	ssize_t got;
 
+	if (glance_known(memory, pointers, n, text))
+		return n;
 	for (size_t i = 0; i < n; i++) {
-		uint64_t plain = pointers[i] & (~0ULL >> 8);
+		uint64_t plain = plain_address(pointers[i]);
 		size_t room = PAGE - plain % PAGE;
 
 		to[i].iov_base = text[i];
@@ -396,10 +477,12 @@ void exec_look(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 	struct memory memory = { .place = place, .pid = pid, .fd = -1 };
 	const uint64_t *rest = arguments + (at ? 1 : 0);
 	int dir_fd = at ? (int)arguments[0] : AT_FDCWD;
-	char path[EXEC_PATH_MAX];
+	uint64_t pointers[EXEC_ARGS_MAX + 1];
+	char path[EXEC_PATH_MAX], page[PAGE];
 
 	exec_look_ids(a, place, pid);
 	a->cwd = read_link(place, pid, "cwd");
+	peek_ahead(&memory, rest[0], rest[1], page, pointers);
 	if (peek_string(&memory, rest[0], path, sizeof(path), &a->path_cut)) {
 		a->path = xstrdup(path);
 		peek_argv(a, &memory, rest[1]);

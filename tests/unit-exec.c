@@ -161,6 +161,39 @@ static void test_memory(void)
 	exec_attempt_free(&a);
 }
 
+/* Path and arguments side by side, as in a shell: read at once. */
+static void test_side_by_side(void)
+{
+	static char page[4096] __attribute__((aligned(4096)));
+	static char beyond[] = "beyond";
+	char *argv[] = { page + 16, page + 32, NULL, NULL };
+	struct exec_attempt a;
+
+	strcpy(page, "/bin/sh");
+	strcpy(page + 16, "sh");
+	memset(page + 32, 'c', 200);
+	look(&a, page, argv);
+	ok(strcmp(a.path, "/bin/sh") == 0 && a.argv.n == 2 && !a.argv_cut &&
+	       strcmp(a.argv.v[0], "sh") == 0 && strlen(a.argv.v[1]) == 200,
+	   "a path and its arguments in one page, one of them longer");
+	exec_attempt_free(&a);
+	page[33] = '\0';
+	argv[2] = beyond;
+	look(&a, page, argv);
+	ok(a.argv.n == 3 && strcmp(a.argv.v[1], "c") == 0 &&
+	       strcmp(a.argv.v[2], beyond) == 0,
+	   "and one that is elsewhere");
+	exec_attempt_free(&a);
+	/* Up to the page's end, where no next one is known of. */
+	memcpy(page + 4093, "end", 3);
+	argv[1] = page + 4093;
+	argv[2] = NULL;
+	look(&a, page, argv);
+	ok(a.argv.n == 2 && strncmp(a.argv.v[1], "end", 3) == 0,
+	   "and one that goes on in the next page");
+	exec_attempt_free(&a);
+}
+
 static void test_hash(void)
 {
 	struct event_log log = EVENT_LOG_NONE;
@@ -242,6 +275,7 @@ int main(void)
 	test_collect();
 	test_judge();
 	test_memory();
+	test_side_by_side();
 	test_hash();
 	test_expect();
 	unlink("link");
