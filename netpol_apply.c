@@ -198,7 +198,8 @@ static int add(int socket, struct handover_batch *batch,
 }
 
 /* Some containers have no raw sockets: then the relay says so. */
-static int add_packets(int socket, struct handover_batch *batch)
+static int add_packets(const struct net_policy *policy, int socket,
+		       struct handover_batch *batch)
 {
 	static const struct {
 		int family;
@@ -210,7 +211,7 @@ static int add_packets(int socket, struct handover_batch *batch)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(kinds); i++) {
-		int fd = netpol_packets(kinds[i].family, kinds[i].udp);
+		int fd = netpol_packets(policy, kinds[i].family, kinds[i].udp);
 
 		if (fd >= 0)
 			rc = handover_add(
@@ -249,7 +250,7 @@ static int hand_over(const struct net_policy *policy, int socket)
 	int rc = add(socket, &batch, HANDOVER_DNS_UDP, 53, dns_socket());
 
 	if (rc == 0)
-		rc = add_packets(socket, &batch);
+		rc = add_packets(policy, socket, &batch);
 	if (rc == 0)
 		rc = add(socket, &batch, HANDOVER_DNS_TCP, 53, listen_any(53));
 	for (size_t i = 0; rc == 0 && i < policy->n_listen_ports; i++) {

@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 
-/* Of one protocol in one family, AF_INET or AF_INET6: -1 with errno where there
+struct net_policy;
+
+/* Of one protocol in one family, AF_INET or AF_INET6; most attempts at ports
+ * that the policy has listeners for are left out.  -1 with errno where there
  * is none: it records, and enforces nothing. */
-int netpol_packets(int family, bool udp);
+int netpol_packets(const struct net_policy *policy, int family, bool udp);

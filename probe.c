@@ -118,8 +118,9 @@ static int try_network(const struct plan *plan, struct err_record *record)
 
 static int try_packets(const struct plan *plan, struct err_record *record)
 {
-	auto_fd int tcp = netpol_packets(AF_INET, false);
-	auto_fd int udp = tcp < 0 ? -1 : netpol_packets(AF_INET, true);
+	static const struct net_policy none;
+	auto_fd int tcp = netpol_packets(&none, AF_INET, false);
+	auto_fd int udp = tcp < 0 ? -1 : netpol_packets(&none, AF_INET, true);
 
 	(void)plan;
 	(void)record;

@@ -10,8 +10,11 @@
 
 #include "util.h"
 
-/* The socket itself holds about 150; this is for a supervisor that is busy. */
-#define QUEUE_MAX     4096
+/*
+ * The socket itself holds about 150; this is for a supervisor that is busy, and
+ * for the end, when all connections are over at once: none of them is lost.
+ */
+#define QUEUE_MAX     16384
 #define QUEUE_CROWDED 1024
 #define QUEUE_OFFERED 512
 #define FLUSH_STEP_MS 1000
