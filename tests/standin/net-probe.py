@@ -10,6 +10,12 @@ udp:HOST:PORT           a datagram
 sock:FAMILY:TYPE:PROTO  makes a socket
 mptcp:HOST:PORT         connects by MPTCP
 devices                 the network interfaces
+ping:TYPE:HOST          an ICMP echo, by a socket of that type (2, 3: raw)
+sctp:HOST:PORT          connects by SCTP
+vsock:PORT              connects to the host by vsock
+packet                  listens to a device's packets
+addresses:ADDRESS       is it one of the machine's, by netlink
+unix:TYPE:PATH          a word to a unix socket ("@NAME": abstract), its answer
 """
 
 import errno
@@ -108,6 +114,54 @@ def mptcp(rest):
 
 def devices(_):
     return " ".join(name for _, name in socket.if_nameindex())
+
+
+def ping(rest):
+    kind, host = split(rest, 2)
+    with socket.socket(socket.AF_INET, int(kind), socket.IPPROTO_ICMP) as s:
+        s.settimeout(2)
+        s.connect((host, 0))
+        s.send(b"\x08\0\xf7\xff\0\0\0\0")
+        s.recv(100)
+        return "answered"
+
+
+def sctp(rest):
+    host, port = split(rest, 2)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132) as s:
+        s.settimeout(10)
+        s.connect((host, int(port)))
+        return "connected"
+
+
+def vsock(rest):
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+        s.settimeout(2)
+        s.connect((socket.VMADDR_CID_HOST, int(rest)))
+        return "connected"
+
+
+def packet(_):
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as s:
+        s.bind(("lo", 0))
+        return "listening"
+
+
+def addresses(rest):
+    request = struct.pack("=LHHLL", 24, 22, 0x301, 1, 0) + bytes([2]) + bytes(7)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as s:
+        s.send(request)
+        return "seen" if socket.inet_aton(rest) in s.recv(65536) else "unseen"
+
+
+def unix(rest):
+    kind, path = split(rest, 2)
+    with socket.socket(socket.AF_UNIX, int(kind)) as s:
+        s.settimeout(5)
+        s.bind("")  # a name of our own, to be answered at
+        s.connect(path.replace("@", "\0"))
+        s.send(b"x")
+        return s.recv(100).decode()
 
 
 def name_of(error):
