@@ -3,7 +3,7 @@
 #
 # Protocols that are neither TLS nor HTTP, by real clients to real servers; and
 # programs that bring a resolver and a TLS of their own: a static Go program, a
-# Java one.  What is not installed is left out, and said.
+# Java one; a static Rust one.  What is not installed is left out, and said.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -158,5 +158,34 @@ END
 	m9m "${java[@]}" https://$OTHER/hello
 	refused Java
 fi
+
+if ! left_out "a static Rust program" rustc; then
+	echo "# a static Rust program"
+	serve python3 -u -m http.server --bind 127.0.0.1 -d "$T/www" 80
+	cat >"$T/fetch.rs" <<'END'
+use std::io::{Read, Write};
+fn main() -> std::io::Result<()> {
+    let host = std::env::args().nth(1).unwrap();
+    let mut s = std::net::TcpStream::connect((host.as_str(), 80))?;
+    write!(s, "GET /hello HTTP/1.0\r\nHost: {}\r\n\r\n", host)?;
+    let mut answer = String::new();
+    s.read_to_string(&mut answer)?;
+    print!("{}", answer.split("\r\n\r\n").nth(1).unwrap_or(""));
+    Ok(())
+}
+END
+	if rustc -C target-feature=+crt-static -o "$T/fetch-rust" \
+		"$T/fetch.rs" 2>"$T/rust.err"; then
+		m9m --input "$T/fetch-rust" --allow $OK:80 -- \
+			/work/fetch-rust $OK
+		is "its answer" "$(cat "$T/out")" "hello over tls"
+		[ "$rc" = 0 ] || show_output
+		m9m --input "$T/fetch-rust" --allow $OK:80 -- \
+			/work/fetch-rust $OTHER
+		refused "a static Rust program"
+	else
+		sed 's/^/# left out: /' "$T/rust.err" | head -n 5
+	fi
+fi
 # Where none of them is there is nothing to show.
-[ "$checks" != 0 ] || skip "neither redis, postgres, Go nor Java is here"
+[ "$checks" != 0 ] || skip "neither redis, postgres, Go, Java nor Rust is here"
