@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -12,6 +13,8 @@
 #ifndef M9M_SHARE
 #define M9M_SHARE "/usr/local/share/m9m-sandbox"
 #endif
+
+#define MOUNTS_MAX (16 * 1024 * 1024)
 
 /* A host setting that takes user namespaces away. */
 struct setting {
@@ -66,12 +69,18 @@ static const struct {
 	{ ENOSPC, "a limit on namespaces is reached: see the sysctls "
 		  "user.max_*_namespaces" },
 	{ EUSERS, "a limit on nested user namespaces is reached" },
-	{ ENOSYS, "clone3 is missing: Linux 5.12 or later is needed, or the "
-		  "container's seccomp profile hides it" },
+	{ ENOSYS, "clone3 is missing: Linux 5.14 or later is needed" },
 	{ EINVAL, "this kernel lacks one of the namespaces (user, pid, mount, "
 		  "network, uts, ipc, cgroup)" },
 	{ EAGAIN, "the limit on processes (ulimit -u) is reached" },
 };
+
+static bool kernel_is_old(void)
+{
+	struct utsname name;
+
+	return uname(&name) == 0 && cause_kernel(name.release);
+}
 
 const char *cause_namespaces(int err)
 {
@@ -79,6 +88,10 @@ const char *cause_namespaces(int err)
 
 	if (setting)
 		return setting;
+	/* A kernel that has the call does not say so: Docker's filter does, so
+	 * that programs fall back to clone, whose flags it can see. */
+	if (err == ENOSYS && !kernel_is_old())
+		err = EPERM;
 	for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
 		if (namespaces[i].err == err)
 			return namespaces[i].remedy;
@@ -95,9 +108,35 @@ const char *cause_refusal(void)
 			 "apparmor=unconfined";
 }
 
+/*
+ * Does the /proc that we see hide a part of itself?  The kernel makes no new
+ * one then, since that would show it: nothing may be mounted over it, but for
+ * the one empty folder that is there for it, and it may not be read-only.
+ */
+static bool proc_is_masked(void)
+{
+	auto_free char *mounts = read_file(AT_FDCWD, "/proc/self/mountinfo",
+					   MOUNTS_MAX, NULL);
+
+	for (const char *line = mounts; line && *line;
+	     line += strcspn(line, "\n"), line += *line == '\n') {
+		char target[1024], flags[256];
+
+		if (sscanf(line, "%*s %*s %*s %*s %1023s %255s", target,
+			   flags) != 2 ||
+		    strcmp(target, "/proc/sys/fs/binfmt_misc") == 0)
+			continue;
+		if (strncmp(target, "/proc/", 6) == 0 ||
+		    (strcmp(target, "/proc") == 0 &&
+		     strncmp(flags, "ro", 2) == 0))
+			return true;
+	}
+	return false;
+}
+
 const char *cause_proc(int err)
 {
-	if (err != EPERM)
+	if (err != EPERM || !proc_is_masked())
 		return NULL;
 	return "the host's /proc has masks over it, as in a container: start "
 	       "that with --security-opt systempaths=unconfined (Docker) or "

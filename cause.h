@@ -14,7 +14,7 @@ const char *cause_setting(void);
 const char *cause_namespaces(int err);
 /* Of a set-up step that the kernel refused; never NULL. */
 const char *cause_refusal(void);
-/* Of a new proc that was refused. */
+/* Of a new proc that was refused: what is mounted over the one we see. */
 const char *cause_proc(int err);
 /* Of a kernel by its release, as of uname: too old. */
 const char *cause_kernel(const char *release);

@@ -36,6 +36,7 @@ struct cgroup_limits {
 	/* Controllers whose limit nobody asked for: it is set where it can be
 	 * had, and on v1, where each costs a directory, where it would matter. */
 	unsigned int spare;
+	unsigned int patience_ms; /* for systemd's answers; 0: five seconds */
 };
 
 struct cgroup_usage {

@@ -40,20 +40,28 @@
  * moved or cloned, not even by its owner: systemd does it
  * (AttachProcessesToUnit), while the child waits.
  *
+ * A bus can hang at any point, its first greeting included.  So nothing is
+ * called that waits by itself: a message goes out, and we look for the answer
+ * as long as we have patience.
+ *
  * libsystemd is loaded only here.  Linked, it would take 3 ms of every start;
  * spoken by ourselves, D-Bus would be more code than all of this module.
  */
 
-#define BUS_TIMEOUT_US (10 * 1000000ULL)
-#define SYSTEMD        "org.freedesktop.systemd1"
-#define MANAGER_PATH   "/org/freedesktop/systemd1"
-#define MANAGER        "org.freedesktop.systemd1.Manager"
+#define PATIENCE_MS  5000
+#define SYSTEMD      "org.freedesktop.systemd1"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define MANAGER      "org.freedesktop.systemd1.Manager"
 
 const char cgroup_systemd_remedy[] =
     "ask systemd for it: the user needs a user manager (loginctl enable-linger "
     "USER, then log in again) and its controllers: `[Service]` `Delegate=cpu "
     "cpuset io memory pids` in "
     "/etc/systemd/system/user@.service.d/delegate.conf";
+
+static const char hang_remedy[] =
+    "systemd or its bus hangs: see `systemctl status` (`systemctl --user "
+    "status`), or leave it out with --cgroup none";
 
 /*** libsystemd, as far as we need it: its ABI does not change ***/
 
@@ -74,20 +82,24 @@ struct sd_api {
 	int (*set_address)(struct sd_bus *bus, const char *address);
 	int (*set_bus_client)(struct sd_bus *bus, int yes);
 	int (*start)(struct sd_bus *bus);
-	struct sd_bus *(*close)(struct sd_bus *bus);
+	void (*close)(struct sd_bus *bus);
+	struct sd_bus *(*unref)(struct sd_bus *bus);
 	int (*match)(struct sd_bus *bus, struct sd_bus_slot **slot,
 		     const char *sender, const char *path,
 		     const char *interface, const char *member,
 		     int (*callback)(struct sd_bus_message *, void *,
 				     struct sd_error *),
+		     int (*installed)(struct sd_bus_message *, void *,
+				      struct sd_error *),
 		     void *data);
-	int (*call_method)(struct sd_bus *bus, const char *destination,
-			   const char *path, const char *interface,
-			   const char *member, struct sd_error *error,
-			   struct sd_bus_message **reply, const char *types,
-			   ...);
+	int (*call)(struct sd_bus *bus, struct sd_bus_slot **slot,
+		    const char *destination, const char *path,
+		    const char *interface, const char *member,
+		    int (*callback)(struct sd_bus_message *, void *,
+				    struct sd_error *),
+		    void *data, const char *types, ...);
 	int (*read)(struct sd_bus_message *m, const char *types, ...);
-	void (*error_free)(struct sd_error *error);
+	const struct sd_error *(*get_error)(struct sd_bus_message *m);
 	int (*process)(struct sd_bus *bus, struct sd_bus_message **m);
 	int (*wait)(struct sd_bus *bus, uint64_t usec);
 };
@@ -107,11 +119,12 @@ static const struct {
 	ENTRY(set_address, "set_address"),
 	ENTRY(set_bus_client, "set_bus_client"),
 	ENTRY(start, "start"),
-	ENTRY(close, "flush_close_unref"),
-	ENTRY(match, "match_signal"),
-	ENTRY(call_method, "call_method"),
+	ENTRY(close, "close"),
+	ENTRY(unref, "unref"),
+	ENTRY(match, "match_signal_async"),
+	ENTRY(call, "call_method_async"),
 	ENTRY(read, "message_read"),
-	ENTRY(error_free, "error_free"),
+	ENTRY(get_error, "message_get_error"),
 	ENTRY(process, "process"),
 	ENTRY(wait, "wait"),
 };
@@ -122,7 +135,12 @@ struct cgroup_scope {
 	char *unit;
 	pid_t keeper;
 	char *keeper_dir;
-	char result[32]; /* of the job; "": not done yet */
+	unsigned int patience_ms;
+	uint64_t deadline;
+	bool answered;   /* our call */
+	char error[128]; /* of its answer; "": none */
+	bool done;       /* the job of our unit */
+	bool failed;
 };
 
 /* Never unloaded: what it registered at exit would be gone. */
@@ -196,17 +214,38 @@ static int take_result(struct sd_bus_message *m, void *data,
 
 	(void)error;
 	if (s->api.read(m, "uoss", &id, &path, &unit, &result) >= 0 &&
-	    strcmp(unit, s->unit) == 0)
-		snprintf(s->result, sizeof(s->result), "%s", result);
+	    strcmp(unit, s->unit) == 0) {
+		s->done = true;
+		s->failed = strcmp(result, "done") != 0;
+	}
 	return 0;
 }
 
-/* Until the job of our unit is done. */
-static int await_job(struct cgroup_scope *s)
+static int take_answer(struct sd_bus_message *m, void *data,
+		       struct sd_error *error)
 {
-	uint64_t end = now_ms(CLOCK_MONOTONIC) + BUS_TIMEOUT_US / 1000;
+	struct cgroup_scope *s = data;
+	const struct sd_error *sent = s->api.get_error(m);
 
-	while (s->result[0] == '\0') {
+	(void)error;
+	s->answered = true;
+	if (sent)
+		snprintf(s->error, sizeof(s->error), "%s",
+			 sent->message ? sent->message : sent->name);
+	return 0;
+}
+
+static void begin(struct cgroup_scope *s)
+{
+	s->deadline = now_ms(CLOCK_MONOTONIC) + s->patience_ms;
+	s->answered = false;
+	s->error[0] = '\0';
+}
+
+/* Until that is so; it is a member of *s. */
+static int await(struct cgroup_scope *s, const bool *what)
+{
+	while (!*what) {
 		uint64_t now = now_ms(CLOCK_MONOTONIC);
 		int rc = s->api.process(s->bus, NULL);
 
@@ -214,27 +253,43 @@ static int await_job(struct cgroup_scope *s)
 			return rc;
 		if (rc > 0)
 			continue;
-		if (now >= end)
+		if (now >= s->deadline)
 			return -ETIMEDOUT;
-		rc = s->api.wait(s->bus, (end - now) * 1000);
+		rc = s->api.wait(s->bus, (s->deadline - now) * 1000);
 		if (rc < 0 && rc != -EINTR)
 			return rc;
 	}
-	return strcmp(s->result, "done") == 0 ? 0 : -ECANCELED;
+	return s->error[0] ? -EREMOTEIO : 0;
+}
+
+/* Why that came to nothing; good until the next call. */
+static const char *reason(const struct cgroup_scope *s, int rc)
+{
+	static char text[sizeof(s->error)];
+
+	if (rc == -EREMOTEIO)
+		snprintf(text, sizeof(text), "%s", s->error);
+	else if (rc == -ETIMEDOUT)
+		snprintf(text, sizeof(text), "no answer within %u ms",
+			 s->patience_ms);
+	else
+		snprintf(text, sizeof(text), "%s", strerror(-rc));
+	return text;
 }
 
 static int start_scope(struct cgroup_scope *s, struct cgroup_refusal *refusal)
 {
-	struct sd_error error = { 0 };
-	int rc = s->api.match(s->bus, NULL, SYSTEMD, MANAGER_PATH, MANAGER,
-			      "JobRemoved", take_result, s);
+	int rc;
 
+	begin(s);
+	rc = s->api.match(s->bus, NULL, SYSTEMD, MANAGER_PATH, MANAGER,
+			  "JobRemoved", take_result, NULL, s);
 	/* The limits are files of ours below the scope; TasksMax is lifted,
 	 * since systemd sets one by itself. */
 	if (rc >= 0)
-		rc = s->api.call_method(
-		    s->bus, SYSTEMD, MANAGER_PATH, MANAGER,
-		    "StartTransientUnit", &error, NULL, "ssa(sv)a(sa(sv))",
+		rc = s->api.call(
+		    s->bus, NULL, SYSTEMD, MANAGER_PATH, MANAGER,
+		    "StartTransientUnit", take_answer, s, "ssa(sv)a(sa(sv))",
 		    s->unit, "fail", 5, /* properties: */
 		    "Description", "s", "a run of m9m-sandbox", /**/
 		    "Delegate", "b", 1,                         /**/
@@ -242,15 +297,17 @@ static int start_scope(struct cgroup_scope *s, struct cgroup_refusal *refusal)
 		    "CollectMode", "s", "inactive-or-failed",   /**/
 		    "PIDs", "au", 1, (uint32_t)s->keeper, 0);
 	if (rc >= 0)
-		rc = await_job(s);
+		rc = await(s, &s->answered);
+	if (rc >= 0)
+		rc = await(s, &s->done);
+	if (rc >= 0 && s->failed)
+		rc = -ECANCELED;
 	if (rc >= 0)
 		return 0;
-	refusal->remedy = cgroup_systemd_remedy;
-	cgroup_refuse(refusal, error.message ? 0 : -rc, "cannot start %s%s%s",
-		      s->unit, error.message ? ": " : "",
-		      error.message ? error.message : "");
-	s->api.error_free(&error);
-	return -1;
+	refusal->remedy = rc == -ETIMEDOUT ? hang_remedy
+					   : cgroup_systemd_remedy;
+	return cgroup_refuse(refusal, 0, "cannot start %s: %s", s->unit,
+			     reason(s, rc));
 }
 
 /*** The keeper ***/
@@ -375,6 +432,9 @@ int cgroup_systemd_create(struct cgroup *cg,
 		return cgroup_refuse(refusal, 0, "does not run here");
 	s = cg->scope = xcalloc(1, sizeof(*s));
 	s->keeper = -1;
+	s->patience_ms = request->limits->patience_ms
+			     ? request->limits->patience_ms
+			     : PATIENCE_MS;
 	s->unit = xasprintf("m9m-sandbox-%s.scope", request->run_id);
 	if (load(&s->api, refusal) == 0 && open_bus(s, refusal) == 0 &&
 	    start_keeper(s, refusal) == 0 && start_scope(s, refusal) == 0 &&
@@ -392,18 +452,18 @@ int cgroup_systemd_enter(struct cgroup *cg, pid_t pid)
 	const char *path = cg->dirs[0].path;
 	const char *name = strrchr(path, '/');
 	struct cgroup_refusal refusal = { 0 };
-	struct sd_error error = { 0 };
 	auto_free char *now = NULL;
-	int rc = s->api.call_method(s->bus, SYSTEMD, MANAGER_PATH, MANAGER,
-				    "AttachProcessesToUnit", &error, NULL,
-				    "ssau", s->unit, name, 1, (uint32_t)pid);
+	int rc;
 
+	begin(s);
+	rc = s->api.call(s->bus, NULL, SYSTEMD, MANAGER_PATH, MANAGER,
+			 "AttachProcessesToUnit", take_answer, s, "ssau",
+			 s->unit, name, 1, (uint32_t)pid);
+	if (rc >= 0)
+		rc = await(s, &s->answered);
 	if (rc < 0) {
-		fail(error.message ? 0 : -rc, "cannot enter %s%s%s", path,
-		     error.message ? ": " : "",
-		     error.message ? error.message : "");
-		s->api.error_free(&error);
-		return -1;
+		fail(0, "cannot enter %s: %s", path, reason(s, rc));
+		return rc == -ETIMEDOUT ? fail_remedy("%s", hang_remedy) : -1;
 	}
 	/* It counts only once the kernel says so. */
 	now = place_of(pid, &refusal);
@@ -424,8 +484,11 @@ void cgroup_systemd_close(struct cgroup *cg)
 	stop_keeper(s);
 	if (s->keeper_dir)
 		rmdir(s->keeper_dir);
-	if (s->bus)
+	if (s->bus) {
+		/* Without waiting until all is sent. */
 		s->api.close(s->bus);
+		s->api.unref(s->bus);
+	}
 	free(s->keeper_dir);
 	free(s->unit);
 	free(s);

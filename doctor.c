@@ -32,8 +32,10 @@
  * next run or --gc takes care of it.
  */
 
-#define RUN_MS   500
-#define PROBE_MS 400
+/* Less than a second, whatever hangs; and to the run what the bus leaves. */
+#define BUS_MS   350
+#define RUN_MS   600
+#define PROBE_MS 300
 
 enum row_kind { ROW_KERNEL, ROW_STATE, ROW_AUDIT, ROW_CGROUP, ROW_RUN, ROWS };
 
@@ -142,6 +144,7 @@ static int make_cgroup(struct patient *p, struct cgroup *cg)
 	struct err_record *result = &p->results[ROW_CGROUP];
 
 	limits.spare = 0;
+	limits.patience_ms = BUS_MS;
 	if (cgroup_create(cg, p->plan.run_id, &limits, CGROUP_AUTO,
 			  p->workdir.journal_fd) == 0)
 		return 0;
@@ -156,9 +159,9 @@ static int make_cgroup(struct patient *p, struct cgroup *cg)
  * Until its filter asks us of the payload's execve (nothing answers that), or,
  * where it cannot ask, until all is over.
  */
-static void await_start(struct child *child, struct err_record *result)
+static void await_start(struct child *child, uint64_t deadline,
+			struct err_record *result)
 {
-	uint64_t deadline = now_ms(CLOCK_MONOTONIC) + RUN_MS;
 	struct control_message message = { 0 };
 
 	while (message.kind != CONTROL_LISTENER &&
@@ -194,6 +197,7 @@ static void try_run(struct patient *p)
 	struct project_tree project = PROJECT_TREE_NONE;
 	struct err_record *capped = &p->results[ROW_CGROUP];
 	struct err_record *result = &p->results[ROW_RUN];
+	uint64_t deadline = now_ms(CLOCK_MONOTONIC) + RUN_MS;
 	bool has_cgroup = make_cgroup(p, &cg) == 0;
 
 	if (has_cgroup)
@@ -209,7 +213,7 @@ static void try_run(struct patient *p)
 				   ns_admit(&child, &cg) < 0))
 			note(capped);
 		if (capped->status == 0 || !has_cgroup)
-			await_start(&child, result);
+			await_start(&child, deadline, result);
 		else
 			*result = *capped;
 	}

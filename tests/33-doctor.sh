@@ -15,7 +15,9 @@ unshare -U -m true 2>/dev/null || skip "no namespace can be made here"
 
 
 doctor() {
+	took=$(date +%s%N)
 	run "$@" timeout 5 "$M9M" --doctor --json
+	took=$((($(date +%s%N) - took) / 1000000))
 	cp "$T/out" "$T/doctor.json"
 	is "one object of JSON" "$(jq -s length "$T/doctor.json")" 1
 	json_is "$T/doctor.json" \
@@ -83,16 +85,45 @@ fails seccomp 'Function not implemented' CONFIG_SECCOMP
 doctor "$REFUSE" open_tree ENOSYS
 fails "bind mounts" 'Function not implemented' 'Linux 5.12'
 
+echo "# Docker's filter, as its default profile answers"
+docker_filter=("$REFUSE" clone3 ENOSYS "$REFUSE" unshare EPERM
+	"$REFUSE" mount EPERM)
+doctor "${docker_filter[@]}"
+fails "user namespace" '^cannot clone.*not implemented' 'seccomp=unconfined'
+fails "set-up of a run" '^cannot clone.*not implemented' 'seccomp=unconfined'
+run "${docker_filter[@]}" "$M9M" -q --no-artifact true
+is "a run says it, too" "$rc" 125
+contains "$T/err" "--security-opt seccomp=unconfined"
+
 echo "# a masked /proc"
 doctor in_namespace "mount -t tmpfs none /proc/sys"
 fails proc '^cannot .* new proc: Operation not permitted' \
 	'systempaths=unconfined.*unmask=ALL'
 is "a tmpfs is well" "$(layer tmpfs .works)" true
+doctor in_namespace "mount --bind /dev/null /proc/keys &&
+	mount --bind /proc/bus /proc/bus &&
+	mount -o remount,bind,ro /proc/bus"
+fails proc 'Operation not permitted' 'systempaths=unconfined.*unmask=ALL'
+# As permitted as before, but for a filter: then it is not the masks.
+doctor "$REFUSE" fsopen EPERM
+fails proc 'Operation not permitted' 'seccomp=unconfined'
+lacks "$T/remedy" systempaths
+
+echo "# an old kernel, by its own word"
+if setarch --uname-2.6 true 2>/dev/null; then
+	doctor setarch --uname-2.6
+	is "it is $(layer kernel .why)" "$(layer kernel .works)" false
+	fails kernel '^Linux 2\.6\.' 'Linux 5.14 or later is needed'
+	doctor "$REFUSE" clone3 ENOSYS setarch --uname-2.6
+	fails "user namespace" 'not implemented' 'clone3 is missing: Linux 5.14'
+fi
 
 echo "# other hosts, by what they have in /proc"
 echo "Linux version 5.15.1-microsoft-standard-WSL2" >"$T/version"
 doctor in_namespace "mount --bind '$T/version' /proc/version"
 matches <(layer kernel .how) WSL2
+is "whose cgroups systemd makes" "$(layer cgroup .remedy)" \
+	"$(layer cgroup 'if .works then null else "in WSL2 systemd makes cgroups: systemd=true below [boot] in /etc/wsl.conf, then wsl --shutdown" end')"
 if ! is_root; then
 	setting="mount -t tmpfs none /proc/sys/kernel &&
 		echo 1 >/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
@@ -103,6 +134,45 @@ if ! is_root; then
 		"$REFUSE" clone3 EPERM
 	fails "user namespace" 'not permitted' 'unprivileged_userns_clone=1'
 fi
+
+echo "# a systemd whose bus hangs"
+cat >"$T/bus.py" <<'P'
+import os, signal, socket, sys
+how, path = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX)
+s.bind(path)
+os.chmod(path, 0o777)
+s.listen(8)
+print("ready", flush=True)
+held = []
+while how != "deaf":
+    c, _ = s.accept()
+    # Its greeting is over, and the first call is never answered.
+    if how == "mute":
+        c.sendall(b"DATA\r\nOK " + b"0" * 31 + b"1\r\nAGREE_UNIX_FD\r\n")
+    held.append(c)
+signal.pause()
+P
+for how in deaf silent mute; do
+	rm -f "$T/bus"
+	serve python3 "$T/bus.py" $how "$T/bus"
+	export DBUS_SESSION_BUS_ADDRESS=unix:path=$T/bus
+	export DBUS_SYSTEM_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS
+	here="mount -t tmpfs none /run && mkdir -p /run/systemd/system"
+	doctor in_namespace "$here"
+	# Less than one by itself; what waits for the bus takes five or more.
+	check "$how: it took $took ms" test "$took" -lt 3000
+	[ "$(layer cgroup .works)" = true ] ||
+		fails cgroup 'systemd: cannot start .*no answer within 350 ms' \
+			'systemd or its bus hangs'
+	is "$how: the rest is well" "$(json "$T/doctor.json" '[.layers[] |
+		select(.counts and (.works | not) and .layer != "cgroup") |
+		.layer] | join(",")')" ""
+	run in_namespace "$here" "$M9M" -q --no-artifact --cgroup systemd true
+	is "$how: a run refuses" "$rc" 125
+	contains "$T/err" "no answer within 5000 ms"
+done
+unset DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS
 
 echo "# no place for records"
 doctor env XDG_STATE_HOME=/dev/null/x

@@ -23,7 +23,6 @@ struct named {
 static const struct named calls[] = {
 	{ "clone3", SYS_clone3 },
 	{ "unshare", SYS_unshare },
-	{ "unshare", SYS_unshare },
 	{ "openat2", SYS_openat2 },
 	{ "open_tree", SYS_open_tree },
 	{ "mount_setattr", SYS_mount_setattr },
@@ -31,6 +30,7 @@ static const struct named calls[] = {
 	{ "pidfd_open", SYS_pidfd_open },
 	{ "seccomp", SYS_seccomp },
 	{ "mount", SYS_mount },
+	{ "fsopen", SYS_fsopen },
 	{ "pivot_root", SYS_pivot_root },
 	{ NULL, 0 },
 };
