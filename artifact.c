@@ -88,7 +88,8 @@ static int add_all(struct tarball *t, const struct job *job)
 	const char *json = job->request->run_json;
 	struct stat st;
 
-	if (fstat(job->wd->work_fd, &st) < 0)
+	if (fstat(job->wd->work_fd >= 0 ? job->wd->work_fd : job->out_fd, &st) <
+	    0)
 		return fail(errno, "cannot look at the workdir");
 	if (json && tarball_add_text(t, "run.json", json, strlen(json),
 				     st.st_mtim.tv_sec) < 0)
@@ -99,7 +100,10 @@ static int add_all(struct tarball *t, const struct job *job)
 			return -1;
 	if (job->request->layer)
 		tarball_pass_whiteouts(t);
-	return tarball_add_tree(t, "work", job->wd->work_fd);
+	/* Of a dead run with a disk, which is gone: the logs alone. */
+	return job->wd->work_fd < 0
+		   ? 0
+		   : tarball_add_tree(t, "work", job->wd->work_fd);
 }
 
 static int build(const void *arg, void *out)

@@ -12,6 +12,7 @@
 #include "confined.h"
 #include "err.h"
 #include "event.h"
+#include "journal.h"
 #include "patch.h"
 #include "review.h"
 #include "text.h"
@@ -157,9 +158,9 @@ static struct strv all_hidden(const struct hidden *hidden)
 	return all;
 }
 
-int changes_record(const struct workdir *wd, const struct plan *plan,
-		   const struct project_tree *tree,
-		   const struct timespec *began, struct changes_summary *out)
+static int record(const struct workdir *wd, const struct plan *plan,
+		  const struct project_tree *tree, const struct timespec *began,
+		  struct changes_summary *out)
 {
 	auto_strv struct strv hidden = all_hidden(&plan->project.hidden);
 	auto_free char *about = tell_about(wd, plan, tree);
@@ -185,7 +186,6 @@ int changes_record(const struct workdir *wd, const struct plan *plan,
 					.arg = &job };
 	int rc = -1;
 
-	*out = (struct changes_summary){ 0 };
 	if (json_fd >= 0 && (patch_fd >= 0 || !plan->project.git))
 		rc = confined_run(&child, out, sizeof(*out));
 	if (rc == 0)
@@ -195,6 +195,95 @@ int changes_record(const struct workdir *wd, const struct plan *plan,
 	(void)unlinkat(wd->run_fd, "changes.json", 0);
 	(void)unlinkat(wd->run_fd, "changes.patch", 0);
 	return -1;
+}
+
+/* Is there a real tree that stays as it was? */
+static bool is_apart(const struct plan *plan)
+{
+	return plan->project.path &&
+	       (plan->project.mode == SPEC_PROJECT_OVERLAY ||
+		plan->project.mode == SPEC_PROJECT_COPY);
+}
+
+int changes_record(const struct workdir *wd, const struct plan *plan,
+		   const struct project_tree *tree,
+		   const struct timespec *began, struct changes_summary *out)
+{
+	*out = (struct changes_summary){ 0 };
+	return is_apart(plan) ? record(wd, plan, tree, began, out) : 0;
+}
+
+/* --- of a run that died -------------------------------------------------- */
+
+int changes_note(const struct workdir *wd, const struct plan *plan,
+		 const struct project_tree *tree, const struct timespec *began)
+{
+	const struct plan_project *project = &plan->project;
+	auto_strv struct strv hidden = all_hidden(&project->hidden);
+	auto_free char *how = xasprintf(
+	    "%d %d %d %lld %ld", tree->copied, project->git, project->roots,
+	    (long long)began->tv_sec, began->tv_nsec);
+	int rc;
+
+	if (!is_apart(plan))
+		return 0;
+	rc = journal_add(wd->journal_fd, "project", project->path);
+	for (size_t i = 0; rc == 0 && i < hidden.n; i++)
+		rc = journal_add(wd->journal_fd, "hidden", hidden.v[i]);
+	/* Last: without it, the rest may be half of what there was. */
+	return rc < 0 ? rc : journal_add(wd->journal_fd, "changes", how);
+}
+
+/* What was noted, as a run has it; false: nothing, or not all. */
+static bool read_note(const struct strv *journal, struct plan_project *project,
+		      bool *copied, struct timespec *began)
+{
+	size_t at = 0;
+	const char *how = journal_next(journal, "changes", &at), *value;
+	int flags[3];
+	long long sec;
+	long nsec;
+
+	if (how == NULL || sscanf(how, "%d %d %d %lld %ld", &flags[0],
+				  &flags[1], &flags[2], &sec, &nsec) != 5)
+		return false;
+	at = 0;
+	value = journal_next(journal, "project", &at);
+	if (value == NULL)
+		return false;
+	project->path = xstrdup(value);
+	*copied = flags[0];
+	project->git = flags[1];
+	project->roots = flags[2];
+	*began = (struct timespec){ .tv_sec = sec, .tv_nsec = nsec };
+	for (at = 0; (value = journal_next(journal, "hidden", &at));)
+		strv_push(&project->hidden.files, xstrdup(value));
+	return true;
+}
+
+bool changes_recover(const struct workdir *wd, const struct strv *journal)
+{
+	struct plan plan = { .host_uid = wd->uid, .host_gid = wd->gid };
+	struct project_tree tree = PROJECT_TREE_NONE;
+	struct changes_summary summary;
+	struct timespec began;
+	bool copied;
+
+	plan.project.mode = SPEC_PROJECT_OVERLAY;
+	if (!read_note(journal, &plan.project, &copied, &began))
+		return false;
+	/* Half a list, if it died over that. */
+	(void)unlinkat(wd->run_fd, "changes.json", 0);
+	(void)unlinkat(wd->run_fd, "changes.patch", 0);
+	copied = copied || workdir_was_copied(wd);
+	if (project_open(&tree, &plan) == 0) {
+		tree.copied = copied;
+		(void)changes_record(wd, &plan, &tree, &began, &summary);
+	}
+	err_reset();
+	project_close(&tree);
+	project_free(&plan.project);
+	return !copied;
 }
 
 /* --- for a person ------------------------------------------------------- */

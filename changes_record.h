@@ -22,11 +22,23 @@ struct changes_summary {
 	} control[CHANGES_SHOWN];
 };
 
-/* In a process with the payload's ids, since the payload shaped the tree.  By
- * fail(). */
+/* In a process with the payload's ids, since the payload shaped the tree; of a
+ * project in place or none, nothing.  By fail(). */
 int changes_record(const struct workdir *wd, const struct plan *plan,
 		   const struct project_tree *tree,
 		   const struct timespec *began, struct changes_summary *out);
+
+/* In the run's journal, for whoever finds it without us: all that the above has
+ * to know.  By fail(). */
+int changes_note(const struct workdir *wd, const struct plan *plan,
+		 const struct project_tree *tree, const struct timespec *began);
+
+/*
+ * The same of a run that died, by its journal, against the project as it is
+ * now.  Where that cannot be had there is no list, and no harm.  Returns whether
+ * the workdir is an upper layer.
+ */
+bool changes_recover(const struct workdir *wd, const struct strv *journal);
 
 /* Prints RUNID/changes.patch so that it cannot steer a terminal. */
 void changes_show(const struct workdir *wd, FILE *out, bool color);

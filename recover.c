@@ -16,6 +16,7 @@
 
 #include "artifact.h"
 #include "cgroup.h"
+#include "changes_record.h"
 #include "claim.h"
 #include "err.h"
 #include "event.h"
@@ -176,7 +177,7 @@ static bool holds_something(const struct workdir *wd)
 static bool is_due(const struct workdir *wd, const struct strv *journal,
 		   const char *archive)
 {
-	return wd->work_fd >= 0 && !journal_has(journal, "no-artifact") &&
+	return !journal_has(journal, "no-artifact") &&
 	       !journal_has(journal, "saved") && access(archive, F_OK) < 0 &&
 	       holds_something(wd);
 }
@@ -214,16 +215,18 @@ static int recover(const struct recovery *r, struct workdir *wd,
 	auto_strv struct strv journal = journal_read(wd->run_fd);
 	auto_free char *archive = xasprintf("%s/artifacts/%s.tar.zst",
 					    r->state_dir, wd->run_id);
-	const struct artifact_request request = {
-		.path = archive, .compression = ARTIFACT_ZSTD
-	};
+	struct artifact_request request = { .path = archive,
+					    .compression = ARTIFACT_ZSTD };
 
 	if (end_processes(wd, &journal) < 0)
 		return -1;
 	tidy(wd, &journal, archive);
-	if (is_due(wd, &journal, archive) &&
-	    artifact_write(wd, &request, artifact) < 0)
-		return -1;
+	if (is_due(wd, &journal, archive)) {
+		if (wd->work_fd >= 0)
+			request.layer = changes_recover(wd, &journal);
+		if (artifact_write(wd, &request, artifact) < 0)
+			return -1;
+	}
 	/* Without a journal it is not even a run: only the directory was made,
 	 * and its owner, if it lives, makes it again. */
 	if (journal.n > 0)

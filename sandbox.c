@@ -90,7 +90,10 @@ static int set_up_project(struct run *run)
 	/* The clock that file systems use. */
 	clock_gettime(CLOCK_REALTIME_COARSE, &run->shown);
 	if (mode == SPEC_PROJECT_OVERLAY && !run->project.foreign)
-		return workdir_make_scratch(&run->workdir);
+		return workdir_make_scratch(&run->workdir) < 0
+			   ? -1
+			   : changes_note(&run->workdir, plan, &run->project,
+					  &run->shown);
 	if (mode == SPEC_PROJECT_OVERLAY)
 		outcome_add_warning(run->out,
 				    "the project was copied: this kernel or "
@@ -103,8 +106,11 @@ static int set_up_project(struct run *run)
 			      mode != SPEC_PROJECT_BIND;
 	if (!run->project.copied)
 		return 0;
-	return project_copy(plan, run->project.dir_fd, run->workdir.work_fd,
-			    run->workdir.uid != geteuid());
+	if (project_copy(plan, run->project.dir_fd, run->workdir.work_fd,
+			 run->workdir.uid != geteuid()) < 0)
+		return -1;
+	/* Half a copy would look like deletions. */
+	return changes_note(&run->workdir, plan, &run->project, &run->shown);
 }
 
 /* The run's directory, and what whoever finds it without us has to know. */
@@ -238,14 +244,8 @@ static void end_artifact(struct run *run)
 /* Before the archive, which holds them. */
 static void record_changes(struct run *run)
 {
-	const struct plan *plan = run->plan;
-
-	if (plan->project.path == NULL ||
-	    (plan->project.mode != SPEC_PROJECT_OVERLAY &&
-	     plan->project.mode != SPEC_PROJECT_COPY))
-		return;
 	err_stage("changes");
-	if (changes_record(&run->workdir, plan, &run->project, &run->shown,
+	if (changes_record(&run->workdir, run->plan, &run->project, &run->shown,
 			   &run->out->changes) < 0)
 		account_failure(run->out);
 	if (run->spec->diff)

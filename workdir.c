@@ -192,11 +192,13 @@ bool workdir_was_copied(const struct workdir *wd)
 		       AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Whose work/ it is; without one there is nothing of anybody's. */
+/* Whose work/ it is; without one there are our own logs at most. */
 static int adopt_work(struct workdir *wd)
 {
 	struct stat st;
 
+	wd->uid = geteuid();
+	wd->gid = getegid();
 	wd->work_fd = walk_open_dir(wd->run_fd, WORK, true, &st);
 	if (wd->work_fd < 0 && errno == ENOENT)
 		return 1;

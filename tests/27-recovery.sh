@@ -136,6 +136,59 @@ sed -zi "s/^init .*/init $$ 1/" "$RUNS/$id/journal"
 expect_exit 0 "$M9M" --gc
 is "it is not waited for" "$(member "$id" work/file)" x
 
+echo "# a project: what the run changed in it is told as ever"
+need git
+project() {
+	rm -rf "$T/project"
+	mkdir "$T/project"
+	printf 'a\n' >"$T/project/kept"
+	printf 'b\n' >"$T/project/gone"
+	echo token >"$T/project/.env"
+	git -C "$T/project" init -q
+	git -C "$T/project" add kept gone
+	git -C "$T/project" -c user.name=t -c user.email=t@t commit -q -m t
+}
+# told: the kinds and paths of the changes in $T/changes.json, without git's own.
+told() {
+	jq -r '.changes[] | select(.path | startswith(".git/") | not) |
+		"\(.change) \(.path)"' "$T/changes.json" | sort | paste -sd ,
+}
+edit='echo c >>kept; rm gone; echo new >added; echo x >.env || :'
+for mode in overlay copy; do
+	clear_all
+	project
+	expect_exit 0 "$M9M" -q --artifact "$T/whole.tar" \
+		--project "$T/project" --project-mode $mode sh -c "$edit"
+	tar -xOf "$T/whole.tar" changes.json >"$T/changes.json"
+	want=$(told)
+	dead --project "$T/project" --project-mode $mode -- "$edit"
+	echo half >"$RUNS/$id/changes.json"
+	expect_exit 0 "$M9M" --gc
+	member "$id" changes.json >"$T/changes.json"
+	is "$mode: as at a run's own end" "$(told)" "$want"
+	matches <(told) '^added added,deleted gone,.*modified kept$'
+	member "$id" changes.patch >"$T/patch"
+	contains "$T/patch" "+c"
+	contains "$T/patch" "deleted file mode"
+	check "$mode: the patch fits" git -C "$T/project" apply --check "$T/patch"
+	is "$mode: nothing is left" "$(left)" ""
+done
+clear_all
+dead --project "$T/project" -- 'echo c >>kept'
+rm -rf "$T/project"
+expect_exit 0 "$M9M" --gc
+is "the project is no more: the work is kept" \
+	"$(member "$id" work/kept | tail -n 1)" c
+
+echo "# a disk in memory is gone, what was said is not"
+clear_all
+dead --disk 1Mi -- 'echo precious >file'
+expect_exit 0 "$M9M" --gc
+is "the output is archived" "$(member "$id" stdout.log)" ready
+is "and the events" "$(member "$id" events.jsonl | head -n 1 | jq -r .event)" \
+	start
+is "nothing is left" "$(left)" ""
+
 echo "# no artifact, no archive"
 clear_all
 dead --no-artifact -- 'echo secret >file'
