@@ -157,6 +157,11 @@ static bool wants_summary(const struct spec *spec)
 	return spec->summary == SPEC_ALWAYS;
 }
 
+bool account_is_watched(const struct spec *spec)
+{
+	return wants_summary(spec) && isatty(STDERR_FILENO);
+}
+
 /* Tells how it ended: to the result file, to a person. */
 void account_report(const struct spec *spec, const struct plan *plan,
 		    const struct host *host, struct outcome *out)

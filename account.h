@@ -31,6 +31,8 @@ void account_exit(struct event_log *log, struct outcome *out);
  * added to is a warning. */
 void account_metrics(const struct spec *spec, const struct plan *plan,
 		     struct outcome *out);
+/* Does a person at a terminal want to be told how it goes? */
+bool account_is_watched(const struct spec *spec);
 /* The failure, and a workdir that was kept, on stderr. */
 void account_print(const struct outcome *out);
 /* The result file, and on stderr the summary or the failure.  `plan` and `host`

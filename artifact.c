@@ -98,6 +98,9 @@ static int add_all(struct tarball *t, const struct job *job)
 		if (job->log_fds[i] >= 0 &&
 		    tarball_add_file(t, logs[i], job->log_fds[i]) < 0)
 			return -1;
+	tarball_limit(t, &job->request->limits);
+	if (job->request->progress)
+		tarball_show_progress(t, STDERR_FILENO);
 	if (job->request->layer)
 		tarball_pass_whiteouts(t);
 	/* Of a dead run with a disk, which is gone: the logs alone. */

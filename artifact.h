@@ -12,11 +12,19 @@
 
 enum artifact_compression { ARTIFACT_ZSTD, ARTIFACT_GZIP, ARTIFACT_NONE };
 
+/* What a tree may come to; 0: as much as any may. */
+struct artifact_limits {
+	uint64_t files; /* names of all kinds */
+	uint64_t bytes; /* of files, holes counted as an unpacker may */
+};
+
 struct artifact_request {
 	const char *path; /* absolute; its folder is made (0700) if missing */
 	enum artifact_compression compression;
 	const char *run_json; /* member run.json; NULL: the run had no end */
-	bool layer; /* the workdir is an upper layer, with whiteouts */
+	struct artifact_limits limits;
+	bool progress; /* told on stderr, a terminal, if it takes long */
+	bool layer;    /* the workdir is an upper layer, with whiteouts */
 };
 
 struct artifact {

@@ -300,6 +300,8 @@ static int plan_artifact(struct plan *plan, const struct spec *spec,
 	auto_free char *usual = NULL;
 
 	plan->compression = ARTIFACT_ZSTD;
+	plan->limits = (struct artifact_limits){ spec->artifact_files,
+						 spec->artifact_bytes };
 	plan->artifact_asked = spec->artifact != NULL;
 	if (spec->artifact_off)
 		return 0;

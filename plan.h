@@ -116,6 +116,7 @@ struct plan {
 	char *artifact; /* host path, or NULL: none */
 	char *rescue;   /* a second place for it, or NULL */
 	enum artifact_compression compression;
+	struct artifact_limits limits;
 
 	struct strv degraded; /* layers that are missing by the user's word */
 	struct strv warnings;

@@ -293,10 +293,13 @@ static void archive(struct run *run)
 {
 	const struct plan *plan = run->plan;
 	auto_free char *json = NULL;
-	struct artifact_request request = { .path = plan->artifact,
-					    .compression = plan->compression,
-					    .layer = plan->project.path &&
-						     !run->project.copied };
+	struct artifact_request request = {
+		.path = plan->artifact,
+		.compression = plan->compression,
+		.limits = plan->limits,
+		.progress = account_is_watched(run->spec),
+		.layer = plan->project.path && !run->project.copied
+	};
 
 	if (plan->artifact == NULL ||
 	    (!run->out->started && !plan->artifact_asked))

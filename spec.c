@@ -33,6 +33,8 @@ static const char *const exclusive[][2] = {
 	{ "prompt", "prompt-file" },
 	{ "artifact", "no-artifact" },
 	{ "artifact.compression", "no-artifact" },
+	{ "artifact.bytes", "no-artifact" },
+	{ "artifact.files", "no-artifact" },
 	{ "events", "events-fd" },
 	{ "allow-command", "allow-no-commands" },
 };

@@ -19,6 +19,10 @@
 #define M9M_VERSION "0.1.0"
 #endif
 
+/* Names in an archive: unless said otherwise, and at most. */
+#define SPEC_ARTIFACT_FILES     2000000
+#define SPEC_ARTIFACT_FILES_MAX 9000000
+
 enum spec_action {
 	SPEC_RUN,
 	SPEC_HELP,
@@ -136,6 +140,7 @@ struct spec {
 	struct spec_copy *outputs;
 	size_t n_outputs;
 	bool artifact_off;
+	uint64_t artifact_files, artifact_bytes; /* what it may hold; 0: any */
 	char *artifact;    /* absolute host path, or NULL: the default place */
 	char *compression; /* "zstd", "gzip", "none", or NULL: by suffix */
 

@@ -14,6 +14,7 @@
 #include "inodes.h"
 #include "listing.h"
 #include "pax.h"
+#include "progress.h"
 #include "text.h"
 #include "util.h"
 
@@ -23,8 +24,7 @@
  * shared by all levels: each takes at most half of what is left.
  */
 #define PATH_BYTES_MAX 4096
-#define ENTRIES_MAX    2000000
-#define NAMES_MEMORY   (12 * 1024 * 1024)
+#define NAMES_MEMORY   (5 * 1024 * 1024)
 #define NAMES_LEAST    (32 * 1024)
 #define SKIPPED_BYTES  (1024 * 1024)
 #define COPIES_BYTES   (1024LL * 1024 * 1024)
@@ -52,8 +52,10 @@ struct tarball {
 	off_t copied; /* of hard-linked files that found no place there */
 	time_t stamp;
 
+	struct artifact_limits limits;
+	struct progress progress;
 	bool pass_whiteouts;
-	uint64_t entries, files, skipped;
+	uint64_t entries, files, skipped, bytes;
 	char *skipped_text;
 	size_t skipped_len;
 };
@@ -76,6 +78,12 @@ static struct pax_member member_of(const char *path, const struct stat *st)
 				    .mtime = st->st_mtim.tv_sec };
 }
 
+static void tell(struct tarball *t)
+{
+	progress_tell(&t->progress, t->files, t->bytes,
+		      now_ms(CLOCK_MONOTONIC));
+}
+
 static int put_range(struct tarball *t, const char *path, int fd, off_t at,
 		     off_t end)
 {
@@ -90,6 +98,7 @@ static int put_range(struct tarball *t, const char *path, int fd, off_t at,
 			return fail_at(path, n < 0 ? errno : ENODATA);
 		if (pax_data(&t->out, t->block, (size_t)n) < 0)
 			return -1;
+		tell(t);
 		at += n;
 	}
 	return 0;
@@ -119,11 +128,25 @@ static int put_sparse(struct tarball *t, const char *path, int fd,
 	return 0;
 }
 
+static int count_bytes(struct tarball *t, off_t size)
+{
+	t->bytes += (uint64_t)size;
+	if (t->limits.bytes == 0 || t->bytes <= t->limits.bytes)
+		return 0;
+	fail(0,
+	     "cannot archive the workdir: its files come to more than %llu "
+	     "bytes",
+	     (unsigned long long)t->limits.bytes);
+	return fail_remedy("--artifact-bytes SIZE allows more");
+}
+
 static int put_file(struct tarball *t, const char *path, int fd,
 		    const struct stat *st)
 {
 	const struct pax_member member = member_of(path, st);
 
+	if (count_bytes(t, st->st_size) < 0)
+		return -1;
 	if (st->st_blocks < st->st_size / 512)
 		return put_sparse(t, path, fd, st);
 	if (pax_member(&t->out, &member) < 0)
@@ -305,11 +328,15 @@ static int add_name(struct tarball *t, const struct walk_name *name)
 		t->path.s[60] = '\0';
 		return fail_at(t->path.s, ENAMETOOLONG);
 	}
-	if (++t->entries > ENTRIES_MAX)
-		return fail(0,
-			    "cannot archive the workdir: it holds more than "
-			    "%d files",
-			    ENTRIES_MAX);
+	tell(t);
+	if (++t->entries > t->limits.files) {
+		fail(0,
+		     "cannot archive the workdir: it holds more than %llu "
+		     "files",
+		     (unsigned long long)t->limits.files);
+		return fail_remedy("--artifact-files N allows more, up to %d",
+				   SPEC_ARTIFACT_FILES_MAX);
+	}
 	/* The path stays until the directory is left. */
 	if (is_directory(dir_fd, name))
 		return enter(t, dir_fd, name->name, before);
@@ -334,6 +361,19 @@ static size_t names_limit(const struct tarball *t)
 	if (t->names_memory + 2 * NAMES_LEAST > NAMES_MEMORY)
 		return NAMES_LEAST;
 	return (NAMES_MEMORY - t->names_memory) / 2;
+}
+
+void tarball_limit(struct tarball *t, const struct artifact_limits *limits)
+{
+	t->limits = *limits;
+	if (t->limits.files == 0)
+		t->limits.files = SPEC_ARTIFACT_FILES;
+}
+
+void tarball_show_progress(struct tarball *t, int fd)
+{
+	progress_start(&t->progress, fd, "archiving the workdir",
+		       now_ms(CLOCK_MONOTONIC));
 }
 
 void tarball_pass_whiteouts(struct tarball *t)
@@ -376,6 +416,8 @@ struct tarball *tarball_open(struct pack *pack)
 	struct tarball *t = xcalloc(1, sizeof(*t));
 
 	t->pack = pack;
+	t->limits.files = SPEC_ARTIFACT_FILES;
+	t->progress.fd = -1;
 	t->block = malloc(BLOCK);
 	t->segments = malloc(SPARSE_MAX * sizeof(*t->segments));
 	t->levels = malloc(WALK_DEPTH_MAX * sizeof(*t->levels));
@@ -421,6 +463,7 @@ void tarball_free(struct tarball *t)
 {
 	if (t == NULL)
 		return;
+	progress_end(&t->progress);
 	pax_free(&t->out);
 	inodes_free(&t->inodes);
 	walk_free(&t->path);

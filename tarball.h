@@ -19,6 +19,10 @@ struct tarball;
 /* Borrows `pack`, which is open.  NULL by fail(); all else by fail() too. */
 struct tarball *tarball_open(struct pack *pack);
 
+void tarball_limit(struct tarball *t, const struct artifact_limits *limits);
+/* Tells the terminal `fd` how far it is, if it takes long. */
+void tarball_show_progress(struct tarball *t, int fd);
+
 /* A member that is no file of the tree. */
 int tarball_add_text(struct tarball *t, const char *name, const char *text,
 		     size_t len, time_t mtime);

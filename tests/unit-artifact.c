@@ -1,81 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "artifact.h"
 
-#include <dirent.h>
 #include <sys/resource.h>
 #include <sys/sysmacros.h>
 
-#include "hostile.h"
+#include "archive.h"
 #include "inodes.h"
 #include "listing.h"
 #include "sparse.h"
-
-static struct workdir wd;
-
-static void begin(void (*make)(void))
-{
-	static int number;
-	char id[16];
-
-	snprintf(id, sizeof(id), "run-%d", ++number);
-	if (workdir_create(&wd, at("runs"), id, owner_uid(), owner_gid()) < 0)
-		die("workdir_create");
-	if (make)
-		as_payload(&wd, make);
-}
-
-static void end(void)
-{
-	if (workdir_remove(&wd) < 0)
-		die("workdir_remove");
-	workdir_close(&wd);
-}
-
-static void put_log(const char *name, const char *text)
-{
-	auto_free char *path = path_join(wd.path, name);
-
-	put_file(path, text, 0600);
-}
-
-static int write_to(const char *path, struct artifact *artifact)
-{
-	struct artifact_request req = { .path = path,
-					.run_json = "{\"status\":\"ok\"}\n" };
-
-	if (artifact_compression_of(path, &req.compression) < 0)
-		die(path);
-	return artifact_write(&wd, &req, artifact);
-}
-
-static size_t count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	size_t n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n < 2 ? 0 : n - 2;
-}
-
-__attribute__((format(printf, 1, 2))) static bool run(const char *fmt, ...)
-{
-	auto_free char *command = NULL;
-	va_list ap;
-	int status;
-
-	va_start(ap, fmt);
-	if (vasprintf(&command, fmt, ap) < 0)
-		die("vasprintf");
-	va_end(ap);
-	fflush(stdout);
-	status = system(command);
-	if (status != 0)
-		printf("# %d: %s\n", status, command);
-	return status == 0;
-}
 
 /* --- names, numbers ----------------------------------------------------- */
 
@@ -205,15 +137,6 @@ static bool hash_is(const char *path, const struct artifact *artifact)
 	sha256_update(&sha, data, len);
 	sha256_hex(&sha, hex);
 	return strcmp(hex, artifact->sha256) == 0;
-}
-
-static bool same_bytes(const char *a, const char *b)
-{
-	size_t n, m;
-	auto_free char *x = read_file(AT_FDCWD, a, 1 << 28, &n);
-	auto_free char *y = read_file(AT_FDCWD, b, 1 << 28, &m);
-
-	return x && y && n == m && memcmp(x, y, n) == 0;
 }
 
 static mode_t work_mode(const char *name)
