@@ -169,6 +169,6 @@ extern const struct option_type type_action, type_action_about, type_flag,
     type_fd, type_choice, type_choice_name;
 /* ... and of many (option_list.c, option_mount.c). */
 extern const struct option_type type_command, type_hosts, type_ports,
-    type_resolve, type_publish, type_show, type_inputs, type_outputs, type_bind,
-    type_ro_bind, type_tmpfs, type_setenv, type_unsetenv, type_pass_env,
-    type_layers, type_commands, type_no_commands;
+    type_resolve, type_publish, type_show, type_inputs, type_outputs,
+    type_optional_output, type_bind, type_ro_bind, type_tmpfs, type_setenv,
+    type_unsetenv, type_pass_env, type_layers, type_commands, type_no_commands;

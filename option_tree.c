@@ -22,22 +22,23 @@ static struct copies outputs_of(struct spec *spec)
 	return (struct copies){ &spec->outputs, &spec->n_outputs };
 }
 
-/* Takes both over; refuses a target that is there already. */
-static void add_copy(struct parse *p, struct copies list, char *from, char *to)
+/* Takes its strings over; refuses a target that is there already. */
+static void add_copy(struct parse *p, struct copies list, struct spec_copy copy)
 {
 	bool twice = false;
 
-	for (size_t i = 0; from && to && i < *list.n; i++)
-		twice |= strcmp((*list.v)[i].to, to) == 0;
+	for (size_t i = 0; copy.from && copy.to && i < *list.n; i++)
+		twice |= !copy.glob && !(*list.v)[i].glob &&
+			 strcmp((*list.v)[i].to, copy.to) == 0;
 	if (twice)
-		complain(p, "%s is the target of another one, too", to);
-	if (!from || !to || twice) {
-		free(from);
-		free(to);
+		complain(p, "%s is the target of another one, too", copy.to);
+	if (!copy.from || !copy.to || twice) {
+		free(copy.from);
+		free(copy.to);
 		return;
 	}
 	*list.v = xrealloc_array(*list.v, *list.n + 1, sizeof(**list.v));
-	(*list.v)[(*list.n)++] = (struct spec_copy){ from, to };
+	(*list.v)[(*list.n)++] = copy;
 }
 
 static void add_input(struct parse *p, const char *from, const char *to)
@@ -53,8 +54,10 @@ static void add_input(struct parse *p, const char *from, const char *to)
 		free(source);
 		return;
 	}
-	add_copy(p, inputs_of(p->spec), source,
-		 workdir_path(p, to ? to : slash + 1));
+	add_copy(
+	    p, inputs_of(p->spec),
+	    (struct spec_copy){ .from = source,
+				.to = workdir_path(p, to ? to : slash + 1) });
 }
 
 /* A target that ends in a slash is a folder. */
@@ -73,13 +76,27 @@ static char *output_target(struct parse *p, const char *name, const char *to)
 	return host_path(p, target);
 }
 
-static void add_output(struct parse *p, const char *from, const char *to)
+static void add_output(struct parse *p, const char *from, const char *to,
+		       bool optional)
 {
-	char *source = workdir_path(p, from);
+	struct spec_copy copy = { .from = workdir_path(p, from),
+				  .optional = optional };
 
-	if (source)
-		add_copy(p, outputs_of(p->spec), source,
-			 output_target(p, source, to));
+	if (!copy.from)
+		return;
+	copy.glob = strpbrk(copy.from, "*?[") != NULL;
+	if (strstr(copy.from, "**")) {
+		complain(p,
+			 "\"%.80s\": ** is not understood (name a folder, "
+			 "or each level)",
+			 from);
+		free(copy.from);
+		return;
+	}
+	/* What matches goes into a folder, by its own name. */
+	copy.to = copy.glob ? host_path(p, to ? to : ".")
+			    : output_target(p, copy.from, to);
+	add_copy(p, outputs_of(p->spec), copy);
 }
 
 /*
@@ -103,8 +120,8 @@ static void set_output(struct parse *p, const struct option *o,
 	size_t len = colon ? (size_t)(colon - arg[0]) : strlen(arg[0]);
 	char *auto_free from = xstrndup(arg[0], len);
 
-	(void)o;
-	add_output(p, from, colon ? colon + 1 : NULL);
+	add_output(p, from, colon ? colon + 1 : NULL,
+		   o->type == &type_optional_output);
 }
 
 /* An array whose items are strings for `set` or objects for `add`. */
@@ -139,19 +156,26 @@ static void load_items(struct parse *p, const struct option *o,
 static void load_copy(struct parse *p, const struct option *o,
 		      const cJSON *object)
 {
-	static const char *const names[] = { "from", "to", NULL };
+	/* An input has no use for the last one: the first two are its own. */
+	static const char *const in[] = { "from", "to", NULL };
+	static const char *const out[] = { "from", "to", "optional", NULL };
+	bool inputs = o->type == &type_inputs;
+	const cJSON *optional = cJSON_GetObjectItemCaseSensitive(object,
+								 out[2]);
 	const char *from, *to;
 	size_t before = p->problems;
 
-	only_members(p, object, names);
-	from = member_string(p, object, names[0], true);
-	to = member_string(p, object, names[1], false);
+	only_members(p, object, inputs ? in : out);
+	from = member_string(p, object, in[0], true);
+	to = member_string(p, object, in[1], false);
+	if (!inputs && optional && !cJSON_IsBool(optional))
+		complain(p, "optional must be true or false");
 	if (p->problems > before)
 		return;
-	if (o->type == &type_inputs)
+	if (inputs)
 		add_input(p, from, to);
 	else
-		add_output(p, from, to);
+		add_output(p, from, to, cJSON_IsTrue(optional));
 }
 
 static void load_copies(struct parse *p, const struct option *o,
@@ -170,6 +194,8 @@ static cJSON *dump_copies(struct copies list)
 
 		cJSON_AddStringToObject(item, "from", (*list.v)[i].from);
 		cJSON_AddStringToObject(item, "to", (*list.v)[i].to);
+		if ((*list.v)[i].optional)
+			cJSON_AddTrueToObject(item, "optional");
 		cJSON_AddItemToArray(array, item);
 	}
 	return array;
@@ -224,6 +250,12 @@ const struct option_type type_outputs = {
 	.load = load_copies,
 	.dump = dump_outputs,
 	.clear = clear_outputs,
+};
+
+/* Of one list: the row before it reads the key, and prints it. */
+const struct option_type type_optional_output = {
+	.json = cJSON_String,
+	.set = set_output,
 };
 
 /* `source` NULL: a tmpfs. */

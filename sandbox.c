@@ -129,8 +129,9 @@ static int make_workdir(struct run *run)
 			   plan->host_gid) < 0)
 		return -1;
 	for (size_t i = 0; i < spec->n_outputs; i++)
-		if (journal_add(wd->journal_fd, "output", spec->outputs[i].to) <
-		    0)
+		if (!spec->outputs[i].glob &&
+		    journal_add(wd->journal_fd, "output", spec->outputs[i].to) <
+			0)
 			return -1;
 	if (plan->artifact == NULL)
 		return journal_add(wd->journal_fd, "no-artifact", "");

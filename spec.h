@@ -79,6 +79,9 @@ struct spec_env {
 struct spec_copy {
 	char *from; /* in: absolute host path; out: relative to the workdir */
 	char *to;   /* in: relative to the workdir; out: absolute host path */
+	/* Out: `from` is a pattern, and `to` the folder of what matches. */
+	bool glob;
+	bool optional; /* out: may be missing */
 };
 
 struct spec_resolve {

@@ -79,11 +79,18 @@ int workdir_copy_in(struct workdir *wd, const struct spec_copy *inputs,
  * Copies each output (regular file or tree) to the host, each replaced
  * atomically (temporary name, fsync, rename).  Links are not followed out of
  * work/: a link as the output itself, or on the way to it, is refused.
- * The payload is dead by now.  A missing one is an error; the others are still
- * copied.  By fail(), which names the first.
+ * The payload is dead by now.  A missing one, or a pattern that nothing matches,
+ * is an error unless it is optional; the others are still copied.  By fail(),
+ * which names the first.
  */
 int workdir_copy_out(struct workdir *wd, const struct spec_copy *outputs,
 		     size_t n);
+
+/*
+ * Adds the paths below work_fd that match, sorted: * ? [] \ within one level, no
+ * link followed, hidden names only where a dot is asked for.  By fail().
+ */
+int workdir_glob(int work_fd, const char *pattern, struct strv *matches);
 
 /* What a copy to this place may have left half done when it was killed. */
 void workdir_tidy_output(const char *to, const char *run_id);

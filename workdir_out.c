@@ -14,7 +14,9 @@
 
 #include "copy.h"
 #include "err.h"
+#include "journal.h"
 #include "rmtree.h"
+#include "text.h"
 #include "walk.h"
 
 /*
@@ -145,9 +147,12 @@ static int copy_to_temp(struct output *out, int from_fd)
 		return fail(errno, "cannot open a folder beside %s", out->to);
 	if (copy_tree(take_fd(&from), &out->st, to, &rules) < 0)
 		return -1;
-	if (rules.links_out)
+	if (rules.links_out) {
+		auto_free char *shown = text_visible(out->from, true);
+
 		warn("the output %s holds symbolic links that lead out of it",
-		     out->from);
+		     shown);
+	}
 	return 0;
 }
 
@@ -212,6 +217,13 @@ static int write_output(struct output *out, int from_fd)
 	return 0;
 }
 
+static bool is_missing(const struct workdir *wd, const char *from)
+{
+	auto_fd int fd = open_beneath(wd->work_fd, from, O_PATH);
+
+	return fd < 0 && errno == ENOENT;
+}
+
 static int copy_one_out(const struct workdir *wd, const struct spec_copy *copy)
 {
 	struct output out = {
@@ -251,13 +263,76 @@ void workdir_tidy_output(const char *to, const char *run_id)
 	free(out.temp);
 }
 
+static const char *last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Is there one before it that would be replaced by it? */
+static bool collides(const struct strv *matches, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(last_name(matches->v[j]),
+			   last_name(matches->v[i])) == 0)
+			return true;
+	return false;
+}
+
+static int refuse_second(const char *pattern, const char *path)
+{
+	auto_free char *shown = text_visible(last_name(path), true);
+
+	return fail(0, "cannot copy out %s: two that match have the name %s",
+		    pattern, shown);
+}
+
+/* The name is the payload's.  Whoever finds us killed has to know it. */
+static int copy_match_out(const struct workdir *wd,
+			  const struct spec_copy *glob, char *from)
+{
+	auto_free char *to = path_join(glob->to, last_name(from));
+	const struct spec_copy copy = { .from = from, .to = to };
+
+	if (journal_add(wd->journal_fd, "output", to) < 0)
+		return -1;
+	return copy_one_out(wd, &copy);
+}
+
+static int copy_matches_out(const struct workdir *wd,
+			    const struct spec_copy *glob)
+{
+	auto_strv struct strv matches = { 0 };
+	int rc = workdir_glob(wd->work_fd, glob->from, &matches);
+
+	if (rc == 0 && matches.n == 0 && !glob->optional) {
+		fail(0, "cannot copy out %s: nothing matches", glob->from);
+		return fail_remedy("the run left nothing of that name in its "
+				   "workdir");
+	}
+	for (size_t i = 0; i < matches.n; i++) {
+		if (collides(&matches, i))
+			rc = refuse_second(glob->from, matches.v[i]);
+		else if (copy_match_out(wd, glob, matches.v[i]) < 0)
+			rc = -1;
+	}
+	return rc;
+}
+
 int workdir_copy_out(struct workdir *wd, const struct spec_copy *outputs,
 		     size_t n)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (copy_one_out(wd, &outputs[i]) < 0)
+	for (size_t i = 0; i < n; i++) {
+		const struct spec_copy *copy = &outputs[i];
+
+		if (copy->optional && !copy->glob && is_missing(wd, copy->from))
+			continue;
+		if ((copy->glob ? copy_matches_out(wd, copy)
+				: copy_one_out(wd, copy)) < 0)
 			rc = -1;
+	}
 	return rc;
 }

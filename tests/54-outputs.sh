@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Outputs by pattern, outputs that may be missing, and how the host's paths are
+# meant; whatever the payload made of the names.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need jq
+
+mkdir "$T/o"
+out() { run "$M9M" -q --no-artifact --result "$T/r.json" "$@" </dev/null; }
+names() { (cd "$T/o" && find . -mindepth 1 -printf '%P\n' | sort | paste -sd ' '); }
+fresh() { rm -rf "$T/o" && mkdir "$T/o"; }
+
+echo "# patterns"
+MAKE='mkdir -p d1/sub d2 .hid; echo 1 >a.txt; echo 2 >b.txt; echo 3 >.h.txt
+	echo 4 >d1/x.o; echo 5 >d2/y.o; echo 6 >d1/sub/z.o; echo 7 >.hid/x.o'
+while read -r pattern wanted; do
+	fresh
+	out --output-file "$pattern:$T/o" sh -c "$MAKE"
+	is "exit 0 for $pattern" "$rc" 0
+	is "$pattern" "$(names)" "$wanted"
+done <<'END'
+*.txt a.txt b.txt
+?.txt a.txt b.txt
+[b-z].txt b.txt
+d?/*.o x.o y.o
+d*/sub/z.o z.o
+[d]1 d1 d1/sub d1/sub/z.o d1/x.o
+.h* .h.txt .hid .hid/x.o
+*/sub sub sub/z.o
+END
+is "the last one holds what it should" "$(cat "$T/o/sub/z.o")" 6
+fresh
+out --output-file "*.txt:$T/o/new/folder/" sh -c "$MAKE"
+is "its folder is made" "$(names)" "new new/folder new/folder/a.txt new/folder/b.txt"
+fresh
+echo old >"$T/o/a.txt"
+ln -s "$T/secret" "$T/o/b.txt"
+echo secret >"$T/secret"
+out --output-file "*.txt:$T/o" sh -c "$MAKE"
+is "what was there is replaced, a link not followed" \
+	"$(cat "$T/o/a.txt" "$T/o/b.txt" "$T/secret" | paste -sd ' ')" "1 2 secret"
+fresh
+(cd "$T/o" && out --output-file 'd1/*.o' sh -c "$MAKE")
+is "without a target: into the current folder" "$(names)" x.o
+
+echo "# what does not match, or may not"
+fresh
+out --output-file "*.none:$T/o" --output-file "a.txt:$T/o/a" sh -c "$MAKE"
+is "no match is an error" "$rc $(json "$T/r.json" .stage)" "125 outputs"
+contains "$T/err" "cannot copy out *.none: nothing matches"
+is "the others are copied" "$(names)" a
+out --output-file "d*/same:$T/o" sh -c 'mkdir d1 d2; echo 1 >d1/same; echo 2 >d2/same'
+is "two of one name" "$rc" 125
+contains "$T/err" "two that match have the name same"
+is "the first is there" "$(cat "$T/o/same")" 1
+out --output-file "f*:$T/o" sh -c 'i=0; while [ $i -lt 1001 ]; do : >f$i; i=$((i+1)); done'
+is "too many" "$rc" 125
+contains "$T/err" "more than 1000 files match"
+for bad in '/etc/*' '../*' 'a/**/b' 'd/../../*'; do
+	out --output-file "$bad:$T/o" true
+	is "refused: $bad" "$rc" 125
+done
+
+echo "# the payload's tricks"
+fresh
+TRICKS="ln -s $T/secret l.txt; ln -s $T outside; mkfifo p.txt; echo ok >z.txt"
+check "outside of a sandbox the link leads to the secret" sh -c \
+	"cd '$T/o' && ln -s '$T' outside && cat outside/secre* >/dev/null"
+fresh
+out --output-file "*.txt:$T/o" sh -c "$TRICKS"
+is "a link that matches is refused" "$rc" 125
+contains "$T/err" "cannot copy out l.txt: a symbolic link is on the way"
+is "what is a file is copied, and nothing else" "$(names)" z.txt
+fresh
+out --optional-output "outside/secre*:$T/o" --optional-output "out*/secret:$T/o" \
+	sh -c "$TRICKS"
+is "no pattern goes through a link" "$rc $(names)" "0 "
+out --output-file "e*:$T/o" sh -c \
+	'echo n >"$(printf "e\nvil")"; echo e >"$(printf "e\033[31m")"; ln -s x "$(printf "e\033]0;link")"'
+is "odd names are names" "$rc $(find "$T/o" -type f | wc -l)" "125 3"
+lacks "$T/err" $'\033'
+fresh
+
+echo "# what may be missing"
+out --optional-output "none:$T/o/none" --optional-output "*.none:$T/o" \
+	--optional-output "a.txt:$T/o/a" sh -c "$MAKE"
+is "is none, and what is there comes" "$rc $(names)" "0 a"
+out --optional-output "l:$T/o/l" sh -c "ln -s $T/secret l"
+is "a link is no missing file" "$rc $(names)" "125 a"
+fresh
+mkdir -p "$T/spec/in" "$T/home"
+echo in >"$T/spec/in/file"
+echo home >"$T/home/file"
+cat >"$T/spec/s.json" <<'END'
+{"command": ["sh", "-c", "cat in/file h; echo made >made"],
+ "inputs": ["in", {"from": "~/file", "to": "h"}],
+ "outputs": [{"from": "none", "optional": true}, {"from": "made", "to": "../o/made"},
+	{"from": "mad*", "to": "~/", "optional": true},
+	{"from": "in/*", "optional": false}],
+ "artifact": false}
+END
+expect_exit 0 env -C / HOME="$T/home" "$M9M" -q --spec "$T/spec/s.json"
+is "inputs: against the spec's folder, and ~" "$(paste -sd ' ' "$T/out")" "in home"
+is "outputs too" "$(cat "$T/o/made" "$T/home/made" "$T/spec/file" | paste -sd ' ')" \
+	"made made in"
+HOME=$T/home expect_exit 0 "$M9M" --spec "$T/spec/s.json" --print-spec
+is "--print-spec tells which may be missing" \
+	"$(jq -c '[.outputs[] | .optional // false]' "$T/out")" \
+	"[true,false,true,false]"
+for bad in '{"from":"a","optional":"yes"}' '{"from":"a","optinal":true}'; do
+	echo "{\"command\":[\"true\"],\"outputs\":[$bad]}" >"$T/bad.json"
+	expect_exit 125 "$M9M" --spec "$T/bad.json"
+done
+echo '{"command":["true"],"inputs":[{"from":"/etc/hostname","optional":true}]}' >"$T/bad.json"
+expect_exit 125 "$M9M" --spec "$T/bad.json"
+
+echo "# blocks are shared where they can be"
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+	head -c 300000 /dev/urandom >"$T/data"
+	run strace -f -e trace=ioctl -o "$T/trace" "$M9M" -q --no-artifact \
+		--input "$T/data" --output-file "data:$T/o/data" true
+	is "asked for in and out" "$(grep -c FICLONE "$T/trace")" 2
+	check "copied all the same where they cannot" cmp "$T/data" "$T/o/data"
+else
+	echo "# strace cannot be used here"
+fi
