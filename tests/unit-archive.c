@@ -207,7 +207,7 @@ static void test_links(void)
 
 /* --- changed while it is read ------------------------------------------- */
 
-#define ROUNDS 20
+#define ROUNDS 10
 
 static void swap(void)
 {
@@ -449,7 +449,7 @@ static void make_large(void)
 	int fd;
 
 	put_dir("wide");
-	for (int i = 0; i < 60000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		snprintf(name, sizeof(name), "wide/%d-a-name-of-some-length",
 			 i);
 		fd = open(name, O_WRONLY | O_CREAT | O_EXCL, 0644);
@@ -474,7 +474,7 @@ static int write_alone(void)
 	/* What we have ourselves counts for who is forked from us. */
 	if (write_to(out, &a) < 0 || getrusage(RUSAGE_CHILDREN, &usage) < 0)
 		return 1;
-	printf("# 60,000 names, 50 GiB of holes, 40 MiB of noise: %ld KiB\n",
+	printf("# 20,000 names, 50 GiB of holes, 40 MiB of noise: %ld KiB\n",
 	       usage.ru_maxrss);
 	fflush(stdout);
 	return usage.ru_maxrss > MEMORY_KIB ? 2 : 0;
