@@ -4,9 +4,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -104,17 +106,59 @@ static int reopen_parent(struct removal *rm)
 	return 0;
 }
 
+static bool clear_flags(int fd)
+{
+	const int fixed = FS_IMMUTABLE_FL | FS_APPEND_FL;
+	int flags = 0;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & fixed))
+		return false;
+	flags &= ~fixed;
+	return ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+}
+
+/*
+ * Immutable, or append-only: no payload can make it so, but root of the host
+ * can, and such a name would stay for ever.  Was there something to clear?
+ */
+static bool unfix(int dir_fd, const char *name)
+{
+	bool cleared = clear_flags(dir_fd);
+	auto_fd int fd = -1;
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return cleared;
+	if (S_ISDIR(st.st_mode))
+		fd = walk_open_dir(dir_fd, name, false, &st);
+	else if (S_ISREG(st.st_mode))
+		fd = walk_open_file(dir_fd, name, false, &st);
+	return (fd >= 0 && clear_flags(fd)) || cleared;
+}
+
+static int unlink_name(int dir_fd, const char *name, int flags)
+{
+	if (unlinkat(dir_fd, name, flags) == 0)
+		return 0;
+	if (errno != EPERM)
+		return -1;
+	if (unfix(dir_fd, name))
+		return unlinkat(dir_fd, name, flags);
+	errno = EPERM;
+	return -1;
+}
+
 /* 1 removed, 0 a directory that is not empty, -1 with errno. */
 static int remove_entry(int fd, const struct walk_name *entry)
 {
 	if (entry->type != DT_DIR) {
-		if (unlinkat(fd, entry->name, 0) == 0)
+		if (unlink_name(fd, entry->name, 0) == 0)
 			return 1;
 		/* The type was not told, and it is one after all. */
 		if (errno != EISDIR)
 			return -1;
 	}
-	if (unlinkat(fd, entry->name, AT_REMOVEDIR) == 0)
+	if (unlink_name(fd, entry->name, AT_REMOVEDIR) == 0)
 		return 1;
 	return errno == ENOTEMPTY || errno == EEXIST ? 0 : -1;
 }
@@ -155,7 +199,7 @@ int rmtree_at(int parent_fd, const char *name, const char *where)
 	struct removal rm = { .where = where };
 	int rc = 0;
 
-	if (unlinkat(parent_fd, name, 0) == 0 || errno == ENOENT)
+	if (unlink_name(parent_fd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR)
 		return refuse(&rm, name, errno);
@@ -167,7 +211,7 @@ int rmtree_at(int parent_fd, const char *name, const char *where)
 	while (rm.depth > 0)
 		close_level(&rm.levels[--rm.depth]);
 	free(rm.levels);
-	if (rc == 0 && unlinkat(parent_fd, name, AT_REMOVEDIR) < 0)
+	if (rc == 0 && unlink_name(parent_fd, name, AT_REMOVEDIR) < 0)
 		return refuse(&rm, name, errno);
 	return rc;
 }

@@ -403,6 +403,63 @@ static void test_unpacked(void)
 	end();
 }
 
+/* --- no room ------------------------------------------------------------- */
+
+static void make_some(void)
+{
+	put_noise("noise", 300000);
+	put_file("text", "text\n", 0644);
+}
+
+/* Written up to a length, and not one byte more. */
+static bool stops_at(const char *path, rlim_t length)
+{
+	const struct rlimit small = { length, RLIM_INFINITY };
+	struct rlimit before;
+	struct artifact a;
+	bool good;
+	int rc;
+
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &small);
+	rc = write_to(path, &a);
+	setrlimit(RLIMIT_FSIZE, &before);
+	good = did_fail(rc, "cannot write the archive") && a.path == NULL &&
+	       count_entries(at("out")) == 0 && exists(wd.path);
+	artifact_free(&a);
+	return good;
+}
+
+static void test_every_length(void)
+{
+	static const char *const names[] = { "l.tar", "l.tar.gz", "l.tar.zst" };
+
+	begin(make_some);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		auto_free char *path = xstrdup(at("out/%s", names[i]));
+		struct artifact whole, again;
+		int wrong = 0, tries = 0;
+
+		ok(went_well(write_to(path, &whole)), "%s", names[i]);
+		unlink(path);
+		for (rlim_t n = 0; n < whole.bytes; n += 1 + whole.bytes / 9) {
+			wrong += !stops_at(path, n);
+			tries++;
+		}
+		wrong += !stops_at(path, whole.bytes - 1);
+		ok(wrong == 0 && tries > 8,
+		   "no room after any of %d lengths: no archive, no half of it",
+		   tries);
+		ok(went_well(write_to(path, &again)) &&
+		       strcmp(whole.sha256, again.sha256) == 0,
+		   "and then the same one");
+		unlink(path);
+		artifact_free(&whole);
+		artifact_free(&again);
+	}
+	end();
+}
+
 /* --- how far it is ------------------------------------------------------ */
 
 static void test_progress(void)
@@ -515,6 +572,7 @@ int main(void)
 	test_size(FILE_SIZE + 70000, 0, "a file that grows: as it was");
 	test_size(1000, 1, "a file that shrinks is told, not padded");
 	test_unpacked();
+	test_every_length();
 	test_progress();
 	free(out);
 	out = xstrdup(at("out/a.tar.zst"));

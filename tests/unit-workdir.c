@@ -2,7 +2,9 @@
 #include "workdir.h"
 
 #include <dirent.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
 #include "hostile.h"
@@ -393,6 +395,92 @@ static void make_abyss(void)
 	chmod(".", 0);
 }
 
+/* What the host's root can do to a workdir, and no payload can. */
+static bool fix(int dir_fd, const char *name, int flag)
+{
+	auto_fd int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW);
+	int flags = 0;
+
+	return fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 &&
+	       (flags |= flag, ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0);
+}
+
+static void make_fixed(void)
+{
+	put_dir("d");
+	put_file("d/inner", "x", 0644);
+	put_file("immutable", "x", 0400);
+	put_file("append", "x", 0400);
+	put_dir("d/e");
+}
+
+static void test_remove_fixed(void)
+{
+	struct workdir wd;
+
+	if (geteuid() != 0)
+		return;
+	wd = fresh();
+	as_payload(&wd, make_fixed);
+	if (!fix(wd.work_fd, "immutable", FS_IMMUTABLE_FL)) {
+		printf("# no immutable files here: %s\n", strerror(errno));
+	} else {
+		ok(unlinkat(wd.work_fd, "immutable", 0) < 0 && errno == EPERM,
+		   "not even root removes an immutable file");
+		ok(fix(wd.work_fd, "append", FS_APPEND_FL) &&
+		       fix(wd.work_fd, "d/e", FS_IMMUTABLE_FL) &&
+		       fix(wd.work_fd, "d", FS_APPEND_FL) &&
+		       fix(wd.work_fd, ".", FS_IMMUTABLE_FL),
+		   "append-only ones, folders of both");
+	}
+	ok(went_well(workdir_remove(&wd)) && !exists(wd.path), "removed");
+	workdir_close(&wd);
+}
+
+/* Ids that are nobody's inside, as a tree has that root copied in. */
+static void test_remove_foreign(void)
+{
+	struct workdir wd;
+
+	if (geteuid() != 0)
+		return;
+	wd = fresh();
+	as_payload(&wd, make_fixed);
+	if (fchownat(wd.work_fd, "d/inner", 4000000000U, 12345, 0) < 0 ||
+	    fchownat(wd.work_fd, "d/e", 1, 1, 0) < 0 ||
+	    fchownat(wd.work_fd, "d", 0, 0, 0) < 0 ||
+	    fchmodat(wd.work_fd, "d", 0, 0) < 0)
+		die("chown");
+	ok(went_well(workdir_remove(&wd)) && !exists(wd.path),
+	   "files of four owners");
+	workdir_close(&wd);
+}
+
+static void make_wide(void)
+{
+	char name[32];
+
+	put_dir("wide");
+	for (int i = 0; i < 20000; i++) {
+		snprintf(name, sizeof(name), "wide/%d", i);
+		if (link("f", name) < 0 && mkfifo(name, 0) < 0)
+			die(name);
+	}
+}
+
+static void test_remove_wide(void)
+{
+	struct workdir wd = fresh();
+	uint64_t began;
+
+	as_payload(&wd, make_wide);
+	began = now_ms(CLOCK_MONOTONIC);
+	ok(went_well(workdir_remove(&wd)) && !exists(wd.path), "20,000 names");
+	printf("# in %llu ms\n",
+	       (unsigned long long)(now_ms(CLOCK_MONOTONIC) - began));
+	workdir_close(&wd);
+}
+
 static void test_remove(void)
 {
 	struct workdir wd = fresh();
@@ -466,6 +554,9 @@ int main(void)
 	test_copy_in_refused();
 	test_copy_out();
 	test_remove();
+	test_remove_fixed();
+	test_remove_foreign();
+	test_remove_wide();
 	test_remove_mount();
 	ok(count_entries(at("runs")) == 1, "one was moved away, no other left");
 	if (chdir("/") < 0)
