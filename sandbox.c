@@ -128,11 +128,8 @@ static int make_workdir(struct run *run)
 	if (workdir_create(wd, plan->runs_dir, plan->run_id, plan->host_uid,
 			   plan->host_gid) < 0)
 		return -1;
-	for (size_t i = 0; i < spec->n_outputs; i++)
-		if (!spec->outputs[i].glob &&
-		    journal_add(wd->journal_fd, "output", spec->outputs[i].to) <
-			0)
-			return -1;
+	if (workdir_note_outputs(wd, spec->outputs, spec->n_outputs) < 0)
+		return -1;
 	if (plan->artifact == NULL)
 		return journal_add(wd->journal_fd, "no-artifact", "");
 	if (journal_add(wd->journal_fd, "artifact", plan->artifact) < 0)

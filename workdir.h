@@ -92,6 +92,10 @@ int workdir_copy_out(struct workdir *wd, const struct spec_copy *outputs,
  */
 int workdir_glob(int work_fd, const char *pattern, struct strv *matches);
 
+/* Into the journal, for whoever finds us killed: where outputs will go, as far
+ * as it is known by now.  By fail(). */
+int workdir_note_outputs(const struct workdir *wd,
+			 const struct spec_copy *outputs, size_t n);
 /* What a copy to this place may have left half done when it was killed. */
 void workdir_tidy_output(const char *to, const char *run_id);
 

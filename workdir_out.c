@@ -263,6 +263,16 @@ void workdir_tidy_output(const char *to, const char *run_id)
 	free(out.temp);
 }
 
+int workdir_note_outputs(const struct workdir *wd,
+			 const struct spec_copy *outputs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!outputs[i].glob &&
+		    journal_add(wd->journal_fd, "output", outputs[i].to) < 0)
+			return -1;
+	return 0;
+}
+
 static const char *last_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
