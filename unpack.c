@@ -48,6 +48,12 @@ static const struct lazy_symbol la_symbols[] = {
 	{ "archive_set_error", &la.set_error },
 };
 
+/* What 10 MB of zeros packed can come to is 300 GB: hours of reading.  Text of
+ * any kind stays below a hundredth of this, and files with holes are stored
+ * without them. */
+#define RATIO_MAX  1000
+#define RATIO_FREE (256ULL * 1024 * 1024)
+
 static struct {
 	__typeof__(ZSTD_createDCtx) *createDCtx;
 	__typeof__(ZSTD_decompressStream) *decompressStream;
@@ -81,7 +87,9 @@ struct unpack {
 	ZSTD_DCtx *zstd;
 	z_stream *gzip;
 	size_t members;
-	size_t pos, len; /* of what is read and not decompressed */
+	size_t pos, len;     /* of what is read and not decompressed */
+	uint64_t read, came; /* from the file; out of it */
+	const char *gave_up; /* why it came to an early end */
 	unsigned char raw[BUFFER], out[BUFFER];
 };
 
@@ -99,11 +107,13 @@ static int fill(struct unpack *u)
 		return (int)n;
 	u->pos = 0;
 	u->len = (size_t)n;
+	u->read += (uint64_t)n;
 	return 1;
 }
 
 static la_ssize_t give_up(struct unpack *u, const char *what)
 {
+	u->gave_up = what;
 	la.set_error(u->in, EINVAL, "%s", what);
 	return -1;
 }
@@ -166,14 +176,25 @@ static la_ssize_t get_gzip(struct unpack *u, const void **data)
 	return (la_ssize_t)(sizeof(u->out) - z->avail_out);
 }
 
-static la_ssize_t get(struct archive *a, void *arg, const void **data)
+static la_ssize_t get_any(struct unpack *u, const void **data)
 {
-	struct unpack *u = arg;
-
-	(void)a;
 	if (u->zstd)
 		return get_zstd(u, data);
 	return u->gzip ? get_gzip(u, data) : get_plain(u, data);
+}
+
+static la_ssize_t get(struct archive *a, void *arg, const void **data)
+{
+	struct unpack *u = arg;
+	la_ssize_t n = get_any(u, data);
+
+	(void)a;
+	if (n > 0)
+		u->came += (uint64_t)n;
+	if (u->came > RATIO_FREE + RATIO_MAX * u->read)
+		return give_up(u, "it comes to more than a thousand times its "
+				  "size (a decompression bomb?)");
+	return n;
 }
 
 static int open_compression(struct unpack *u)
@@ -224,6 +245,12 @@ struct unpack *unpack_open(int fd)
 	return NULL;
 }
 
+/* The reader may tell of what came of it instead. */
+static const char *why(struct unpack *u)
+{
+	return u->gave_up ? u->gave_up : la.error_string(u->in);
+}
+
 int unpack_next(struct unpack *u, const struct unpack_member **member)
 {
 	struct archive_entry *entry;
@@ -233,8 +260,7 @@ int unpack_next(struct unpack *u, const struct unpack_member **member)
 		return 0;
 	/* What the reader only warns of is no archive of ours either. */
 	if (rc != ARCHIVE_OK)
-		return fail(0, "cannot read the archive: %s",
-			    la.error_string(u->in));
+		return fail(0, "cannot read the archive: %s", why(u));
 	if (++u->members > MEMBERS_MAX)
 		return fail(0, "cannot read the archive: too many members");
 	u->member = (struct unpack_member){
@@ -254,9 +280,9 @@ int unpack_data(struct unpack *u, const void **data, size_t *len, off_t *at)
 	*at = offset;
 	if (rc == ARCHIVE_EOF)
 		return 0;
-	return rc == ARCHIVE_OK ? 1
-				: fail(0, "cannot read the archive: %s",
-				       la.error_string(u->in));
+	return rc == ARCHIVE_OK
+		   ? 1
+		   : fail(0, "cannot read the archive: %s", why(u));
 }
 
 void unpack_free(struct unpack *u)

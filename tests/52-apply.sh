@@ -153,6 +153,7 @@ changes, members = {
   "hook": ([add(".git/hooks/pre-commit")], [("work/.git/hooks/pre-commit",)]),
   "wasexec": ([dict(path="plain", change="modified", old=side(b"8\n", mode="0755"), new=side(mode="0755"))], [("work/plain",)]),
   "nobytes": ([add("x")], []),
+  "good": ([add("x")], [("work/x",)]),
   "late": ([add("a1"), add("plain/x")], [("work/a1",), ("work/plain/x",)]),
 }[kind]
 text = json.dumps({"about": {"version": 1, "project": "/etc"}, "changes": changes}).encode()
@@ -181,6 +182,35 @@ python3 "$T/hostile.py" "$T/a.tar" wasexec
 apply --force
 is "a lie about the old mode is of no use" "$rc" 1
 contains "$T/err" "a new executable"
+
+# --- what has no end ---------------------------------------------------------
+
+# bomb SIZE: the file x, and beside it so many zeros; packed it is nothing.
+bomb() {
+	python3 "$T/hostile.py" "$T/small.tar" good
+	truncate -s "$1" "$T/zeros"
+	mkdir "$T/more" && mkdir "$T/more/work" && mv "$T/zeros" "$T/more/work/zeros"
+	tar -rf "$T/small.tar" -C "$T/more" work/zeros
+	zstd -q -f -1 -o "$T/bomb.tar.zst" "$T/small.tar"
+	rm -rf "$T/more" "$T/small.tar"
+}
+if command -v zstd >/dev/null; then
+	make_project
+	A=$T/bomb.tar.zst
+	bomb 200M
+	check "200 MiB in a few KiB" test "$(stat -c %s "$A")" -lt 100000
+	apply
+	is "are read to the end" "$rc $(cat "$P/x")" "0 evil"
+	make_project
+	before=$(tree "$P")
+	bomb 400M
+	apply
+	is "more is refused" "$rc" 125
+	contains "$T/err" "more than a thousand times its size"
+	unchanged "a bomb"
+	rm -f "$A"
+	A=$T/a.tar
+fi
 
 # --- in the middle -----------------------------------------------------------
 
