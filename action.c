@@ -13,6 +13,7 @@
 #include "host.h"
 #include "plan.h"
 #include "recover.h"
+#include "suggest.h"
 #include "why.h"
 
 /* The plan of a run, handed to `tell`, which returns the exit status. */
@@ -119,6 +120,15 @@ static int apply(const struct spec *spec)
 						      .force = spec->force });
 }
 
+static int suggest(const struct spec *spec)
+{
+	/* It is ours: nothing else is done with it. */
+	struct spec *grows = (struct spec *)(uintptr_t)spec;
+
+	err_stage("suggest");
+	return suggest_spec(grows, spec->about, spec->json, stdout, stderr);
+}
+
 /* Each returns the exit status, or -1 by fail(). */
 static int (*const actions[])(const struct spec *) = {
 	[SPEC_HELP] = help,
@@ -131,6 +141,7 @@ static int (*const actions[])(const struct spec *) = {
 	[SPEC_DOCTOR] = doctor,
 	[SPEC_APPLY] = apply,
 	[SPEC_WHY] = why,
+	[SPEC_SUGGEST] = suggest,
 };
 
 int action_do(const struct spec *spec)

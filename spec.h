@@ -35,6 +35,7 @@ enum spec_action {
 	SPEC_DOCTOR,
 	SPEC_APPLY,
 	SPEC_WHY,
+	SPEC_SUGGEST,
 };
 
 enum spec_network {

@@ -92,7 +92,7 @@ static void check_command(struct parse *p)
 
 	/* Of an action about a file, or the host, nothing is run. */
 	if (spec->action == SPEC_VERIFY_AUDIT || spec->action == SPEC_DOCTOR ||
-	    spec->action == SPEC_APPLY)
+	    spec->action == SPEC_APPLY || spec->action == SPEC_SUGGEST)
 		return;
 	/* What was given and refused has its own line already. */
 	if (option_given(p, "command")) {
@@ -256,8 +256,10 @@ static void check_doctor(struct parse *p)
 	const struct option *json = option_given(p, "json");
 	bool doctor = p->spec->action == SPEC_DOCTOR;
 
-	if (json && !doctor && p->spec->action != SPEC_WHY)
-		complain_at(p, json, "goes with --doctor and --why only");
+	if (json && !doctor && p->spec->action != SPEC_WHY &&
+	    p->spec->action != SPEC_SUGGEST)
+		complain_at(p, json,
+			    "goes with --doctor, --why and --suggest only");
 	for (size_t i = 0; doctor && i < option_count; i++) {
 		const struct option *o = &option_table[i];
 

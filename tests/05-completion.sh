@@ -35,7 +35,7 @@ complete_to 'every flag of --help' \
 	-- --
 complete_to 'a short one' -h -- -
 complete_to 'the rest of a flag' --timeout -- --time
-complete_to 'nothing that is not built' -- --sugges
+complete_to 'nothing that is not there' -- --no-such
 complete_to 'network modes' restricted deny -- --network ''
 complete_to 'files' tests/run -- --spec tests/ru
 complete_to 'folders' tests/spec -- --workdir tests/spe

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+#include "suggest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "confined.h"
+#include "danger.h"
+#include "err.h"
+#include "json.h"
+#include "netaddr.h"
+#include "netpol.h"
+#include "option.h"
+#include "relay_state.h"
+#include "text.h"
+#include "textdiff.h"
+#include "unpack.h"
+
+/* As many bytes of events as a run writes. */
+#define SEEN_MAX  (64 * 1024 * 1024)
+/* Hosts and commands each; a payload can ask for any number. */
+#define ADDED_MAX 256
+/* Root's rights are of no use to a record. */
+#define NOBODY    65534
+
+struct suggestion {
+	struct spec *spec;
+	FILE *out, *remarks;
+	bool json;
+	int seen_fd;
+	struct net_policy policy; /* of the spec as it was */
+	struct strv hosts, commands;
+	struct strv told; /* remarks, each once */
+};
+
+/*** Remarks ***/
+
+/* `what` is the payload's: shown so that it cannot steer the terminal. */
+static void remark(struct suggestion *s, const char *what, const char *why)
+{
+	auto_free char *visible = text_visible(what, false);
+	auto_free char *line = xasprintf("%.200s: %s", visible, why);
+
+	if (strv_has(&s->told, line) || s->told.n > ADDED_MAX)
+		return;
+	fprintf(s->remarks, "left out: %s\n", line);
+	strv_push(&s->told, take_ptr(&line));
+}
+
+/*** The spec grows by flags ***/
+
+/* As if it stood on the command line; false: the flag does not take it. */
+static bool add_flag(struct spec *spec, const char *flag, const char *value)
+{
+	const struct option *o = option_by_flag(flag, strlen(flag));
+	struct parse p = { .spec = spec, .source = FROM_FLAG };
+	char *words[] = { (char *)(uintptr_t)value, NULL };
+
+	o->type->set(&p, o, words);
+	if (p.problems == 0)
+		spec->asked[option_index(o)] = true;
+	return p.problems == 0;
+}
+
+static void forget(struct spec *spec, const char *key)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (option_table[i].key &&
+		    strcmp(option_table[i].key, key) == 0)
+			spec->asked[i] = false;
+}
+
+/*** Hosts ***/
+
+/* Why nobody should get this by a suggestion, or NULL. */
+static const char *risk_of(const struct net_rule *rule)
+{
+	if (rule->kind == NET_RULE_WILDCARD ||
+	    (rule->kind == NET_RULE_CIDR && rule->prefix < 128))
+		return "no single host";
+	if (rule->kind == NET_RULE_CIDR)
+		return netaddr_special(&rule->addr);
+	if (strcmp(rule->name, NAMES_GATEWAY) == 0 ||
+	    strcmp(rule->name, NAMES_GATEWAY_ALIAS) == 0)
+		return "a service of this host (--host-port allows its port)";
+	return NULL;
+}
+
+static bool is_allowed(const struct suggestion *s, const struct net_rule *rule)
+{
+	if (rule->kind != NET_RULE_NAME)
+		return relay_rule_for_addr(&s->policy, &rule->addr,
+					   rule->port_lo) != NULL;
+	if (rule->port_lo == 0)
+		return relay_rule_naming(&s->policy, rule->name) != NULL;
+	return relay_rule_for_name(&s->policy, rule->name, rule->port_lo) !=
+	       NULL;
+}
+
+static void see_host(struct suggestion *s, const char *text)
+{
+	struct net_rule rule = { 0 };
+	char why[256] = "";
+	const char *risk;
+
+	if (net_rule_parse(text, &rule, why, sizeof(why)) < 0) {
+		remark(s, text, "no host name");
+		return;
+	}
+	risk = risk_of(&rule);
+	if (is_allowed(s, &rule))
+		risk = NULL;
+	else if (risk)
+		remark(s, text, risk);
+	else if (s->hosts.n == ADDED_MAX)
+		remark(s, "more hosts", "too many were seen");
+	else if (!strv_has(&s->hosts, text))
+		strv_push(&s->hosts, xstrdup(text));
+	net_rule_free(&rule);
+}
+
+static const char *string_of(const cJSON *object, const char *key)
+{
+	return cJSON_GetStringValue(
+	    cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+static bool is_said(const cJSON *object, const char *key, const char *value)
+{
+	const char *said = string_of(object, key);
+
+	return said && strcmp(said, value) == 0;
+}
+
+static void see_connection(struct suggestion *s, const cJSON *event)
+{
+	const char *name = string_of(event, "name");
+	const char *host = name ? name : string_of(event, "addr");
+	double port = cJSON_GetNumberValue(
+	    cJSON_GetObjectItemCaseSensitive(event, "port"));
+	bool v6 = host && strchr(host, ':');
+	auto_free char *text = NULL;
+
+	if (!host || !is_said(event, "protocol", "tcp") ||
+	    is_said(event, "direction", "in") || !(port >= 1 && port <= 65535))
+		return;
+	text = xasprintf("%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
+			 (unsigned int)port);
+	see_host(s, text);
+}
+
+/* A name that was refused: what it would be connected to at is not known. */
+static void see_question(struct suggestion *s, const cJSON *event)
+{
+	const char *name = string_of(event, "name");
+
+	if (name && is_said(event, "verdict", "denied") &&
+	    string_of(event, "remedy"))
+		see_host(s, name);
+}
+
+/*** Commands ***/
+
+/* Those that no list covered say which word of it they need. */
+static void see_execution(struct suggestion *s, const cJSON *event)
+{
+	static const char flag[] = "--allow-command ";
+	const char *remedy = string_of(event, "remedy");
+	auto_free char *name = NULL;
+	const char *base, *danger;
+
+	if (!remedy || strncmp(remedy, flag, strlen(flag)) != 0)
+		return;
+	remedy += strlen(flag);
+	name = xstrndup(remedy, strcspn(remedy, " "));
+	base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	danger = danger_by_name(base);
+	if (danger)
+		remark(s, name, danger);
+	else if (name[0] == '/')
+		remark(s, name, "a program outside of the usual folders");
+	else if (s->commands.n == ADDED_MAX)
+		remark(s, "more commands", "too many were seen");
+	else if (!strv_has(&s->commands, name))
+		strv_push(&s->commands, xstrdup(name));
+}
+
+/*** What was seen ***/
+
+static const struct {
+	const char *event;
+	void (*see)(struct suggestion *s, const cJSON *event);
+} kinds[] = {
+	{ "connect", see_connection },
+	{ "denied", see_connection },
+	{ "dns", see_question },
+	{ "exec", see_execution },
+};
+
+static void see_events(struct suggestion *s, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		struct json_fault fault;
+		cJSON *event = len ? json_read(text, len, &fault) : NULL;
+
+		for (size_t i = 0; event && i < ARRAY_SIZE(kinds); i++)
+			if (is_said(event, "event", kinds[i].event))
+				kinds[i].see(s, event);
+		if (len && !event)
+			remark(s, "a line of the events", "no JSON");
+		cJSON_Delete(event);
+		text += len + (text[len] == '\n');
+	}
+}
+
+/* Twice what it took at its height, in steps that a person would choose. */
+static uint64_t headroom(const cJSON *result, const char *key, uint64_t step)
+{
+	double peak = cJSON_GetNumberValue(
+	    cJSON_GetObjectItemCaseSensitive(result, key));
+
+	if (!(peak >= 1 && peak < 1e15))
+		return 0;
+	return ((uint64_t)peak * 2 + step - 1) / step * step;
+}
+
+static void see_result(struct suggestion *s, const char *text)
+{
+	static const struct {
+		const char *key, *flag;
+		uint64_t step;
+	} caps[] = { { "memory_peak", "memory", 256 << 20 },
+		     { "pids_peak", "pids", 32 } };
+	struct json_fault fault;
+	cJSON *result = json_read(text, strlen(text), &fault);
+
+	/* Nobody but a cgroup counts processes: without one the memory is that
+	 * of the largest, and a cap that is asked for could not be had. */
+	for (size_t i = 0;
+	     headroom(result, "pids_peak", 1) && i < ARRAY_SIZE(caps); i++) {
+		uint64_t cap = headroom(result, caps[i].key, caps[i].step);
+		auto_free char *value = xasprintf("%llu",
+						  (unsigned long long)cap);
+
+		if (cap)
+			add_flag(s->spec, caps[i].flag, value);
+	}
+	cJSON_Delete(result);
+}
+
+/*** Reading ***/
+
+/* One member's text, bounded; NULL by fail(). */
+static char *read_member(struct unpack *u)
+{
+	char *text = NULL;
+	size_t len = 0, n;
+	const void *data;
+	off_t at;
+	int more;
+
+	while ((more = unpack_data(u, &data, &n, &at)) == 1) {
+		if (at != (off_t)len || n > SEEN_MAX - len) {
+			fail(0, "cannot take this archive: what it records is "
+				"sparse, or over 64 MiB");
+			more = -1;
+			break;
+		}
+		text = xrealloc_array(text, len + n + 1, 1);
+		memcpy(text + len, data, n);
+		len += n;
+	}
+	if (more < 0) {
+		free(text);
+		return NULL;
+	}
+	text = text ? text : xcalloc(1, 1);
+	text[len] = '\0';
+	return text;
+}
+
+static int see_archive(struct suggestion *s)
+{
+	static const struct {
+		const char *path;
+		void (*see)(struct suggestion *s, const char *text);
+	} wanted[] = { { "events.jsonl", see_events },
+		       { "run.json", see_result } };
+	struct unpack *u = unpack_open(s->seen_fd);
+	const struct unpack_member *member;
+	int more = -1;
+
+	while (u && (more = unpack_next(u, &member)) == 1) {
+		for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+			auto_free char *text = NULL;
+
+			if (!member->path || !member->is_file ||
+			    strcmp(member->path, wanted[i].path) != 0)
+				continue;
+			text = read_member(u);
+			if (!text) {
+				unpack_free(u);
+				return -1;
+			}
+			wanted[i].see(s, text);
+			break;
+		}
+	}
+	unpack_free(u);
+	return more;
+}
+
+static int see(struct suggestion *s)
+{
+	auto_free char *text = NULL;
+	char first = 0;
+
+	if (pread(s->seen_fd, &first, 1, 0) < 0)
+		return fail(errno, "cannot read the events");
+	if (first != '{')
+		return see_archive(s);
+	text = read_fd(s->seen_fd, SEEN_MAX, NULL);
+	if (!text)
+		return fail(errno, "cannot read the events");
+	see_events(s, text);
+	return 0;
+}
+
+/*** The answer ***/
+
+static char *print(const struct spec *spec)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	int rc = out ? spec_print(spec, out) : -1;
+
+	if (out)
+		fclose(out);
+	if (rc == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* The profile's own hosts stay, now by name. */
+static void open_network(struct suggestion *s, const struct agent *agent)
+{
+	struct spec *spec = s->spec;
+
+	for (size_t i = 0; agent && spec->network == SPEC_NETWORK_RESTRICTED &&
+			   i < agent->hosts.n;
+	     i++)
+		add_flag(spec, "allow", agent->hosts.v[i]);
+	add_flag(spec, "network", "allow");
+}
+
+static void widen(struct suggestion *s, const struct agent *agent)
+{
+	if (s->hosts.n)
+		open_network(s, agent);
+	for (size_t i = 0; i < s->hosts.n; i++)
+		add_flag(s->spec, "allow", s->hosts.v[i]);
+	for (size_t i = 0; i < s->commands.n; i++)
+		if (!add_flag(s->spec, "allow-command", s->commands.v[i]))
+			remark(s, s->commands.v[i], "no name of a command");
+	s->spec->permissive = false;
+	forget(s->spec, "permissive");
+}
+
+static int answer(struct suggestion *s, const struct agent *agent)
+{
+	auto_free char *before = NULL;
+	auto_free char *after = NULL;
+
+	/* A value may be a secret: the spec is made to be shown. */
+	if (s->spec->n_env)
+		remark(s, "env", "values are not repeated: give them again");
+	forget(s->spec, "env");
+	forget(s->spec, "unsetenv");
+	before = print(s->spec);
+	if (!before || see(s) < 0)
+		return -1;
+	widen(s, agent);
+	after = print(s->spec);
+	if (!after)
+		return -1;
+	if (s->json)
+		fputs(after, s->out);
+	else
+		textdiff_print(s->out, before, strlen(before), after,
+			       strlen(after));
+	return fflush(s->out) == 0 && fflush(s->remarks) == 0
+		   ? 0
+		   : fail(errno, "cannot print the suggestion");
+}
+
+static struct agent *agent_of(const struct spec *spec)
+{
+	const char *word = spec->agent       ? spec->agent
+			   : spec->command.n ? spec->command.v[0]
+					     : "";
+	const char *slash = strrchr(word, '/');
+
+	return agent_find(slash ? slash + 1 : word);
+}
+
+/* In a process of its own, which ends with it: what it takes goes then. */
+static int work(const void *arg, void *report)
+{
+	struct suggestion s = *(const struct suggestion *)arg;
+	struct agent *agent = agent_of(s.spec);
+	bool permissive = s.spec->permissive;
+	int rc;
+
+	(void)report;
+	s.spec->permissive = false;
+	rc = netpol_plan(&s.policy, s.spec, agent);
+	s.spec->permissive = permissive;
+	if (rc == 0)
+		rc = answer(&s, agent);
+	netpol_free(&s.policy);
+	agent_free(agent);
+	strv_free(&s.hosts);
+	strv_free(&s.commands);
+	strv_free(&s.told);
+	return rc;
+}
+
+int suggest_spec(struct spec *spec, const char *seen, bool json, FILE *out,
+		 FILE *remarks)
+{
+	auto_fd int fd = open(seen,
+			      O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const struct suggestion s = { .spec = spec,
+				      .out = out,
+				      .remarks = remarks,
+				      .json = json,
+				      .seen_fd = fd };
+	const int keep[] = { fileno(out), fileno(remarks), fd };
+	const bool root = geteuid() == 0;
+	struct confined child = { .name = "reader of the record",
+				  .uid = root ? NOBODY : geteuid(),
+				  .gid = root ? NOBODY : getegid(),
+				  .keep = keep,
+				  .n_keep = ARRAY_SIZE(keep),
+				  .work = work,
+				  .arg = &s };
+	struct stat st;
+	char report = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail(errno, "cannot open %s", seen);
+	if (!S_ISREG(st.st_mode))
+		return fail(0, "cannot read %s: it is no file", seen);
+	if (unpack_load() < 0)
+		return -1;
+	return confined_run(&child, &report, sizeof(report));
+}
