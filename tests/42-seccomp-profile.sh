@@ -92,6 +92,29 @@ lacks "$T/out" EPERM
 under "$T/all.json" python3 /calls.py ptrace
 contains "$T/out" "ptrace EPERM"
 
+# All that tests/attack tries, but for what the table calls soft: it stays
+# among the payload's own processes.
+cp "$TOP/$B/intruder" "$TOP/$B/breakout" "$T/"
+mkdir "$T/shown"
+soft='call-(handle|vmsplice|secret-memory|ptrace|read-process|take-descriptor|compare)'
+# What Landlock alone stops (tests/attack/*.table).
+"$M9M" --explain true | grep -q '^landlock  *version' ||
+	soft="$soft|init-signal|memory-own-code"
+library=$(ldconfig -p 2>/dev/null | sed -n 's/.*libz\.so\.1 .*64.* => //p' | head -n 1)
+for profile in open all; do
+	run "$M9M" -q --no-artifact --seccomp "$T/$profile.json" \
+		--ro-bind "$T/shown" /shown -- "$T/intruder"
+	check "$profile.json: the intruder tried" test "$(wc -l <"$T/out")" -gt 40
+	is "$profile.json: he gets nowhere" "$(sed -n 's/ ran$//p' "$T/out" |
+		grep -vE "^($soft)\$")" ""
+	run "$M9M" -q --no-artifact --seccomp "$T/$profile.json" \
+		--allow-command cat --input "${library:-/usr/bin/uname}:lib.so" \
+		--input /usr/bin/uname:uname -- "$T/breakout"
+	check "$profile.json: the list was tried" test "$(wc -l <"$T/out")" -gt 30
+	is "$profile.json: it opens no list of commands" \
+		"$(sed -n 's/ ran$//p' "$T/out" | grep -vE "^($soft)\$")" ""
+done
+
 # --- lists of what to take away --------------------------------------------
 
 cat >"$T/block.json" <<'JSON'
