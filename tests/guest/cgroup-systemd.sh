@@ -141,3 +141,11 @@ systemctl daemon-reload
 systemctl restart user@1234
 await_manager
 works "with the remedy" systemd session lingers "$UNIT"
+
+# --- a cap that the unit has ---
+expect_exit 137 own_scope -p MemoryMax=100M -p MemorySwapMax=0 -- \
+	env XDG_STATE_HOME=/home/lingers/state "$M9M" -q --no-artifact \
+	--cgroup inherit tail /dev/zero
+expect_exit 125 own_scope -- env XDG_STATE_HOME=/home/lingers/state "$M9M" -q \
+	--no-artifact --cgroup inherit true
+contains "$T/err" "nothing limits memory in"

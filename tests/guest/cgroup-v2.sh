@@ -156,6 +156,59 @@ expect_exit 124 m9m --timeout 3s --grace 0 sh -c \
 json_is "$T/user/r.json" .status timeout
 run m9m --pids 20 sh -c 'while :; do sleep 1000 & done'
 json_is "$T/user/r.json" '.limits | join(" ")' pids
+# What a run is in while it is there.
+mkfifo -m 666 "$T/user/stay"
+m9m --memory 200Mi --cpu 0.5 --pids 30 sh -c 'echo ready; read -r _' \
+	<>"$T/user/stay" >"$T/out" 2>"$T/err" &
+pid=$!
+await_line "$T/out" ready
+run=$(find $CG/mine -type d -name 'm9m-2*')
+for row in "memory.max 209715200" "memory.swap.max 0" "memory.oom.group 1" \
+	"cpu.max 50000 100000" "pids.max 31" "io.weight default 50"; do
+	if [ -e "$run/${row%% *}" ]; then
+		is "$row" "$(cat "$run/${row%% *}")" "${row#* }"
+	else
+		echo "# this kernel has no ${row%% *}"
+	fi
+done
+check "the payload is in it" test "$(wc -l <"$run/cgroup.procs")" -ge 2
+# All in it at once: whoever is killed there first takes the others along.
+echo 1 >"$run/cgroup.kill"
+rc=0
+wait $pid || rc=$?
+check "killed as a whole, the run ends: $rc" test "$rc" != 0
+check "and its cgroup is gone" test ! -e "$run"
 is "nobody is alive" "$(pgrep -c -f "sleep 1000")" 0
 is "nor is a cgroup left" "$(find $CG -name 'm9m*')" ""
 remove mine
+
+# --- a cap of the caller's ---
+inherit() {
+	local group=$1
+	shift
+	within "$group" "$@" env XDG_STATE_HOME="$T/user" "$M9M" -q \
+		--no-artifact --cgroup inherit --result "$T/user/r.json" \
+		tail /dev/zero
+}
+rm -rf "$T/user"
+mkdir -m 777 "$T/user"
+mkdir -p $CG/capped/deeper
+expect_exit 125 inherit capped/deeper
+contains "$T/err" "nothing limits memory in $CG/capped/deeper"
+contains "$T/err" "MemoryMax"
+echo +memory >$CG/cgroup.subtree_control
+echo 100M >$CG/capped/memory.max
+echo 0 >$CG/capped/memory.swap.max 2>/dev/null || :
+for who in "" "${user[*]}"; do
+	rm -rf "$T/user"
+	mkdir -m 777 "$T/user"
+	# shellcheck disable=SC2086  # words
+	expect_exit 137 inherit capped/deeper $who
+	is "inherit: told" "$(json "$T/user/r.json" \
+		'.layers[] | select(startswith("cgroup:"))')" cgroup:inherit
+	json_is "$T/user/r.json" '.degraded | length' 0
+	is "no cgroup was made" "$(find $CG -name 'm9m*')" ""
+done
+echo max >$CG/capped/memory.max
+expect_exit 125 inherit capped/deeper
+remove capped
