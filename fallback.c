@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -12,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "err.h"
+#include "mount_build.h"
 #include "seccomp.h"
 #include "util.h"
 
@@ -65,13 +69,21 @@ int fallback_keep_pinned(void)
 
 /*** What is used ***/
 
-static uint64_t pss_of(pid_t pid)
+static uint64_t kib_after(const char *text, const char *key)
+{
+	const char *line = text ? strstr(text, key) : NULL;
+
+	return line ? strtoull(line + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+/* *mapped: what of it is in files that are memory. */
+static uint64_t pss_of(pid_t pid, uint64_t *mapped)
 {
 	auto_free char *path = xasprintf("/proc/%d/smaps_rollup", pid);
 	auto_free char *text = read_file(AT_FDCWD, path, 4096, NULL);
-	const char *line = text ? strstr(text, "\nPss:") : NULL;
 
-	return line ? strtoull(line + 5, NULL, 10) * 1024 : 0;
+	*mapped = kib_after(text, "\nPss_Shmem:");
+	return kib_after(text, "\nPss:");
 }
 
 /* Open to all, even of a process that made itself undumpable. */
@@ -145,9 +157,48 @@ static uint64_t add_children_of(struct members *m, pid_t pid)
 	return n;
 }
 
-void fallback_fill(pid_t pid, struct cgroup_now *now)
+/* The sandbox's root, as some process in it sees it; PID 1 itself does not let
+ * itself be looked at. */
+static int open_root(const struct members *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		auto_free char *path = xasprintf("/proc/%d/root", m->pids[i]);
+		int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd >= 0)
+			return fd;
+	}
+	return -1;
+}
+
+/* What the sandbox's file systems in memory hold, mapped or not. */
+static uint64_t files_of(const struct members *m, const struct plan *plan)
+{
+	auto_fd int root = open_root(m);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; root >= 0 && i < plan->n_mounts; i++) {
+		const struct plan_mount *mount = &plan->mounts[i];
+		auto_fd int fd = -1;
+		struct statfs fs;
+
+		if (!(mount->flags & PLAN_RW) ||
+		    (mount->kind != PLAN_TMPFS &&
+		     !(mount->kind == PLAN_WORKDIR && plan->disk)))
+			continue;
+		fd = mount_lookup(root, mount->destination, RESOLVE_INSIDE);
+		if (fd >= 0 && fstatfs(fd, &fs) == 0 &&
+		    fs.f_type == TMPFS_MAGIC)
+			sum += (uint64_t)(fs.f_blocks - fs.f_bfree) *
+			       (uint64_t)fs.f_bsize;
+	}
+	return sum;
+}
+
+void fallback_fill(pid_t pid, const struct plan *plan, struct cgroup_now *now)
 {
 	const struct cgroup_now known = *now;
+	uint64_t all_mapped = 0, files, mapped = 0;
 	struct members *m;
 
 	if (known.memory && known.cpu_ms && known.pids)
@@ -155,23 +206,27 @@ void fallback_fill(pid_t pid, struct cgroup_now *now)
 	m = xcalloc(1, sizeof(*m));
 	m->pids[m->n++] = pid;
 	for (size_t i = 0; i < m->n; i++) {
-		uint64_t pss = known.memory ? 0 : pss_of(m->pids[i]);
+		uint64_t pss = known.memory ? 0 : pss_of(m->pids[i], &mapped);
 		uint64_t threads = add_children_of(m, m->pids[i]);
 
 		if (!known.memory)
 			now->memory += pss ? pss : rss_of(m->pids[i]);
+		all_mapped += mapped;
 		if (!known.cpu_ms)
 			now->cpu_ms += cpu_ms_of(m->pids[i]);
 		if (!known.pids)
 			now->pids += threads;
 	}
+	/* What is mapped of them was counted. */
+	files = known.memory ? 0 : files_of(m, plan);
+	now->memory += files > all_mapped ? files - all_mapped : 0;
 	free(m);
 }
 
-uint64_t fallback_memory(pid_t pid)
+uint64_t fallback_memory(pid_t pid, const struct plan *plan)
 {
 	struct cgroup_now now = { .cpu_ms = 1, .pids = 1 };
 
-	fallback_fill(pid, &now);
+	fallback_fill(pid, plan, &now);
 	return now.memory;
 }

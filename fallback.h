@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "cgroup.h"
+#include "plan.h"
 
 /*
  * Binds the process (and what it forks) to as many processors as hold `cores`,
@@ -27,11 +28,12 @@ int fallback_keep_pinned(void);
 
 /*
  * The memory of the process and all below it, in bytes: its share of what is
- * shared, where that may be read, or all of it.  Files in memory count as far
- * as they are mapped.
+ * shared, where that may be read, or all of it; and what is in the sandbox's file
+ * systems that are memory.  Of other files in memory (memfd, System V) what is
+ * mapped.
  */
-uint64_t fallback_memory(pid_t pid);
+uint64_t fallback_memory(pid_t pid, const struct plan *plan);
 
 /* The figures of the process and all below it that no cgroup gave: those that
  * are 0. */
-void fallback_fill(pid_t pid, struct cgroup_now *now);
+void fallback_fill(pid_t pid, const struct plan *plan, struct cgroup_now *now);

@@ -59,7 +59,7 @@ void sampler_look(struct sampler *sampler)
 		return;
 	cost = own_cpu_us();
 	cgroup_read_now(sampler->run->cgroup, &now);
-	fallback_fill(sampler->run->child->pid, &now);
+	fallback_fill(sampler->run->child->pid, sampler->run->plan, &now);
 	if (now.pids > 0)
 		tell(sampler, &now);
 	cost = own_cpu_us() - cost;

@@ -54,7 +54,8 @@ void watch_open(struct watch *watch, const struct supervision *run,
 static void look_at_memory(struct watch *watch)
 {
 	uint64_t limit = watch->run->plan->caps.memory;
-	uint64_t used = fallback_memory(watch->run->child->pid);
+	uint64_t used = fallback_memory(watch->run->child->pid,
+					watch->run->plan);
 
 	if (used > watch->outcome->memory_peak)
 		watch->outcome->memory_peak = used;

@@ -112,6 +112,28 @@ expect_exit 0 m9m --memory 150Mi --ro-bind "$T/hog.py" /hog.py \
 contains "$T/out" "went through"
 check "the peak was seen" test "$(json "$T/r.json" .memory_peak)" -gt 50000000
 
+# Files in memory that nobody has mapped.
+for place in /tmp /home/agent /dev/shm; do
+	expect_exit 137 m9m --memory 150Mi sh -c "head -c 300M /dev/zero >$place/x
+		exec sleep 60"
+	json_is "$T/r.json" '.status + " " + (.limits | join(" "))' "oom memory"
+	expect_exit 3 m9m --memory 500Mi sh -c "head -c 300M /dev/zero >$place/x
+		sleep 0.5; exit 3"
+done
+expect_exit 137 m9m --memory 150Mi --disk 100Mi sh -c 'head -c 90M /dev/zero >x
+	head -c 90M /dev/zero >/tmp/x; exec sleep 60'
+json_is "$T/r.json" .status oom
+# Mapped, they count once.
+expect_exit 0 m9m --memory 150Mi python3 -c '
+import mmap, time
+with open("/dev/shm/x", "w+b") as f:
+    f.truncate(90 << 20)
+    m = mmap.mmap(f.fileno(), 0)
+    for at in range(0, len(m), 4096): m[at] = 1
+    time.sleep(0.5)
+    print("went through")'
+contains "$T/out" "went through"
+
 echo "# processes"
 cat >"$T/forks.py" <<'P'
 import os
