@@ -242,6 +242,38 @@ lacks "$T/world/hits" "GET /4 "
 is "each is told of" "$(events denied '.name == "good.test"' | wc -l)" \
 	${#bad[@]}
 
+: >"$T/world/hits"
+echo "# 6: heads and bodies that two servers read in two ways"
+P='POST / HTTP/1.1\r\nHost: good.test' E='GET /evil HTTP/1.1\r\nHost: evil.test'
+two_ways=("$P\r\nContent-Length: 6\r\nTransfer-Encoding: chunked${H}0\r\n\r\n$E$H"
+	"$P\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: x${H}0\r\n\r\n$E$H"
+	"$P\r\nTransfer-Encoding : chunked${H}0\r\n\r\n$E$H"
+	"$P\r\nTransfer-Encoding: xchunked${H}0\r\n\r\n$E$H"
+	"$P\r\nContent-Length: 0\r\nContent-Length: 99$H$E$H"
+	"$P\r\nContent-Length: +0$H$E$H" "$P\r\nX: y\r\n Host: evil.test$H"
+	"$P\r\nHost: evil.test$H" "$P\n\n$E\n\n" "$P\r\nX: y\rHost: evil.test$H"
+	"$P\r\nTransfer-Encoding: chunked${H}0x0\r\n\r\n$E$H"
+	"$P\r\nTransfer-Encoding: chunked${H}1\r\nab\r\n0\r\n\r\n$E$H"
+	"GET / HTTP/1.1\r\nHost: good.test@evil.test$H" "GET / HTTP/1.1$H"
+	"GET //evil.test/ HTTP/1.1\r\nHost: evil.test$H"
+	"GET http://good.test@evil.test/ HTTP/1.1\r\nHost: good.test$H"
+	"PRI * HTTP/2.0${H}SM$H")
+attempts=()
+for words in "${two_ways[@]}"; do attempts+=("say:good.test:80:$words"); done
+run "${in_world[@]}" python3 -B "$T/probe.py" "${attempts[@]}"
+is "outside each reaches the server" \
+	"$(grep -c '80 accepted' "$T/world/hits")" ${#two_ways[@]}
+contains "$T/world/hits" evil
+try "${allow[@]}" -- "${attempts[@]}"
+lacks "$T/world/hits" evil
+is "each is told of" "$(events denied '.name == "good.test"' | wc -l)" \
+	${#two_ways[@]}
+many="GET /0 HTTP/1.1\r\nHost: good.test$H"
+for i in 1 2 3 4 5 6 7 8 9; do many="$many${many%%/0*}/$i HTTP/1.1\r\nHost: good.test$H"; done
+try "${allow[@]}" -- "say:good.test:80:$many$E$H"
+contains "$T/world/hits" "GET /9 "
+lacks "$T/world/hits" evil
+
 echo "# 7: a way in between changes nothing"
 cat >"$T/hop.py" <<END
 import os, socket, threading
