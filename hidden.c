@@ -236,15 +236,14 @@ static int take_line(struct search *s, char *line)
 	if (line[0] == '!')
 		return refuse_line(line, "cannot be taken back here: --show "
 					 "FILE does that");
-	if (strncmp(line, "**/", 3) == 0 && !strchr(line + 3, '/'))
-		line += 3;
-	if (strstr(line, "**") || strstr(line, ".."))
-		return refuse_line(line, "** and .. are not understood");
-	len = strlen(line);
 	if (line[len - 1] == '/') {
 		line[--len] = '\0';
 		folder_only = true;
 	}
+	if (strncmp(line, "**/", 3) == 0 && !strchr(line + 3, '/'))
+		line += 3;
+	if (strstr(line, "**") || strstr(line, ".."))
+		return refuse_line(line, "** and .. are not understood");
 	anchored = strchr(line, '/') != NULL;
 	line += line[0] == '/';
 	if (*line == '\0')

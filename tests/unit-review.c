@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What of a project needs a second look, what of it is hidden, and how two texts
+ * differ: rows of names, and texts that patch(1) puts together again.
+ */
+
+#include "review.h"
+
+#include "hidden.h"
+#include "hostile.h"
+#include "textdiff.h"
+
+/* --- control files -------------------------------------------------------- */
+
+static void test_paths(void)
+{
+	static const struct {
+		const char *path;
+		bool control;
+	} rows[] = {
+		{ ".git/hooks/pre-commit", true },
+		{ "vendor/lib/.git/hooks/post-checkout", true },
+		{ ".GIT/Hooks/pre-commit", true },
+		{ ".git/config", true },
+		{ ".git/index", true },
+		{ ".git", true },
+		{ "sub/.git", true },
+		{ ".gitmodules", true },
+		{ ".gitignore", false },
+		{ ".gitattributes.txt", false },
+		{ "git/hooks/pre-commit", false },
+		{ ".github/workflows/ci.yml", true },
+		{ ".github/CODEOWNERS", false },
+		{ ".claude/settings.json", true },
+		{ "a/b/.codex/config.toml", true },
+		{ ".claude", false }, /* a file: no folder of settings */
+		{ ".vscode/tasks.json", true },
+		{ ".idea/x", true },
+		{ ".envrc", true },
+		{ "x.envrc", false },
+		{ ".bashrc", true },
+		{ "home/.profile", true },
+		{ ".bashrc.d/x", false },
+		{ "Jenkinsfile", true },
+		{ ".m9mignore", true },
+		{ "src/main.c", false },
+		{ "", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		ok((review_path(rows[i].path) != NULL) == rows[i].control,
+		   "%s is %s control file", rows[i].path,
+		   rows[i].control ? "a" : "no");
+	ok(review_is_git_record(".git/objects/ab/cd") &&
+	       review_is_git_record("x/.git/index") &&
+	       !review_is_git_record(".git/hooks/x") &&
+	       !review_is_git_record("a.git/index"),
+	   "git's records are told from what git obeys");
+}
+
+static void test_links(void)
+{
+	static const struct {
+		const char *path, *target;
+		bool leaves;
+	} rows[] = {
+		{ "l", "a", false },           { "l", "./a/b", false },
+		{ "l", "/etc", true },         { "l", "..", true },
+		{ "l", "a/..", true }, /* `a` may be a link itself */
+		{ "d/l", "..", false },        { "d/l", "../a", false },
+		{ "d/l", "../..", true },      { "d/l", "../a/../../x", true },
+		{ "d/e/l", "../../x", false }, { "d/l", ".././../x", true },
+		{ "d/l", "..//../x", true },   { "d/l", "...", false },
+		{ "d/l", "..a/b", false },     { "l", "", false },
+	};
+	static const char *const folders[] = { ".git", ".git/hooks", ".claude",
+					       "sub/.GitHub", ".vscode" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		ok(review_link_leaves(rows[i].path, rows[i].target) ==
+		       rows[i].leaves,
+		   "%s -> %s %s", rows[i].path, rows[i].target,
+		   rows[i].leaves ? "leaves" : "stays");
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		ok(review_link(folders[i]) != NULL,
+		   "a link as %s stands for what is obeyed", folders[i]);
+	ok(review_link("src") == NULL && review_link("x.git") == NULL,
+	   "one of another name does not");
+}
+
+/* --- hidden --------------------------------------------------------------- */
+
+static void put_ignore(const char *text)
+{
+	unlink(at("p/.m9mignore"));
+	put_file(at("p/.m9mignore"), text, 0644);
+}
+
+/* The hidden paths, folders with a slash, separated by spaces. */
+static char *hidden_list(const struct strv *shown, const char *message)
+{
+	auto_fd int fd = open(at("p"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct hidden hidden;
+	char *list = xstrdup("");
+	int rc = hidden_find(&hidden, fd, shown);
+
+	for (size_t i = 0; i < hidden.files.n + hidden.folders.n; i++) {
+		bool file = i < hidden.files.n;
+		char *longer = xasprintf(
+		    "%s%s%s%s", list, *list ? " " : "",
+		    file ? hidden.files.v[i]
+			 : hidden.folders.v[i - hidden.files.n],
+		    file ? "" : "/");
+
+		free(list);
+		list = longer;
+	}
+	hidden_free(&hidden);
+	if (message ? did_fail(rc, message) : went_well(rc))
+		return list;
+	free(list);
+	return xstrdup("(otherwise)");
+}
+
+static void check_hidden(const char *ignore, const char *wanted,
+			 const char *message)
+{
+	const struct strv none = { 0 };
+	auto_free char *got = NULL;
+
+	put_ignore(ignore);
+	got = hidden_list(&none, message);
+	ok(strcmp(got, wanted) == 0, "ignoring \"%.*s\": %s",
+	   (int)strcspn(ignore, "\r\n"), ignore, got);
+}
+
+static void test_hidden(void)
+{
+	static const char *const files[] = {
+		".env",   ".env.local", "env",     "a.txt",   "id_rsa",
+		"d/.env", "d/key.key",  "d/b.txt", "d/e/.env"
+	};
+	static const char usual[] = ".env .env.local d/.env d/e/.env d/key.key "
+				    "d/private.pem id_rsa .ssh/";
+	static char *one[] = { (char *)"d/.env" };
+	const struct strv shown = { one, 1 };
+	auto_free char *got = NULL;
+
+	put_dir(at("p"));
+	put_dir(at("p/d"));
+	put_dir(at("p/d/e"));
+	put_dir(at("p/.ssh"));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		put_file(at("p/%s", files[i]), "x\n", 0644);
+	put_file(at("p/d/private.pem"), "-----BEGIN PRIVATE KEY-----\n", 0644);
+	put_file(at("p/d/public.pem"), "-----BEGIN CERTIFICATE-----\n", 0644);
+	check_hidden("", usual, NULL);
+	check_hidden("# words\n\n  \n", usual, NULL);
+	check_hidden("a.txt\n",
+		     ".env .env.local a.txt d/.env d/e/.env "
+		     "d/key.key d/private.pem id_rsa .ssh/",
+		     NULL);
+	check_hidden("/d/b.txt\r\n",
+		     ".env .env.local d/.env d/b.txt d/e/.env "
+		     "d/key.key d/private.pem id_rsa .ssh/",
+		     NULL);
+	check_hidden("**/e/\n",
+		     ".env .env.local d/.env d/key.key "
+		     "d/private.pem id_rsa .ssh/ d/e/",
+		     NULL);
+	check_hidden("d/*.txt\n",
+		     ".env .env.local d/.env d/b.txt d/e/.env "
+		     "d/key.key d/private.pem id_rsa .ssh/",
+		     NULL);
+	check_hidden("/none\nd/none\n", usual, NULL);
+	check_hidden("!.env\n", "", "--show FILE");
+	check_hidden("a/**/b\n", "", "not understood");
+	check_hidden("../up\n", "", "not understood");
+	check_hidden("/\n", "", "whole project");
+	put_ignore("");
+	got = hidden_list(&shown, NULL);
+	ok(strcmp(got, ".env .env.local d/e/.env d/key.key d/private.pem "
+		       "id_rsa .ssh/") == 0,
+	   "shown: %s", got);
+}
+
+/* --- text ----------------------------------------------------------------- */
+
+static char *diff_of(const char *old, size_t n, const char *new, size_t m)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	textdiff_print(out, old, n, new, m);
+	fclose(out);
+	return text;
+}
+
+static void test_diff_words(void)
+{
+	static const struct {
+		const char *old, *new, *diff;
+	} rows[] = {
+		{ "", "", "" },
+		{ "a\n", "a\n", "" },
+		{ "", "a\n", "@@ -0,0 +1,1 @@\n+a\n" },
+		{ "a\n", "", "@@ -1,1 +0,0 @@\n-a\n" },
+		{ "a\n", "b\n", "@@ -1,1 +1,1 @@\n-a\n+b\n" },
+		{ "a", "a\n",
+		  "@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+a\n" },
+		{ "1\n2\n3\n4\n5\n6\n7\n8\n", "1\n2\n3\n4\n5\n6\n7\n8\n9\n",
+		  "@@ -6,3 +6,4 @@\n 6\n 7\n 8\n+9\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		auto_free char *got = diff_of(rows[i].old, strlen(rows[i].old),
+					      rows[i].new, strlen(rows[i].new));
+
+		ok(strcmp(got, rows[i].diff) == 0, "diff %zu", i);
+	}
+}
+
+/* Lines out of few, so that many are alike. */
+static size_t put_lines(char *text, unsigned int *seed, int most)
+{
+	size_t n = 0;
+
+	for (int i = rand_r(seed) % (most + 1); i > 0; i--)
+		n += (size_t)sprintf(text + n, "line %d\n", rand_r(seed) % 7);
+	/* Some have no end of line at their end. */
+	if (n > 0 && rand_r(seed) % 4 == 0)
+		n--;
+	text[n] = '\0';
+	return n;
+}
+
+static void test_diff_patch(void)
+{
+	int wrong = 0;
+
+	if (system("patch --version >/dev/null 2>&1") != 0) {
+		printf("# patch is not installed\n");
+		return;
+	}
+	for (unsigned int round = 1; round <= 60; round++) {
+		static char old[4096], new[4096];
+		unsigned int seed = round;
+		size_t n = put_lines(old, &seed, 40);
+		size_t m = put_lines(new, &seed, 40);
+		auto_free char *diff = diff_of(old, n, new, m);
+		auto_free char *all = xasprintf("--- f\n+++ f\n%s", diff);
+		auto_free char *command = xasprintf(
+		    "cd '%s' && patch -s --posix f d >/dev/null 2>&1", base);
+
+		unlink(at("f"));
+		unlink(at("d"));
+		put_file(at("f"), old, 0644);
+		put_file(at("d"), all, 0644);
+		if (*diff && system(command) != 0)
+			wrong++;
+		else if (!(m == 0 && !exists(at("f"))) && !holds(at("f"), new))
+			wrong++;
+	}
+	ok(wrong == 0, "60 pairs of texts: patch makes the new of the old");
+}
+
+int main(void)
+{
+	umask(022);
+	make_base();
+	test_paths();
+	test_links();
+	test_hidden();
+	test_diff_words();
+	test_diff_patch();
+	drop_base();
+	return done();
+}
