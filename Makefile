@@ -131,6 +131,11 @@ $(B)/profiles.inc: profiles/embed.sh $(wildcard profiles/*.json) | $(B)/.librari
 	$(Q)mv $@.tmp $@
 $(B)/agent.o: $(B)/profiles.inc
 
+$(B)/report_style.inc: report.css | $(B)/.libraries
+	$(call say,GEN,$@)
+	$(Q)sed 's/["\\]/\\&/g; s/.*/"&"/' $< >$@.tmp && mv $@.tmp $@
+$(B)/report.o: $(B)/report_style.inc
+
 $(B)/.libraries:
 	$(Q)mkdir -p $(B)
 	$(Q)$(PKG_CONFIG) --exists $(PACKAGES) libseccomp || { \
@@ -166,6 +171,7 @@ $(B)/fuzz/%.o: %.c | $(B)/.libraries
 	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(COMPILE) -MMD -MP \
 	    -c -o $@ $<
 $(B)/fuzz/agent.o: $(B)/profiles.inc
+$(B)/fuzz/report.o: $(B)/report_style.inc
 $(B)/fuzz/seccomp.o: $(B)/seccomp_filter.inc
 $(B)/fuzz/modules.a: $(LIB:$(B)/%=$(B)/fuzz/%)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -181,7 +187,7 @@ fuzz: $(FUZZ)
 # --- care ------------------------------------------------------------------
 
 lint: export COMPILE := $(COMPILE)
-lint: $(B)/profiles.inc $(B)/seccomp_filter.inc
+lint: $(B)/profiles.inc $(B)/seccomp_filter.inc $(B)/report_style.inc
 	$(Q)scripts/lint.sh $(SRC) seccomp_gen.c -- $(SHELL_FILES)
 
 format:

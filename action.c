@@ -13,6 +13,7 @@
 #include "host.h"
 #include "plan.h"
 #include "recover.h"
+#include "report.h"
 #include "suggest.h"
 #include "why.h"
 
@@ -129,6 +130,12 @@ static int suggest(const struct spec *spec)
 	return suggest_spec(grows, spec->about, spec->json, stdout, stderr);
 }
 
+static int report(const struct spec *spec)
+{
+	err_stage("report");
+	return report_write(spec->about, spec->command.v[0]);
+}
+
 /* Each returns the exit status, or -1 by fail(). */
 static int (*const actions[])(const struct spec *) = {
 	[SPEC_HELP] = help,
@@ -140,6 +147,7 @@ static int (*const actions[])(const struct spec *) = {
 	[SPEC_GC] = collect,
 	[SPEC_DOCTOR] = doctor,
 	[SPEC_APPLY] = apply,
+	[SPEC_REPORT] = report,
 	[SPEC_WHY] = why,
 	[SPEC_SUGGEST] = suggest,
 };

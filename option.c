@@ -186,8 +186,6 @@ const struct option option_table[] = {
 	{ "metrics-dir", 0, "DIR", "metrics_dir", &type_host_path,
 	  FIELD(metrics_dir),
 	  .help = "counters over all runs, for node_exporter" },
-	{ "report", 0, "FILE", "report",
-	  .pending = "this version writes no HTML report" },
 
 	HEADING("Instead of running:"),
 	{ "explain", 0, NULL, NULL, &type_action, .min = SPEC_EXPLAIN,
@@ -205,6 +203,9 @@ const struct option option_table[] = {
 	  .help = "with --apply: only say what would be done" },
 	{ "force", 0, NULL, NULL, &type_flag, FIELD(force),
 	  .help = "with --apply: though it changed since the run" },
+	{ "report", 0, "FILE", NULL, &type_action_about, FIELD(about),
+	  .min = SPEC_REPORT,
+	  .help = "write an archive, result, or events as a page" },
 	{ "gc", 0, NULL, NULL, &type_action, .min = SPEC_GC,
 	  .help = "archive and remove what killed runs left" },
 	{ "help", 'h', NULL, NULL, &type_action, .min = SPEC_HELP,

@@ -34,6 +34,7 @@ enum spec_action {
 	SPEC_GC,
 	SPEC_DOCTOR,
 	SPEC_APPLY,
+	SPEC_REPORT,
 	SPEC_WHY,
 	SPEC_SUGGEST,
 };

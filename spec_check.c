@@ -92,7 +92,8 @@ static void check_command(struct parse *p)
 
 	/* Of an action about a file, or the host, nothing is run. */
 	if (spec->action == SPEC_VERIFY_AUDIT || spec->action == SPEC_DOCTOR ||
-	    spec->action == SPEC_APPLY || spec->action == SPEC_SUGGEST)
+	    spec->action == SPEC_APPLY || spec->action == SPEC_REPORT ||
+	    spec->action == SPEC_SUGGEST)
 		return;
 	/* What was given and refused has its own line already. */
 	if (option_given(p, "command")) {
@@ -113,6 +114,14 @@ static void check_command(struct parse *p)
 		complain_in(p, "nothing to run",
 			    "give a command (m9m-sandbox claude -p \"...\"), "
 			    "--agent NAME with --prompt TEXT, or --spec FILE");
+}
+
+static void check_report(struct parse *p)
+{
+	if (p->spec->action == SPEC_REPORT && p->spec->command.n != 1)
+		complain_in(p, "nothing to report of, or too much",
+			    "name one archive, result, or file of events: "
+			    "m9m-sandbox --report run.html run.tar.zst");
 }
 
 static void check_apply(struct parse *p)
@@ -277,6 +286,7 @@ void spec_check(struct parse *p)
 	check_network(p);
 	check_permissive(p);
 	default_ports(p->spec);
+	check_report(p);
 	check_apply(p);
 	check_command(p);
 	check_project(p);

@@ -32,6 +32,13 @@ clang_runtime() {
 	fi
 }
 
+# For one test, which does without; Ubuntu has it as a snap only.
+browser() {
+	if apt-cache show chromium >/dev/null 2>&1; then
+		echo chromium
+	fi
+}
+
 # Node may be there without being a package (nvm, a tarball).
 node_wanted() {
 	command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 &&
@@ -44,7 +51,7 @@ packages() {
 	for group; do
 		case $group in
 		build) echo "$BUILD" ;;
-		check) echo "$BUILD $CHECK $(node_wanted) $(clang_runtime)" ;;
+		check) echo "$BUILD $CHECK $(node_wanted) $(clang_runtime) $(browser)" ;;
 		demo)
 			echo "$BUILD $DEMO" |
 				sed "s/nodejs npm/$(node_wanted)/"

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+#include "record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "event.h"
+#include "json.h"
+#include "result.h"
+#include "unpack.h"
+
+/* A line of the audit log, at its longest. */
+#define LINE_MAX_BYTES (EVENT_LINE_MAX + AUDIT_PREFIX_MAX)
+#define RESULT_MAX     (4 * 1024 * 1024)
+#define CHANGES_MAX    (64 * 1024 * 1024)
+
+struct lines {
+	struct record *record;
+	char text[LINE_MAX_BYTES];
+	size_t len;
+	uint64_t n;
+};
+
+static int bad(const char *what)
+{
+	return fail(0, "cannot read what the run left: %s", what);
+}
+
+/*** Lines of events ***/
+
+static int take_line(struct lines *lines)
+{
+	struct json_fault fault;
+	cJSON *event = json_read(lines->text, lines->len, &fault);
+
+	lines->n++;
+	lines->len = 0;
+	if (!cJSON_IsObject(event) || record_text(event, "event")[0] == '\0') {
+		cJSON_Delete(event);
+		return fail(0, "line %llu is no event",
+			    (unsigned long long)lines->n);
+	}
+	record_event(lines->record, event);
+	return 0;
+}
+
+static int take_bytes(struct lines *lines, const char *data, size_t len)
+{
+	while (len > 0) {
+		const char *end = memchr(data, '\n', len);
+		size_t n = end ? (size_t)(end - data) : len;
+
+		if (n > sizeof(lines->text) - lines->len)
+			return bad("a line is too long for an event");
+		memcpy(lines->text + lines->len, data, n);
+		lines->len += n;
+		if (end && take_line(lines) < 0)
+			return -1;
+		data += n + (end != NULL);
+		len -= n + (end != NULL);
+	}
+	return 0;
+}
+
+/*** An archive ***/
+
+struct member {
+	char *text;
+	size_t len, max;
+};
+
+static int take_text(struct member *member, const char *data, size_t len)
+{
+	if (len > member->max - member->len)
+		return bad("run.json or changes.json is too long");
+	member->text = xrealloc_array(member->text, member->len + len + 1, 1);
+	memcpy(member->text + member->len, data, len);
+	member->len += len;
+	return 0;
+}
+
+static int read_member(struct unpack *u, struct lines *lines,
+		       struct member *member)
+{
+	const void *data;
+	size_t len, total = 0;
+	off_t at;
+	int more;
+
+	while ((more = unpack_data(u, &data, &len, &at)) == 1) {
+		if (at != (off_t)total)
+			return bad("a member of the archive is sparse");
+		total += len;
+		if (len > 0 && (lines ? take_bytes(lines, data, len)
+				      : take_text(member, data, len)) < 0)
+			return -1;
+	}
+	return more;
+}
+
+static cJSON *parse(const struct member *member)
+{
+	struct json_fault fault;
+
+	return member->text ? json_read(member->text, member->len, &fault)
+			    : NULL;
+}
+
+static void take_result(struct record *record, cJSON *result)
+{
+	if (record_text(result, "status")[0] && record->result == NULL)
+		record->result = result;
+	else
+		cJSON_Delete(result);
+}
+
+static int read_members(struct unpack *u, struct lines *lines,
+			struct member *run, struct member *changes)
+{
+	const struct {
+		const char *name;
+		struct lines *lines;
+		struct member *member;
+	} wanted[] = { { "changes.json", NULL, changes },
+		       { "events.jsonl", lines, NULL },
+		       { "run.json", NULL, run } };
+	const struct unpack_member *found;
+	bool read[ARRAY_SIZE(wanted)] = { false };
+	int more;
+
+	while ((more = unpack_next(u, &found)) == 1) {
+		for (size_t i = 0; found->path && i < ARRAY_SIZE(wanted); i++) {
+			if (strcmp(found->path, wanted[i].name) != 0)
+				continue;
+			if (read[i] || !found->is_file)
+				return bad("a record is there twice, or is no "
+					   "file");
+			read[i] = true;
+			if (read_member(u, wanted[i].lines, wanted[i].member) <
+			    0)
+				return -1;
+		}
+	}
+	return more;
+}
+
+static int read_archive(struct record *record, int fd, struct lines *lines)
+{
+	struct member run = { .max = RESULT_MAX };
+	struct member changes = { .max = CHANGES_MAX };
+	struct unpack *u = unpack_open(fd);
+	int rc = u ? read_members(u, lines, &run, &changes) : -1;
+	cJSON *tree = rc < 0 ? NULL : parse(&changes);
+
+	unpack_free(u);
+	if (rc == 0) {
+		record->changes = cJSON_DetachItemFromObjectCaseSensitive(
+		    tree, "changes");
+		take_result(record, parse(&run));
+	}
+	cJSON_Delete(tree);
+	free(run.text);
+	free(changes.text);
+	return rc;
+}
+
+/*** A text ***/
+
+static int read_events(int fd, struct lines *lines)
+{
+	char data[16384];
+	ssize_t n;
+
+	while ((n = read(fd, data, sizeof(data))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail(errno, "cannot read the events");
+		if (take_bytes(lines, data, (size_t)n) < 0)
+			return -1;
+	}
+	/* A writer that was killed leaves half a line: there is nothing in it.
+	 */
+	return 0;
+}
+
+/* A result is one object, on one line or many; its first line has no event. */
+static int read_text(struct record *record, int fd, struct lines *lines)
+{
+	size_t len = 0;
+	auto_free char *text = read_fd(fd, RESULT_MAX, &len);
+	struct json_fault fault = { 0 };
+	cJSON *result = text ? json_read(text, len, &fault) : NULL;
+
+	if (result && record_text(result, "event")[0] == '\0') {
+		take_result(record, result);
+		return record->result ? 0 : bad("it is no result");
+	}
+	cJSON_Delete(result);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return fail(errno, "cannot read it twice");
+	return read_events(fd, lines);
+}
+
+static cJSON *tell_seen(struct record *record)
+{
+	static const struct err_record cut = {
+		.stage = "events",
+		.message = "the run was killed, or goes on: its events end "
+			   "before it does",
+		.status = 125,
+	};
+	auto_free char *json = NULL;
+	struct json_fault fault;
+
+	if (!record->ended) {
+		record->seen.status = OUTCOME_ERROR;
+		record->seen.error = cut;
+		record->seen.exit_code = cut.status;
+	}
+	json = result_json(record->run, NULL, NULL, &record->seen, false);
+	return json_read(json, strlen(json), &fault);
+}
+
+static int read_any(struct record *record, int fd)
+{
+	struct lines *lines = xcalloc(1, sizeof(*lines));
+	int rc;
+
+	lines->record = record;
+	rc = record_is_archive(fd) ? read_archive(record, fd, lines)
+				   : read_text(record, fd, lines);
+	if (rc == 0 && record->result == NULL && record->run == NULL)
+		rc = bad("it holds no record of a run");
+	free(lines);
+	return rc;
+}
+
+bool record_is_archive(int fd)
+{
+	char first = '\0';
+
+	return pread(fd, &first, 1, 0) == 1 && first != '{';
+}
+
+struct record *record_read(int fd)
+{
+	struct record *record = xcalloc(1, sizeof(*record));
+	double length;
+
+	record->seen = OUTCOME_NONE;
+	record->events = cJSON_CreateArray();
+	if (read_any(record, fd) < 0) {
+		record_free(record);
+		return NULL;
+	}
+	if (record->result == NULL)
+		record->result = tell_seen(record);
+	length = record_number(record->result, "duration_ms") / 1000;
+	if (length > record->length)
+		record->length = length;
+	return record;
+}
+
+void record_free(struct record *record)
+{
+	if (record == NULL)
+		return;
+	for (size_t i = 0; i < record->n_lanes; i++)
+		free(record->lanes[i].label);
+	cJSON_Delete(record->result);
+	cJSON_Delete(record->changes);
+	cJSON_Delete(record->events);
+	outcome_free(&record->seen);
+	free(record->run);
+	free(record);
+}

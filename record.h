@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What a run left of itself, read back: from its archive, its result, or its
+ * events.  The file is anybody's: all that is kept of it is bounded.
+ */
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "outcome.h"
+
+#define RECORD_EVENTS_MAX  2000
+#define RECORD_SAMPLES_MAX 4000
+#define RECORD_MARKS_MAX   20000
+#define RECORD_LANES_MAX   18
+
+/* Times are seconds after the first event. */
+struct record_sample {
+	double at;
+	double cpu_ms, memory, pids;
+};
+
+/* A program, or a peer: what the marks of one row have in common. */
+struct record_lane {
+	char *label;
+	bool network;
+};
+
+struct record_mark {
+	double from, to; /* of a connection that was closed; else the same */
+	size_t lane;
+	bool denied;
+	double connection; /* its number while it is open; 0 */
+};
+
+struct record {
+	cJSON *result;  /* by schema/result.schema.json, or made of events */
+	cJSON *changes; /* the list of changes.json, or NULL */
+	cJSON *events;  /* the first ones that tell of one thing each */
+	size_t n_events;
+	uint64_t more_events;
+	double length; /* of the run */
+
+	struct record_sample samples[RECORD_SAMPLES_MAX];
+	size_t n_samples;
+	struct record_lane lanes[RECORD_LANES_MAX];
+	size_t n_lanes;
+	struct record_mark marks[RECORD_MARKS_MAX];
+	size_t n_marks;
+	uint64_t more_marks;
+
+	/* While the events are read. */
+	double began;
+	char *run;
+	bool ended;
+	struct outcome seen;
+};
+
+/* An archive takes unpack_load() first. */
+bool record_is_archive(int fd);
+/* From the beginning of a file; NULL by fail(). */
+struct record *record_read(int fd);
+void record_free(struct record *record);
+
+/* Of a JSON object that may be anything: "" and 0 for what is not there. */
+const char *record_text(const cJSON *object, const char *key);
+double record_number(const cJSON *object, const char *key);
+/* "name:port" of a connection, or "published port N"; owned. */
+char *record_peer(const cJSON *object);
+/* When an event was, in seconds after the first. */
+double record_time(const struct record *record, const cJSON *event);
+
+/* Within the module: takes one event in. */
+void record_event(struct record *record, cJSON *event);

@@ -1,0 +1,162 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# --report: a page of what a run was, from its archive, its result or its
+# events; a browser shows it, and nothing in it is more than text.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need python3 jq git
+host_netns
+
+# A run with something of everything, none of it well-meant.
+mkdir "$T/project"
+git -C "$T/project" init -q
+echo old >"$T/project/old.txt"
+cat >"$T/payload.py" <<'END'
+import os, socket, subprocess, sys
+for name in ("evil.example", "</script><script>alert.example"):
+    try:
+        socket.getaddrinfo(name, 443)
+    except OSError:
+        pass
+subprocess.run(["echo", "</code><script>alert(1)</script>"])
+subprocess.run(["echo", b"\x1b]0;title\x07\xe2\x80\xaereversed\xff\" onload='x"])
+open("old.txt", "a").write("new\n")
+open(".envrc", "w").write("export A=1\n")
+open(b"</td><img src=x onerror=alert(1)>\x1b\xff".replace(b"/", b"_"), "w").close()
+print("ready", flush=True)
+sys.stdin.read()
+END
+mkfifo "$T/stdin"
+"$M9M" -q --id '<b>a & "b"</b>' --project "$T/project" --network allow \
+	--ro-bind "$T/payload.py" /payload.py --artifact "$T/run.tar.zst" \
+	--events "$T/events.jsonl" --result "$T/result.json" \
+	-- python3 /payload.py <"$T/stdin" >"$T/out" 2>"$T/err" &
+pid=$!
+exec 5>"$T/stdin"
+await_line "$T/out" ready 60 || show_output
+await_line "$T/events.jsonl" '"sample"' 60
+exec 5>&-
+wait "$pid"
+is "the run" "$?" 0
+
+# sound FILE: well-formed to a strict reader, no element that does or fetches
+# anything, no attribute that does, no byte that hides.
+cat >"$T/sound.py" <<'END'
+import html.parser, re, sys
+FINE = set("""html meta title style h1 h2 p span div dl dt dd table tr th td code
+pre details summary svg path text rect""".split())
+ATTRIBUTES = set("""lang charset http-equiv content name class viewbox role
+aria-label d x y width height rx text-anchor""".split())
+class Reader(html.parser.HTMLParser):
+    text = ""
+    def handle_starttag(self, tag, attributes):
+        assert tag in FINE, tag
+        for name, value in attributes:
+            assert name in ATTRIBUTES, (tag, name)
+            assert "script" not in value and "onerror" not in value, value
+    def handle_data(self, data):
+        self.text += data
+page = open(sys.argv[1], "rb").read().decode("utf-8", "strict")
+assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page)
+assert "Content-Security-Policy" in page and "default-src 'none'" in page
+assert not re.search(r"https?:|url\(|@import", page)
+reader = Reader()
+reader.feed(page)
+reader.close()
+print(reader.text)
+END
+page() {
+	expect_exit 0 "$M9M" --report "$T/$1.html" "$2"
+	run python3 "$T/sound.py" "$T/$1.html"
+	is "$1: nothing in it is more than text" "$rc" 0
+	[ "$rc" = 0 ] || show_output
+}
+
+echo "# from the archive"
+page archive "$T/run.tar.zst"
+for text in '<b>a & "b"</b>' evil.example '--allow evil.example' \
+	'</code><script>alert(1)</script>' '\u{202e}reversed' 'is run by direnv' \
+	old.txt 'Over time' Memory 'at most' 'img src=x onerror' 'landlock\|In force'; do
+	check "it shows: $text" grep -q -- "${text//\\u/\\\\u}" "$T/out"
+done
+check "the run's own id" grep -q "$(json "$T/result.json" .run)" "$T/out"
+
+echo "# from the result, and from the events"
+page result "$T/result.json"
+contains "$T/out" "--allow evil.example"
+lacks "$T/out" "Over time"
+page events "$T/events.jsonl"
+contains "$T/out" "--allow evil.example"
+contains "$T/out" "Over time"
+page audit "$AUDIT"
+contains "$T/out" "--allow evil.example"
+head -n 5 "$T/events.jsonl" >"$T/half.jsonl"
+page half "$T/half.jsonl"
+contains "$T/out" "its events end before it does"
+run "$M9M" --report - "$T/result.json"
+check "on stdout too" cmp -s "$T/out" "$T/result.html"
+
+echo "# files that nobody of ours wrote"
+cat >"$T/odd.jsonl" <<'END'
+{"ts":"2026-11-26T01:00:00Z","seq":1,"run":"<script>","event":"start","argv":["</style><script>alert(1)</script>"]}
+{"ts":"9999-99-99T01:00:00Z","event":"exec","run":"<script>","path":"\"'><img src=x>","argv":[1,null,{}],"verdict":"denied","remedy":"</code>"}
+{"ts":"2026-11-26T01:00:10Z","run":"<script>","event":"connect","port":1e99,"name":"\u202e\u001b]0;x","connection":1}
+{"ts":"2026-11-26T01:00:20Z","run":"<script>","event":"close","port":-5,"connection":1,"bytes_out":1e300,"bytes_in":"x"}
+{"ts":[],"run":"<script>","event":"sample","cpu_ms":-4,"memory":1e17,"pids":"<b>"}
+END
+page odd "$T/odd.jsonl"
+echo '{"status":"<img>","layers":[{}],"denials":[1,{"count":-1}],"network":7}' \
+	>"$T/odd.json"
+page odd-result "$T/odd.json"
+for file in /dev/null "$T/payload.py" "$T" "$T/missing"; do
+	expect_exit 125 "$M9M" --report "$T/no.html" "$file"
+	check "$file: no page" test ! -e "$T/no.html"
+	contains "$T/err" "report: cannot"
+done
+head -c $(($(stat -c %s "$T/run.tar.zst") / 2)) "$T/run.tar.zst" >"$T/torn.tar.zst"
+expect_exit 125 "$M9M" --report "$T/no.html" "$T/torn.tar.zst"
+contains "$T/err" "cannot read the archive"
+echo '{"event":' >"$T/torn.jsonl"
+expect_exit 125 "$M9M" --report "$T/no.html" "$T/torn.jsonl"
+contains "$T/err" "line 1 is no event"
+
+echo "# a hundred thousand events make a page that can be read"
+python3 - >"$T/many.jsonl" <<'END'
+for i in range(100000):
+    print('{"ts":"2026-11-26T01:%02d:%02d.%03dZ","run":"r","event":"exec",'
+          '"path":"/bin/p%d","argv":["p%d","%s"],"verdict":"allowed"}'
+          % (i // 6000, i // 100 % 60, i % 100, i % 97, i % 97, "x" * 200))
+END
+page many "$T/many.jsonl"
+check "below 1.5 MB" test "$(stat -c %s "$T/many.html")" -lt 1500000
+contains "$T/out" "And 98000 more"
+
+echo "# in a browser"
+if ! command -v chromium >/dev/null; then
+	echo "# left out: chromium is not installed (scripts/deps.sh check)"
+	exit 0
+fi
+# What a strict policy refuses, and what a page fetches, it says on stderr.
+browse() {
+	HOME=$T timeout -s KILL 120 chromium --headless --no-sandbox \
+		--disable-gpu --disable-background-networking \
+		--disable-dev-shm-usage --user-data-dir="$T/browser" \
+		--window-size=1180,2400 --enable-logging=stderr "$@" \
+		2>"$T/browser.log"
+}
+if ! browse --dump-dom "data:text/html,<p>here" | grep -q '<p>here'; then
+	echo "# left out: chromium does not start here"
+	exit 0
+fi
+browse --dump-dom "file://$T/archive.html" >"$T/dom"
+contains "$T/dom" "&lt;script&gt;alert(1)&lt;/script&gt;"
+lacks "$T/dom" "<script"
+lacks "$T/browser.log" "Content Security Policy"
+browse --screenshot="$T/page.png" "file://$T/archive.html" >/dev/null
+check "it is drawn: $(stat -c %s "$T/page.png") bytes" \
+	test "$(stat -c %s "$T/page.png")" -gt 60000
+sed 's/sha256-[^'"'"']*/sha256-AAAA/' "$T/archive.html" >"$T/barred.html"
+browse --dump-dom "file://$T/barred.html" >"$T/dom"
+contains "$T/browser.log" "Content Security Policy"
