@@ -42,15 +42,39 @@ static void keep(struct output *o, bool is_stderr, const char *bytes,
 	o->kept += len;
 }
 
-static void tell(struct output *o, bool is_stderr, const char *bytes,
-		 size_t len)
+static void tell(const struct output *o, bool is_stderr, const char *text)
 {
-	cJSON *e = cJSON_CreateObject();
-	auto_free char *text = text_utf8(bytes, len);
-	auto_free char *masked = secret_mask(o->run->secrets, text, true);
+	cJSON *e;
 
-	cJSON_AddStringToObject(e, "text", masked);
+	if (!*text)
+		return;
+	e = cJSON_CreateObject();
+	cJSON_AddStringToObject(e, "text", text);
 	event_emit(o->run->log, kinds[is_stderr].event, e);
+}
+
+/* A secret may come in two reads: what may be its beginning waits for more. */
+static void tell_piece(struct output *o, bool is_stderr, const char *bytes,
+		       size_t len)
+{
+	auto_free char *before = o->begun[is_stderr];
+	auto_free char *piece = text_utf8(bytes, len);
+	auto_free char *text = xasprintf("%s%s", before ? before : "", piece);
+	const char *rest;
+	auto_free char *masked = secret_mask_begun(o->run->secrets, text,
+						   &rest);
+
+	o->begun[is_stderr] = xstrdup(rest);
+	tell(o, is_stderr, masked);
+}
+
+static void tell_rest(struct output *o, bool is_stderr)
+{
+	auto_free char *rest = o->begun[is_stderr];
+	auto_free char *masked = secret_mask(o->run->secrets, rest ? rest : "",
+					     true);
+
+	tell(o, is_stderr, masked);
 }
 
 void output_open(struct output *output, const struct supervision *run,
@@ -72,7 +96,7 @@ void output_take(struct output *output, bool is_stderr, const char *bytes,
 	if (plan->agent && !is_stderr && !plan->pty)
 		answer_keep(&output->tail, bytes, len);
 	if (plan->verbose)
-		tell(output, is_stderr, bytes, len);
+		tell_piece(output, is_stderr, bytes, len);
 }
 
 void output_close(struct output *output)
@@ -80,8 +104,10 @@ void output_close(struct output *output)
 	struct agent_answer *answer = &output->outcome->answer;
 	auto_free char *text = NULL;
 
-	cleanup_fd(&output->log_fds[0]);
-	cleanup_fd(&output->log_fds[1]);
+	for (int i = 0; i < 2; i++) {
+		cleanup_fd(&output->log_fds[i]);
+		tell_rest(output, i);
+	}
 	answer_read(answer, &output->tail);
 	text = answer->text;
 	if (text)

@@ -19,6 +19,7 @@ struct output {
 	struct outcome *outcome;
 	int log_fds[2]; /* -1 until the first byte */
 	uint64_t kept;  /* bytes, of both */
+	char *begun[2]; /* not told yet: a secret may begin with it (owned) */
 	struct answer_tail tail;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "secret.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -50,31 +51,33 @@ static size_t match(const struct strv *secrets, const char *text)
 	return longest;
 }
 
-/* Is all of the rest the beginning of a secret? */
-static bool is_piece(const struct strv *secrets, const char *rest)
+/* Is all of the rest the beginning of a secret, and no more of it there? */
+static bool is_piece(const struct strv *secrets, const char *rest, size_t min)
 {
 	size_t len = strlen(rest);
 
-	for (size_t i = 0; len >= PIECE_MIN && i < secrets->n; i++)
-		if (strncasecmp(secrets->v[i], rest, len) == 0)
+	for (size_t i = 0; len >= min && i < secrets->n; i++)
+		if (strlen(secrets->v[i]) > len &&
+		    strncasecmp(secrets->v[i], rest, len) == 0)
 			return true;
 	return false;
 }
 
-char *secret_mask(const struct strv *secrets, const char *text, bool cut)
+/*
+ * Masks up to where a piece of at least `min` bytes begins: *rest, at the end
+ * if there is none.  The copy has room for a mask in place of it.
+ */
+static char *mask(const struct strv *secrets, const char *text, size_t min,
+		  const char **rest)
 {
 	/* Nothing grows: a secret is longer than its mask, and so is a piece. */
 	char *masked = xstrdup(text), *to = masked;
 
 	_Static_assert(SECRET_MIN > strlen(MASK) && PIECE_MIN > strlen(MASK),
 		       "a mask fits where it goes");
-	if (secrets->n == 0)
-		return masked;
-	while (*text) {
+	while (*text && !is_piece(secrets, text, min)) {
 		size_t len = match(secrets, text);
 
-		if (len == 0 && cut && is_piece(secrets, text))
-			len = strlen(text);
 		if (len == 0) {
 			*to++ = *text++;
 			continue;
@@ -83,7 +86,24 @@ char *secret_mask(const struct strv *secrets, const char *text, bool cut)
 		text += len;
 	}
 	*to = '\0';
+	*rest = text;
 	return masked;
+}
+
+char *secret_mask(const struct strv *secrets, const char *text, bool cut)
+{
+	const char *rest;
+	char *masked = mask(secrets, text, cut ? PIECE_MIN : SIZE_MAX, &rest);
+
+	if (*rest)
+		strcat(masked, MASK);
+	return masked;
+}
+
+char *secret_mask_begun(const struct strv *secrets, const char *text,
+			const char **rest)
+{
+	return mask(secrets, text, 1, rest);
 }
 
 static void mask_text(const struct strv *secrets, char *text, size_t size)

@@ -27,3 +27,9 @@ void secret_mask_net(const struct strv *secrets, struct net_event *event);
  * Capitals are not told apart: a name that went through DNS has lost its own.
  */
 char *secret_mask(const struct strv *secrets, const char *text, bool cut);
+/*
+ * The same for a text that comes in pieces: masked as far as no secret may have
+ * begun, *rest (within `text`) is what to put before the next piece.
+ */
+char *secret_mask_begun(const struct strv *secrets, const char *text,
+			const char **rest);

@@ -165,6 +165,24 @@ done
 contains "$T/secret.jsonl" '"name":"***.test"'
 lacks "$AUDIT" planted-
 
+# Nor when it comes letter by letter, each read before the next is written.
+cat >"$T/letters.py" <<'END'
+import array, fcntl, os, termios
+left = array.array("i", [0])
+for letter in "pla plan " + os.environ["SECRET_KEY"] + " plant":
+    os.write(1, letter.encode())
+    fcntl.ioctl(1, termios.FIONREAD, left)
+    while left[0]:
+        fcntl.ioctl(1, termios.FIONREAD, left)
+END
+SECRET_KEY=planted-7c1f run "$M9M" --pass-env SECRET_KEY --verbose --no-artifact \
+	--events "$T/secret.jsonl" --input "$T/letters.py" \
+	-- python3 -B letters.py
+is "it is passed on as it is" "$(cat "$T/out")" "pla plan planted-7c1f plant"
+is "and told in pieces, but for the secret" \
+	"$(jq -rj 'select(.event == "stdout").text' "$T/secret.jsonl")" \
+	"pla plan *** ***"
+
 # Killed while it writes its result: the old one or the new one is there, and
 # what stands beside it goes with the next.
 if ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
