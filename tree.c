@@ -111,6 +111,18 @@ static const struct row proc_masks[] = {
 	{ PLAN_MASK, "/proc/timer_stats" },
 };
 
+/* Where it really goes: one is a link to the other inside. */
+static char *place_of(const char *destination)
+{
+	static const char var_tmp[] = "/var/tmp/";
+	auto_free char *clean = path_clean(destination);
+	size_t len = strlen(var_tmp);
+
+	return strncmp(clean, var_tmp, len) == 0
+		   ? path_join("/tmp", clean + len)
+		   : xstrdup(clean);
+}
+
 struct plan_mount *tree_add(struct plan *plan, enum plan_mount_kind kind,
 			    const char *destination, char *source)
 {
@@ -120,7 +132,7 @@ struct plan_mount *tree_add(struct plan *plan, enum plan_mount_kind kind,
 				      sizeof(*plan->mounts));
 	m = &plan->mounts[plan->n_mounts++];
 	*m = (struct plan_mount){ .kind = kind,
-				  .destination = path_clean(destination),
+				  .destination = place_of(destination),
 				  .source = source,
 				  .mode = 0755 };
 	return m;

@@ -124,3 +124,15 @@ expect_exit 126 "$M9M" --no-artifact "$HOME/homely"
 contains "$T/err" "it holds your home directory"
 is "no workdir was made" \
 	"$(find "$XDG_STATE_HOME" -path '*/runs/*' | head -n 3)" ""
+
+echo "# below /var/tmp, which is a link to /tmp inside"
+long=$(mktemp -d /var/tmp/m9m-test.XXXXXX)
+on_exit "rm -rf $long"
+# shellcheck disable=SC2016
+printf '#!/bin/sh\necho "this is $0"\n' >"$long/tool"
+chmod 755 "$long" "$long/tool"
+expect_exit 0 "$M9M" --no-artifact "$long/tool"
+contains "$T/out" "this is $long/tool"
+expect_exit 0 "$M9M" --no-artifact --ro-bind "$long/tool" /var/tmp/other \
+	-- cat /tmp/other
+contains "$T/out" "this is"
