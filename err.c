@@ -20,7 +20,7 @@ static const char *current_stage = "start";
 
 /* A system call that is not there; the message says what it was for. */
 static const char missing_call[] =
-    "this kernel is older than Linux 5.12, or a container's filter hides a "
+    "this kernel is older than Linux 5.14, or a container's filter hides a "
     "system call: in Docker, start it with --security-opt seccomp=unconfined";
 
 void err_stage(const char *name)

@@ -74,7 +74,7 @@ refused "a policy forbids some namespaces" 125 namespaces \
 
 refused "no clone3" 125 namespaces \
 	'^cannot clone into new namespaces: Function not implemented' \
-	'Linux 5.12' "$REFUSE" clone3 ENOSYS "${NET[@]}"
+	'profile that allows clone3' "$REFUSE" clone3 ENOSYS "${NET[@]}"
 for call in openat2 open_tree mount_setattr pivot_root mount; do
 	stage=mounts
 	# As root the sources are opened before there is a child.
@@ -82,20 +82,20 @@ for call in openat2 open_tree mount_setattr pivot_root mount; do
 	openat2 | open_tree | mount_setattr) stage=namespaces ;;
 	esac
 	refused "no $call" 125 $stage 'cannot .*: Function not implemented$' \
-		'Linux 5.12' "$REFUSE" $call ENOSYS "${RUN[@]}"
+		'Linux 5.14' "$REFUSE" $call ENOSYS "${RUN[@]}"
 done
 refused "no pidfd_open" 125 relay \
 	'cannot watch the network relay: Function not implemented' \
-	'Linux 5.12' "$REFUSE" pidfd_open ENOSYS "${NET[@]}"
+	'Linux 5.14' "$REFUSE" pidfd_open ENOSYS "${NET[@]}"
 # More than once: the relay's reason may not lose against its death.
 for _ in 1 2 3 4 5; do
 	refused "no seccomp, in the relay" 125 "network relay" \
 		"cannot filter the relay's system calls: Function not" \
-		'Linux 5.12' "$REFUSE" seccomp ENOSYS "${NET[@]}"
+		'Linux 5.14' "$REFUSE" seccomp ENOSYS "${NET[@]}"
 done
 refused "no close_range, in the relay" 125 "network relay" \
 	"cannot close the relay's descriptors: Function not" \
-	'Linux 5.12' "$REFUSE" close_range ENOSYS "${NET[@]}"
+	'Linux 5.14' "$REFUSE" close_range ENOSYS "${NET[@]}"
 refused "no seccomp, in the payload" 125 seccomp \
 	'cannot .*: Function not implemented$' \
 	'CONFIG_SECCOMP' "$REFUSE" seccomp ENOSYS "${RUN[@]}"

@@ -83,7 +83,7 @@ fails "mount namespace" 'not permitted' 'seccomp=unconfined|AppArmor'
 doctor "$REFUSE" seccomp ENOSYS
 fails seccomp 'Function not implemented' CONFIG_SECCOMP
 doctor "$REFUSE" open_tree ENOSYS
-fails "bind mounts" 'Function not implemented' 'Linux 5.12'
+fails "bind mounts" 'Function not implemented' 'Linux 5.14'
 
 echo "# Docker's filter, as its default profile answers"
 docker_filter=("$REFUSE" clone3 ENOSYS "$REFUSE" unshare EPERM
@@ -184,6 +184,6 @@ expect_exit 125 "$M9M" --doctor --memory 1G
 contains "$T/err" "does not go with --doctor"
 expect_exit 125 "$M9M" --doctor true
 expect_exit 125 "$M9M" --json true
-contains "$T/err" "goes with --doctor only"
+contains "$T/err" "goes with --doctor, --why and --suggest only"
 
 is "nothing of ours is left to collect" "$(own_cgroups)" ""

@@ -39,7 +39,7 @@ static void test_remedy(void)
 	ok(err_get()->status == 126, "status 126");
 	err_reset();
 	fail(ENOSYS, "cannot call");
-	ok(strstr(err_get()->remedy, "Linux 5.12") != NULL,
+	ok(strstr(err_get()->remedy, "Linux 5.14") != NULL,
 	   "a call that is missing: an old kernel, or a filter");
 	fail_remedy("closer");
 	fail_remedy("too late");
