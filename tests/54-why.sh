@@ -123,20 +123,7 @@ run m9m --allow-command id -- sh -c id
 is "the flag that it names allows it" "$rc" 0
 
 # --- connections ---
-cat >"$T/server.py" <<'END'
-import selectors, socket, sys
-ready = selectors.DefaultSelector()
-for port in (9000, 9001):
-    s = socket.create_server(("0.0.0.0", port), backlog=64)
-    ready.register(s, selectors.EVENT_READ)
-print("ready", flush=True)
-while True:
-    for key, _ in ready.select():
-        client, _ = key.fileobj.accept()
-        client.sendall(b"hi")
-        client.close()
-END
-serve python3 "$T/server.py"
+serve python3 "$TOP/tests/standin/greeter.py" 9000 9001
 cat >"$T/client.py" <<'END'
 import socket, sys
 for place in sys.argv[1:]:

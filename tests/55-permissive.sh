@@ -12,20 +12,7 @@ OWN=203.0.113.5 METADATA=169.254.169.254 PRIVATE=10.9.8.7 FAR=198.51.100.7
 host_netns "ip addr add $OWN/32 dev lo" "ip addr add $METADATA/32 dev lo" \
 	"ip addr add $PRIVATE/32 dev lo" "ip route add unreachable $FAR/32"
 
-cat >"$T/server.py" <<'END'
-import selectors, socket
-ready = selectors.DefaultSelector()
-for port in (80, 443, 9000):
-    s = socket.create_server(("0.0.0.0", port), backlog=64)
-    ready.register(s, selectors.EVENT_READ)
-print("ready", flush=True)
-while True:
-    for key, _ in ready.select():
-        client, _ = key.fileobj.accept()
-        client.sendall(b"hi")
-        client.close()
-END
-serve python3 "$T/server.py"
+serve python3 "$TOP/tests/standin/greeter.py" 80 443 9000
 cat >"$T/client.py" <<'END'
 import socket, sys
 def ask(name):  # past the sandbox's own /etc/hosts
