@@ -96,7 +96,7 @@ char *secret_mask(const struct strv *secrets, const char *text, bool cut)
 	char *masked = mask(secrets, text, cut ? PIECE_MIN : SIZE_MAX, &rest);
 
 	if (*rest)
-		strcat(masked, MASK);
+		memcpy(masked + strlen(masked), MASK, sizeof(MASK));
 	return masked;
 }
 
