@@ -98,10 +98,12 @@ void relay_flag(const char *name, const struct in6_addr *addr, uint16_t port,
 		char flag[static 160])
 {
 	char text[INET6_ADDRSTRLEN];
-	bool v6 = !name && !netaddr_is_v4(addr);
+	bool v6 = false;
 
-	if (!name)
+	if (!name) {
 		netaddr_format(addr, text);
+		v6 = !netaddr_is_v4(addr);
+	}
 	snprintf(flag, 160, "--allow %s%.140s%s:%u", v6 ? "[" : "",
 		 name ? name : text, v6 ? "]" : "", port);
 }

@@ -59,11 +59,12 @@ static void set_filter(struct udp *udp)
 {
 	struct sock_filter filter[2 + 2 * REFUSED_MAX];
 	struct sock_fprog program = { .filter = filter };
+	static const int unused = 0;
 	size_t n = 0;
 
 	if (udp->n_refused == 0) {
-		setsockopt(udp->watch.fd, SOL_SOCKET, SO_DETACH_FILTER, NULL,
-			   0);
+		setsockopt(udp->watch.fd, SOL_SOCKET, SO_DETACH_FILTER, &unused,
+			   sizeof(unused));
 		return;
 	}
 	/* A datagram begins with its UDP header here, that with the source. */
