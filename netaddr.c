@@ -100,6 +100,8 @@ static const struct {
 	V4(100, 64, 0, 0, 10, "a carrier's shared address (RFC 6598)"),
 	V4(127, 0, 0, 0, 8, "a loopback address"),
 	V4(169, 254, 169, 254, 32, "the cloud metadata address"),
+	/* Azure's, though it looks like anybody's. */
+	V4(168, 63, 129, 16, 32, "the cloud metadata address"),
 	V4(169, 254, 0, 0, 16, "a link-local address"),
 	V4(172, 16, 0, 0, 12, "a private address (RFC 1918)"),
 	V4(192, 0, 0, 0, 24, "a protocol assignment (RFC 6890)"),

@@ -54,12 +54,14 @@ static size_t match(const struct strv *secrets, const char *text)
 /* Is all of the rest the beginning of a secret, and no more of it there? */
 static bool is_piece(const struct strv *secrets, const char *rest, size_t min)
 {
-	size_t len = strlen(rest);
+	for (size_t i = 0; i < secrets->n; i++) {
+		size_t whole = strlen(secrets->v[i]);
+		size_t len = strnlen(rest, whole);
 
-	for (size_t i = 0; len >= min && i < secrets->n; i++)
-		if (strlen(secrets->v[i]) > len &&
+		if (len >= min && len < whole &&
 		    strncasecmp(secrets->v[i], rest, len) == 0)
 			return true;
+	}
 	return false;
 }
 

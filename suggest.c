@@ -82,6 +82,8 @@ static const char *risk_of(const struct net_rule *rule)
 	if (rule->kind == NET_RULE_WILDCARD ||
 	    (rule->kind == NET_RULE_CIDR && rule->prefix < 128))
 		return "no single host";
+	if (rule->port_lo != rule->port_hi)
+		return "no single port";
 	if (rule->kind == NET_RULE_CIDR)
 		return netaddr_special(&rule->addr);
 	if (strcmp(rule->name, NAMES_GATEWAY) == 0 ||
