@@ -10,9 +10,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* For what is nobody's in particular. */
+#define CONFINED_NOBODY 65534
+
 struct confined {
 	const char *name; /* "archiver", for messages */
-	uid_t uid;
+	uid_t uid;        /* who root becomes; anybody else stays who he is */
 	gid_t gid;
 	const int *keep; /* descriptors that it needs; -1 is none */
 	size_t n_keep;

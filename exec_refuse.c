@@ -47,9 +47,9 @@ static bool is_code(const struct plan *plan, const struct seccomp_data *data)
 
 /* Would a profile of the user's be heard? */
 static const char *remedy_for(const struct plan *plan,
-			      const struct seccomp_data *data)
+			      const struct seccomp_data *data, bool code)
 {
-	if (is_code(plan, data))
+	if (code)
 		return "no list of allowed commands";
 	if (plan->profile && seccomp_profile_takes_away(plan->profile))
 		return NULL;
@@ -59,12 +59,11 @@ static const char *remedy_for(const struct plan *plan,
 }
 
 static void emit(struct exec_recorder *r, const struct seccomp_notif *notif,
-		 const char *name, int error)
+		 const char *name, const char *remedy, int error)
 {
 	auto_free char *program = exec_look_program(&r->place,
 						    (pid_t)notif->pid);
 	struct exec_attempt who = EXEC_ATTEMPT_NONE;
-	const char *remedy = remedy_for(r->plan, &notif->data);
 	cJSON *e = cJSON_CreateObject(), *args;
 
 	cJSON_AddStringToObject(e, "layer", "seccomp");
@@ -102,6 +101,8 @@ void exec_refuse(struct exec_recorder *r, const struct seccomp_notif *notif,
 		 int error)
 {
 	auto_free char *name = name_of(notif->data.nr);
+	bool code = is_code(r->plan, &notif->data);
+	const char *remedy = remedy_for(r->plan, &notif->data, code);
 	uint64_t n;
 
 	/* Only now: while it waits, its number is nobody else's. */
@@ -109,15 +110,13 @@ void exec_refuse(struct exec_recorder *r, const struct seccomp_notif *notif,
 		return;
 	n = count(&r->refusals, notif->data.nr);
 	if (n <= EXEC_REFUSALS_MAX)
-		emit(r, notif, name, error);
+		emit(r, notif, name, remedy, error);
 	exec_answer(r->listener_fd, notif->id, error);
 	if (n == EXEC_REFUSALS_MAX + 1)
 		emit_limit(r, name);
-	outcome_add_denial(
-	    r->outcome, "seccomp", name,
-	    is_code(r->plan, &notif->data)
-		? "code in memory would be on no list of allowed "
-		  "commands"
-		: "refused by the system call filter",
-	    remedy_for(r->plan, &notif->data));
+	outcome_add_denial(r->outcome, "seccomp", name,
+			   code ? "code in memory would be on no list of "
+				  "allowed commands"
+				: "refused by the system call filter",
+			   remedy);
 }

@@ -425,6 +425,12 @@ void net_rule_free(struct net_rule *rule)
 	*rule = (struct net_rule){ 0 };
 }
 
+bool net_rule_is_one_host(const struct net_rule *rule)
+{
+	return rule->kind == NET_RULE_NAME ||
+	       (rule->kind == NET_RULE_CIDR && rule->prefix == 128);
+}
+
 bool net_rule_matches_name(const struct net_rule *rule, const char *name)
 {
 	size_t len, base;

@@ -54,6 +54,9 @@ void net_rule_free(struct net_rule *rule);
 /* An IPv4 (dotted quad, nothing shorter) or IPv6 address; 0 or -1. */
 int net_addr_parse(const char *text, struct in6_addr *addr);
 
+/* Is it one name or one address, with whatever ports? */
+bool net_rule_is_one_host(const struct net_rule *rule);
+
 /* Does the rule speak of this canonical name / this address (port aside)? */
 bool net_rule_matches_name(const struct net_rule *rule, const char *name);
 bool net_rule_matches_addr(const struct net_rule *rule,

@@ -18,7 +18,6 @@
 #include "text.h"
 #include "unpack.h"
 
-#define NOBODY   65534
 #define PAGE_MAX (256 * 1024 * 1024)
 
 static const char style[] = {
@@ -506,8 +505,8 @@ int report_write(const char *path, const char *source)
 	const int keep[] = { source_fd, page_fd };
 	/* It parses what anybody wrote: root's rights are of no use to it. */
 	const struct confined child = { .name = "writer of the page",
-					.uid = NOBODY,
-					.gid = NOBODY,
+					.uid = CONFINED_NOBODY,
+					.gid = CONFINED_NOBODY,
 					.keep = keep,
 					.n_keep = ARRAY_SIZE(keep),
 					.work = work,

@@ -24,8 +24,6 @@
 #define SEEN_MAX  (64 * 1024 * 1024)
 /* Hosts and commands each; a payload can ask for any number. */
 #define ADDED_MAX 256
-/* Root's rights are of no use to a record. */
-#define NOBODY    65534
 
 struct suggestion {
 	struct spec *spec;
@@ -79,8 +77,7 @@ static void forget(struct spec *spec, const char *key)
 /* Why nobody should get this by a suggestion, or NULL. */
 static const char *risk_of(const struct net_rule *rule)
 {
-	if (rule->kind == NET_RULE_WILDCARD ||
-	    (rule->kind == NET_RULE_CIDR && rule->prefix < 128))
+	if (!net_rule_is_one_host(rule))
 		return "no single host";
 	if (rule->port_lo != rule->port_hi)
 		return "no single port";
@@ -103,25 +100,30 @@ static bool is_allowed(const struct suggestion *s, const struct net_rule *rule)
 	       NULL;
 }
 
-static void see_host(struct suggestion *s, const char *text)
+static void add_host(struct suggestion *s, const struct net_rule *rule,
+		     const char *text)
 {
-	struct net_rule rule = { 0 };
-	char why[256] = "";
-	const char *risk;
+	const char *risk = risk_of(rule);
 
-	if (net_rule_parse(text, &rule, why, sizeof(why)) < 0) {
-		remark(s, text, "no host name");
-		return;
-	}
-	risk = risk_of(&rule);
-	if (is_allowed(s, &rule))
-		risk = NULL;
-	else if (risk)
+	if (risk)
 		remark(s, text, risk);
 	else if (s->hosts.n == ADDED_MAX)
 		remark(s, "more hosts", "too many were seen");
 	else if (!strv_has(&s->hosts, text))
 		strv_push(&s->hosts, xstrdup(text));
+}
+
+static void see_host(struct suggestion *s, const char *text)
+{
+	struct net_rule rule = { 0 };
+	char why[256] = "";
+
+	if (net_rule_parse(text, &rule, why, sizeof(why)) < 0) {
+		remark(s, text, "no host name");
+		return;
+	}
+	if (!is_allowed(s, &rule))
+		add_host(s, &rule, text);
 	net_rule_free(&rule);
 }
 
@@ -445,10 +447,10 @@ int suggest_spec(struct spec *spec, const char *seen, bool json, FILE *out,
 				      .json = json,
 				      .seen_fd = fd };
 	const int keep[] = { fileno(out), fileno(remarks), fd };
-	const bool root = geteuid() == 0;
+	/* Root's rights are of no use to a record. */
 	struct confined child = { .name = "reader of the record",
-				  .uid = root ? NOBODY : geteuid(),
-				  .gid = root ? NOBODY : getegid(),
+				  .uid = CONFINED_NOBODY,
+				  .gid = CONFINED_NOBODY,
 				  .keep = keep,
 				  .n_keep = ARRAY_SIZE(keep),
 				  .work = work,

@@ -110,9 +110,8 @@ static int find_connection(struct finding *f, const struct plan *plan,
 	f->about = "connection";
 	if (net_rule_parse(question, &asked, why, sizeof(why)) < 0)
 		return fail(0, "no question to be answered: %s", why);
-	if (asked.kind == NET_RULE_WILDCARD || asked.port_lo == 0 ||
-	    asked.port_lo != asked.port_hi ||
-	    (asked.kind == NET_RULE_CIDR && asked.prefix < 128)) {
+	if (!net_rule_is_one_host(&asked) || asked.port_lo == 0 ||
+	    asked.port_lo != asked.port_hi) {
 		net_rule_free(&asked);
 		fail(0,
 		     "no question to be answered: %s is not one host and "

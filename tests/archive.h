@@ -3,8 +3,6 @@
 
 /* One workdir after another, and archives of it, for the tests of artifact.c. */
 
-#include <dirent.h>
-
 #include "artifact.h"
 #include "hostile.h"
 
@@ -47,18 +45,6 @@ __attribute__((unused)) static int write_to(const char *path,
 	if (artifact_compression_of(path, &req.compression) < 0)
 		die(path);
 	return artifact_write(&wd, &req, artifact);
-}
-
-__attribute__((unused)) static size_t count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	size_t n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n < 2 ? 0 : n - 2;
 }
 
 __attribute__((format(printf, 1, 2), unused)) static bool run(const char *fmt,

@@ -3,6 +3,7 @@
 
 /* Trees for the tests of workdir.c and artifact.c, and a place for them. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -27,6 +28,18 @@
 #define OTHER 65534
 
 static char base[256]; /* this test's private directory */
+
+__attribute__((unused)) static size_t count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	size_t n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n < 2 ? 0 : n - 2;
+}
 
 __attribute__((unused)) static uid_t owner_uid(void)
 {

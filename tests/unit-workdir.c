@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "workdir.h"
 
-#include <dirent.h>
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -26,18 +25,6 @@ static mode_t mode_of(const char *path)
 	struct stat st;
 
 	return lstat(path, &st) < 0 ? 0 : st.st_mode & 07777;
-}
-
-static size_t count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	size_t n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n < 2 ? 0 : n - 2;
 }
 
 static void test_create(void)
