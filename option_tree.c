@@ -85,6 +85,7 @@ static void add_output(struct parse *p, const char *from, const char *to,
 	if (!copy.from)
 		return;
 	copy.glob = strpbrk(copy.from, "*?[") != NULL;
+	copy.here = copy.glob && !to;
 	if (strstr(copy.from, "**")) {
 		complain(p,
 			 "\"%.80s\": ** is not understood (name a folder, "

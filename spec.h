@@ -83,6 +83,7 @@ struct spec_copy {
 	char *to;   /* in: relative to the workdir; out: absolute host path */
 	/* Out: `from` is a pattern, and `to` the folder of what matches. */
 	bool glob;
+	bool here;     /* a pattern whose folder was not named */
 	bool optional; /* out: may be missing */
 };
 

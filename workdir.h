@@ -79,6 +79,9 @@ int workdir_copy_in(struct workdir *wd, const struct spec_copy *inputs,
  * Copies each output (regular file or tree) to the host, each replaced
  * atomically (temporary name, fsync, rename).  Links are not followed out of
  * work/: a link as the output itself, or on the way to it, is refused.
+ * What matches a pattern has a name of the payload's, so it replaces no folder, a
+ * file only in a folder that was named, and is no control file (review.h).  None
+ * takes the place of another.
  * The payload is dead by now.  A missing one, or a pattern that nothing matches,
  * is an error unless it is optional; the others are still copied.  By fail(),
  * which names the first.

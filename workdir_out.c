@@ -15,6 +15,7 @@
 #include "copy.h"
 #include "err.h"
 #include "journal.h"
+#include "review.h"
 #include "rmtree.h"
 #include "text.h"
 #include "walk.h"
@@ -25,10 +26,17 @@
  * complete and on the disk before it has its name.
  */
 
+/* What was written so far, and what each came from. */
+struct written {
+	struct strv to, from;
+};
+
 struct output {
 	const struct workdir *wd;
 	const char *from;
 	const char *to;
+	const struct spec_copy *glob; /* the pattern that found it, or NULL */
+	struct written *written;
 	const char *name; /* last part of `to` */
 	char *temp;
 	int dir_fd; /* the folder of `to` */
@@ -126,6 +134,71 @@ static int open_folder(struct output *out)
 	return out->dir_fd < 0 ? -1 : 0;
 }
 
+static bool is_there(const struct output *out, struct stat *st)
+{
+	return fstatat(out->dir_fd, out->name, st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/*
+ * The payload chose this name.  So it brings no file that the user's tools obey,
+ * and nothing of the user's goes for it but a file in a folder that was named
+ * for what matches.
+ */
+static int check_match(const struct output *out)
+{
+	const char *control = review_path(out->name);
+	struct stat st;
+	bool folder;
+
+	if (control == NULL && S_ISDIR(out->st.st_mode))
+		control = review_link(out->name);
+	if (control) {
+		fail(0, "cannot copy out %s for the pattern %s: %s", out->from,
+		     out->glob->from, control);
+		return fail_remedy(
+		    "name it, without a pattern, if you want it");
+	}
+	if (!is_there(out, &st))
+		return 0;
+	folder = S_ISDIR(out->st.st_mode) || S_ISDIR(st.st_mode);
+	if (!folder && !out->glob->here)
+		return 0;
+	fail(EEXIST, "cannot copy out %s for the pattern %s to %s", out->from,
+	     out->glob->from, out->to);
+	return fail_remedy(folder ? "a folder is replaced only by one that is "
+				    "named without a pattern"
+				  : "add \":.\" to the pattern if files of the "
+				    "current folder may be replaced");
+}
+
+/* By whatever links it is named: where it really goes. */
+static char *real_target(const struct output *out)
+{
+	auto_free char *proc = xasprintf("/proc/self/fd/%d", out->dir_fd);
+	auto_free char *folder = realpath(proc, NULL);
+
+	return folder ? path_join(folder, out->name) : xstrdup(out->to);
+}
+
+/* Beside another in one folder is fine; in the place of it is not. */
+static int check_written(const struct output *out, const char *target)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < out->written->to.n; i++) {
+		const char *was = out->written->to.v[i];
+
+		if (path_under(was, target) ||
+		    (path_under(target, was) && is_there(out, &st)))
+			return fail(0,
+				    "cannot copy out %s to %s: the output %s "
+				    "went there",
+				    out->from, out->to,
+				    out->written->from.v[i]);
+	}
+	return 0;
+}
+
 static int copy_to_temp(struct output *out, int from_fd)
 {
 	auto_fd int from = from_fd;
@@ -207,13 +280,21 @@ static int install(const struct output *out)
 
 static int write_output(struct output *out, int from_fd)
 {
-	if (copy_to_temp(out, from_fd) < 0 || sync_temp(out) < 0 ||
+	auto_fd int from = from_fd;
+	auto_free char *target = real_target(out);
+
+	if (check_written(out, target) < 0 ||
+	    (out->glob && check_match(out) < 0))
+		return -1;
+	if (copy_to_temp(out, take_fd(&from)) < 0 || sync_temp(out) < 0 ||
 	    install(out) < 0) {
 		(void)rmtree_at(out->dir_fd, out->temp, out->to);
 		return -1;
 	}
 	/* The copy is there; some file systems cannot sync a folder. */
 	(void)fsync(out->dir_fd);
+	strv_push(&out->written->to, take_ptr(&target));
+	strv_push(&out->written->from, xstrdup(out->from));
 	return 0;
 }
 
@@ -224,21 +305,19 @@ static bool is_missing(const struct workdir *wd, const char *from)
 	return fd < 0 && errno == ENOENT;
 }
 
-static int copy_one_out(const struct workdir *wd, const struct spec_copy *copy)
+static int copy_one_out(struct output *out)
 {
-	struct output out = {
-		.wd = wd, .from = copy->from, .to = copy->to, .dir_fd = -1
-	};
-	auto_fd int from = open_source(&out);
+	auto_fd int from = open_source(out);
 	int rc;
 
-	if (from < 0 || check_target(&out) < 0)
+	if (from < 0 || check_target(out) < 0)
 		return -1;
-	rc = open_folder(&out);
-	if (rc == 0 && out.temp)
-		rc = write_output(&out, take_fd(&from));
-	cleanup_fd(&out.dir_fd);
-	free(out.temp);
+	out->dir_fd = -1;
+	rc = open_folder(out);
+	if (rc == 0 && out->temp)
+		rc = write_output(out, take_fd(&from));
+	cleanup_fd(&out->dir_fd);
+	free(out->temp);
 	return rc;
 }
 
@@ -280,38 +359,26 @@ static const char *last_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Is there one before it that would be replaced by it? */
-static bool collides(const struct strv *matches, size_t i)
-{
-	for (size_t j = 0; j < i; j++)
-		if (strcmp(last_name(matches->v[j]),
-			   last_name(matches->v[i])) == 0)
-			return true;
-	return false;
-}
-
-static int refuse_second(const char *pattern, const char *path)
-{
-	auto_free char *shown = text_visible(last_name(path), true);
-
-	return fail(0, "cannot copy out %s: two that match have the name %s",
-		    pattern, shown);
-}
-
 /* The name is the payload's.  Whoever finds us killed has to know it. */
 static int copy_match_out(const struct workdir *wd,
-			  const struct spec_copy *glob, char *from)
+			  const struct spec_copy *glob, const char *from,
+			  struct written *written)
 {
 	auto_free char *to = path_join(glob->to, last_name(from));
-	const struct spec_copy copy = { .from = from, .to = to };
+	struct output out = { .wd = wd,
+			      .from = from,
+			      .to = to,
+			      .glob = glob,
+			      .written = written };
 
 	if (journal_add(wd->journal_fd, "output", to) < 0)
 		return -1;
-	return copy_one_out(wd, &copy);
+	return copy_one_out(&out);
 }
 
 static int copy_matches_out(const struct workdir *wd,
-			    const struct spec_copy *glob)
+			    const struct spec_copy *glob,
+			    struct written *written)
 {
 	auto_strv struct strv matches = { 0 };
 	int rc = workdir_glob(wd->work_fd, glob->from, &matches);
@@ -321,28 +388,36 @@ static int copy_matches_out(const struct workdir *wd,
 		return fail_remedy("the run left nothing of that name in its "
 				   "workdir");
 	}
-	for (size_t i = 0; i < matches.n; i++) {
-		if (collides(&matches, i))
-			rc = refuse_second(glob->from, matches.v[i]);
-		else if (copy_match_out(wd, glob, matches.v[i]) < 0)
+	for (size_t i = 0; i < matches.n; i++)
+		if (copy_match_out(wd, glob, matches.v[i], written) < 0)
 			rc = -1;
-	}
 	return rc;
+}
+
+static int copy_named_out(const struct workdir *wd,
+			  const struct spec_copy *copy, struct written *written)
+{
+	struct output out = {
+		.wd = wd, .from = copy->from, .to = copy->to, .written = written
+	};
+
+	if (copy->optional && is_missing(wd, copy->from))
+		return 0;
+	return copy_one_out(&out);
 }
 
 int workdir_copy_out(struct workdir *wd, const struct spec_copy *outputs,
 		     size_t n)
 {
+	struct written written = { 0 };
 	int rc = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct spec_copy *copy = &outputs[i];
-
-		if (copy->optional && !copy->glob && is_missing(wd, copy->from))
-			continue;
-		if ((copy->glob ? copy_matches_out(wd, copy)
-				: copy_one_out(wd, copy)) < 0)
+	for (size_t i = 0; i < n; i++)
+		if ((outputs[i].glob
+			 ? copy_matches_out(wd, &outputs[i], &written)
+			 : copy_named_out(wd, &outputs[i], &written)) < 0)
 			rc = -1;
-	}
+	strv_free(&written.to);
+	strv_free(&written.from);
 	return rc;
 }

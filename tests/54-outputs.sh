@@ -54,7 +54,7 @@ contains "$T/err" "cannot copy out *.none: nothing matches"
 is "the others are copied" "$(names)" a
 out --output-file "d*/same:$T/o" sh -c 'mkdir d1 d2; echo 1 >d1/same; echo 2 >d2/same'
 is "two of one name" "$rc" 125
-contains "$T/err" "two that match have the name same"
+contains "$T/err" "cannot copy out d2/same to $T/o/same: the output d1/same went there"
 is "the first is there" "$(cat "$T/o/same")" 1
 out --output-file "f*:$T/o" sh -c 'i=0; while [ $i -lt 1001 ]; do : >f$i; i=$((i+1)); done'
 is "too many" "$rc" 125
@@ -84,6 +84,61 @@ is "odd names are names" "$rc $(find "$T/o" -type f | wc -l)" "125 3"
 lacks "$T/err" $'\033'
 fresh
 
+echo "# the payload chooses the names of what matches"
+OWN='mkdir src; echo theirs >src/file; echo theirs >Makefile'
+own() { fresh; mkdir "$T/o/src"; echo mine | tee "$T/o/src/file" >"$T/o/Makefile"; }
+here() {
+	cd "$T/o" && out "$@"
+	cd "$OLDPWD" || exit
+}
+mine() { (cd "$T/o" && cat src/file Makefile | paste -sd ' '); }
+own
+here --output-file src --output-file Makefile sh -c "$OWN"
+is "what is named is replaced" "$(mine)" "theirs theirs"
+own
+here --output-file '*' sh -c "$OWN; echo new >new"
+is "a pattern alone replaces nothing" "$rc $(mine)" "125 mine mine"
+contains "$T/err" "cannot copy out Makefile for the pattern * to $T/o/Makefile: File exists"
+contains "$T/err" 'add ":."'
+is "what is new comes" "$(cat "$T/o/new")" new
+here --output-file 'M*:.' sh -c "$OWN"
+is "a file is, in a folder that is named" "$rc $(mine)" "0 mine theirs"
+for pattern in '*:.' "*:$T/o/"; do
+	own
+	here --output-file "$pattern" sh -c "$OWN"
+	is "a folder never is: $pattern" "$rc $(mine)" "125 mine theirs"
+	contains "$T/err" "named without a pattern"
+done
+own
+out --output-file "*:$T/o" sh -c 'mkdir Makefile; echo theirs >src'
+is "nor one by a file, nor a file by one" "$rc $(mine)" "125 mine mine"
+fresh
+here --output-file '.*' --output-file '*' sh -c '
+	mkdir -p .git/hooks .vscode .ok; touch .envrc .ok/f lefthook.yml fine'
+is "nothing that the user's tools obey" "$rc $(names)" "125 .ok .ok/f fine"
+contains "$T/err" "cannot copy out .envrc for the pattern .*: is run by direnv"
+here --output-file .envrc --output-file .vscode sh -c 'mkdir .vscode; touch .envrc'
+is "but what is named" "$rc $(names)" "0 .envrc .ok .ok/f .vscode fine"
+
+echo "# none takes the place of another"
+TWO='mkdir d e; echo d >d/x; echo e >e/x; echo x >x'
+fresh
+ln -s "$T/o" "$T/link"
+out --output-file "*/x:$T/o" --output-file "x:$T/link/x" sh -c "$TWO"
+is "by another name of the folder" "$rc $(cat "$T/o/x")" "125 d"
+out --output-file "x:$T/link/x" sh -c "$TWO"
+is "which can be used by itself" "$rc $(cat "$T/o/x")" "0 x"
+fresh
+out --output-file "x:$T/o/d/x" --output-file "d:$T/o/d" sh -c "$TWO"
+is "nor a folder that of one below it" "$rc $(cat "$T/o/d/x")" "125 x"
+contains "$T/err" "cannot copy out d to $T/o/d: the output x went there"
+fresh
+out --output-file "d:$T/o/d" --output-file "x:$T/o/d/x" sh -c "$TWO"
+is "nor one below it that of its own" "$rc $(cat "$T/o/d/x")" "125 d"
+out --output-file "d:$T/o/d" --output-file "x:$T/o/d/y" sh -c "$TWO"
+is "beside what it holds is fine" "$rc $(cat "$T/o/d/x" "$T/o/d/y" | paste -sd ' ')" "0 d x"
+
+fresh
 echo "# what may be missing"
 out --optional-output "none:$T/o/none" --optional-output "*.none:$T/o" \
 	--optional-output "a.txt:$T/o/a" sh -c "$MAKE"
