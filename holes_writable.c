@@ -9,13 +9,15 @@
 #include <sys/stat.h>
 
 #include "err.h"
+#include "mounted.h"
 
 /*
  * A hole lets the file be executed that is there, whatever it holds: who can
  * write into it executes what he likes.  So an allowed file must not be in a
  * tree that the payload may change: not by its path, not by another path to the
- * same folder (a bind mount of the host's), not by another name of the file (a
- * hard link, of which package managers make thousands).
+ * same file or a folder over it (bind mounts of the host's, in the tree or on
+ * the way to it), not by another name of the file (a hard link, of which package
+ * managers make thousands).
  */
 
 #define DEPTH_MAX 256
@@ -46,23 +48,31 @@ static int refuse(const char *source, const char *tree, const char *name)
 			   "program elsewhere");
 }
 
-/*** By its folder ***/
+/*** By its place ***/
 
-static bool is_in(const char *source, const char *tree, const struct stat *st)
+/* By the number of a folder over it, too: NFS does not tell what is mounted. */
+static bool is_in(const char *source, const struct stat *tree)
 {
 	auto_free char *folder = xstrdup(source);
 	struct stat at;
 
-	if (path_under(source, tree))
-		return true;
 	for (char *end = strrchr(folder, '/'); end && end != folder;
 	     end = strrchr(folder, '/')) {
 		*end = '\0';
-		if (stat(folder, &at) == 0 && at.st_ino == st->st_ino &&
-		    at.st_dev == st->st_dev)
+		if (stat(folder, &at) == 0 && at.st_ino == tree->st_ino &&
+		    at.st_dev == tree->st_dev)
 			return true;
 	}
 	return false;
+}
+
+static const char *find_part(const struct mounted *mounted,
+			     const struct stat *st, const char *source)
+{
+	const char *part = mounted_meets(mounted, source);
+
+	return !part && is_in(source, st) ? mounted->v[mounted->n - 1].at
+					  : part;
 }
 
 /*** By another name ***/
@@ -164,43 +174,75 @@ static int search(const struct twins *twins, const char *tree, int depth)
 	return rc;
 }
 
-/* A single file may be shown, too. */
-static int check_names(const struct twins *twins, const char *tree,
-		       const struct stat *st)
+/* A single file may be shown, or mounted in the tree: there the number in the
+ * folder is that of what it covers. */
+static int check_file(const struct twins *twins, const char *path)
 {
-	if (twins->n > 0 && S_ISDIR(st->st_mode))
-		return search(twins, tree, 0);
+	struct stat st;
+
+	if (twins->n == 0 || stat(path, &st) < 0)
+		return 0;
 	for (size_t i = 0; i < twins->n; i++)
-		if (twins->v[i].ino == st->st_ino &&
-		    twins->v[i].dev == st->st_dev)
-			return refuse(twins->v[i].source, tree, tree);
+		if (twins->v[i].ino == st.st_ino &&
+		    twins->v[i].dev == st.st_dev)
+			return refuse(twins->v[i].source, path, path);
+	return 0;
+}
+
+static int check_names(const struct twins *twins, const struct mounted *mounted,
+		       const char *tree, const struct stat *st)
+{
+	for (size_t i = 0; i < mounted->n; i++)
+		if (mounted->v[i].inside &&
+		    check_file(twins, mounted->v[i].at) < 0)
+			return -1;
+	return twins->n > 0 && S_ISDIR(st->st_mode) ? search(twins, tree, 0)
+						    : 0;
+}
+
+/*** All of it ***/
+
+static int gather_twins(struct twins *twins, const struct plan *plan,
+			const struct mounted *mounted, const struct stat *st)
+{
+	const struct commands *c = &plan->commands;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const char *source = c->v[i].source;
+		const char *part = find_part(mounted, st, source);
+
+		if (part)
+			return refuse(source, part, NULL);
+		add_twin(twins, plan, source, &c->v[i].st);
+	}
+	for (size_t i = 0; i < c->n_maps; i++) {
+		const char *source = c->maps[i].source;
+		const char *part = find_part(mounted, st, source);
+
+		if (part)
+			return refuse(source, part, NULL);
+		if (!c->maps[i].closed)
+			add_map(twins, plan, source, 0);
+	}
 	return 0;
 }
 
 int holes_check_writable(const struct plan *plan, const char *tree)
 {
-	const struct commands *c = &plan->commands;
+	auto_mounted struct mounted mounted = { 0 };
 	struct twins twins = { 0 };
 	struct stat st;
-	int rc = 0;
+	int rc;
 
-	if (!c->listed)
+	if (!plan->commands.listed)
 		return 0;
 	if (stat(tree, &st) < 0)
 		return fail(errno, "cannot look at %s", tree);
-	for (size_t i = 0; rc == 0 && i < c->n; i++) {
-		if (is_in(c->v[i].source, tree, &st))
-			rc = refuse(c->v[i].source, tree, NULL);
-		add_twin(&twins, plan, c->v[i].source, &c->v[i].st);
-	}
-	for (size_t i = 0; rc == 0 && i < c->n_maps; i++) {
-		if (is_in(c->maps[i].source, tree, &st))
-			rc = refuse(c->maps[i].source, tree, NULL);
-		if (!c->maps[i].closed)
-			add_map(&twins, plan, c->maps[i].source, 0);
-	}
+	rc = mounted_read(&mounted, tree);
 	if (rc == 0)
-		rc = check_names(&twins, tree, &st);
+		rc = gather_twins(&twins, plan, &mounted, &st);
+	if (rc == 0)
+		rc = check_names(&twins, &mounted, tree, &st);
 	free_twins(&twins);
 	return rc;
 }

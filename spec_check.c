@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mounted.h"
+
 #define MODE(m) (1U << SPEC_NETWORK_##m)
 
 /* What says something only in certain network modes. */
@@ -192,9 +194,12 @@ static void check_apart(struct parse *p, const char *path, const char *name,
 	char *auto_free file = realpath(path, NULL);
 	char *auto_free folder = folder_of(path);
 	char *auto_free tree = realpath(writable, NULL);
+	auto_mounted struct mounted mounted = { 0 };
 
-	if (file && folder && tree &&
-	    (path_under(file, tree) || path_under(folder, tree)))
+	if (!file || !folder || !tree)
+		return;
+	if (mounted_read(&mounted, tree) < 0 || mounted_holds(&mounted, file) ||
+	    mounted_holds(&mounted, folder))
 		complain_in(p, name,
 			    "lies in %s, which the sandbox may write: "
 			    "a run could change the rules of the next",

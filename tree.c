@@ -14,6 +14,7 @@
 
 #include "err.h"
 #include "holes.h"
+#include "mounted.h"
 
 /*
  * What is not listed here is not there.  /etc is ours, with these entries of
@@ -402,8 +403,8 @@ static int add_user_mount(struct plan *plan, const struct spec_mount *mount)
 	return 0;
 }
 
-/* Does the way to `path` lead through `tree`, by words or by links? */
-static bool leads_through(const char *path, const char *tree)
+/* Does the way to `path` lead through the tree, by words, links or mounts? */
+static bool leads_through(const char *path, const struct mounted *tree)
 {
 	auto_free char *prefix = xstrdup(path);
 
@@ -413,7 +414,7 @@ static bool leads_through(const char *path, const char *tree)
 
 		*end = '\0';
 		real = realpath(end == prefix ? "/" : prefix, NULL);
-		if (real && path_under(real, tree))
+		if (real && mounted_holds(tree, real))
 			return true;
 	}
 	return false;
@@ -434,22 +435,27 @@ static int keep_apart(const struct plan *plan, const struct spec *spec,
 				 metrics, host->audit_path };
 	auto_free char *state = path_join(host->state_dir, "runs");
 	auto_free char *real = realpath(host->state_dir, NULL);
-	const char *lies = leads_through(state, tree) ? state : NULL;
+	auto_mounted struct mounted mounted = { 0 };
+	const char *lies = NULL;
 
+	if (mounted_read(&mounted, tree) < 0)
+		return -1;
 	/* Another run's journal says what --gc is to end and to write. */
-	if (real && path_under(tree, real)) {
+	if (real && mounted_meets(&mounted, real) &&
+	    !mounted_holds(&mounted, real)) {
 		fail(0,
 		     "cannot show %s to be written: it is the record of "
 		     "runs",
 		     tree);
 		return fail_remedy("--ro-bind shows it, or --input copies it");
 	}
-
+	if (leads_through(state, &mounted))
+		lies = state;
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (places[i] && leads_through(places[i], tree))
+		if (places[i] && leads_through(places[i], &mounted))
 			lies = places[i];
 	for (size_t i = 0; i < spec->n_outputs; i++)
-		if (leads_through(spec->outputs[i].to, tree))
+		if (leads_through(spec->outputs[i].to, &mounted))
 			lies = spec->outputs[i].to;
 	if (lies == NULL)
 		return 0;
