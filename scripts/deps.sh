@@ -13,7 +13,7 @@ CHECK='libnl-route-3-dev python3 git ripgrep curl strace openssl iproute2 util-l
 	ca-certificates mandoc shellcheck clang clang-tidy clang-format
 	cppcheck nginx-light openssh-server openssh-client dnsmasq-base zstd
 	libarchive-tools jq prometheus prometheus-node-exporter redis-server
-	redis-tools libcap-ng-utils checksec'
+	redis-tools libcap-ng-utils checksec mmdebstrap e2fsprogs'
 DEMO='nodejs npm git ripgrep curl python3 openssl iproute2 jq zstd
 	ca-certificates'
 BENCH='bubblewrap passt slirp4netns firejail hyperfine python3 iproute2
@@ -39,6 +39,14 @@ browser() {
 	fi
 }
 
+# Another kernel for the tests of cgroup v2, systemd and a missing Landlock:
+# Debian builds it for x86 only, and the tests do without.
+guest_kernel() {
+	if apt-cache show user-mode-linux >/dev/null 2>&1; then
+		echo user-mode-linux
+	fi
+}
+
 # Node may be there without being a package (nvm, a tarball).
 node_wanted() {
 	command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 &&
@@ -46,12 +54,14 @@ node_wanted() {
 	echo nodejs npm
 }
 
-# Without an apt database that is up to date the name is found only later.
 packages() {
 	for group; do
 		case $group in
 		build) echo "$BUILD" ;;
-		check) echo "$BUILD $CHECK $(node_wanted) $(clang_runtime) $(browser)" ;;
+		check)
+			echo "$BUILD $CHECK $(node_wanted) $(clang_runtime)" \
+				"$(browser) $(guest_kernel)"
+			;;
 		demo)
 			echo "$BUILD $DEMO" |
 				sed "s/nodejs npm/$(node_wanted)/"
@@ -93,10 +103,8 @@ if [ -n "$list" ]; then
 	exit 0
 fi
 # shellcheck disable=SC2086  # one word a package
-todo=$(missing $wanted)
+todo=$(missing $wanted | xargs)
 [ -n "$todo" ] || exit 0
-# shellcheck disable=SC2086
-set -- $todo
 
 if [ "$(id -u)" = 0 ]; then
 	sudo=
@@ -104,11 +112,10 @@ elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; th
 	sudo=sudo
 else
 	echo "deps.sh: not root and no sudo.  As root, run:" >&2
-	echo "  apt-get update && apt-get install --no-install-recommends $*" >&2
+	echo "  apt-get update && apt-get install --no-install-recommends $todo" >&2
 	exit 1
 fi
 
-echo "deps.sh: installing $*"
 export DEBIAN_FRONTEND=noninteractive
 # Services that packages bring are not to start because of us.
 apt_get() {
@@ -119,4 +126,9 @@ apt_get() {
 	fi
 }
 apt_get -qq update || echo "deps.sh: apt-get update failed; going on" >&2
+# Again: what a distribution may not have is known only now.
+wanted=$(packages "$@")
+# shellcheck disable=SC2046,SC2086
+set -- $(missing $wanted)
+echo "deps.sh: installing $*"
 apt_get -qq -y --no-install-recommends install "$@" >/dev/null

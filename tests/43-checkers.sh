@@ -19,6 +19,9 @@ captest --text >"$T/outside" 2>&1
 ! is_root || matches "$T/outside" 'SUCCESS'
 
 # --- pscap: whoever has a capability -----------------------------------------
+unshare -Ur sh -c 'echo ready; exec sleep 300' >"$T/ready" &
+on_exit "kill $! 2>/dev/null"
+await_line "$T/ready" ready
 pscap -a >"$T/outside"
 check "outside somebody has one" test -s "$T/outside"
 inside -- pscap -a

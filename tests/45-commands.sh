@@ -112,6 +112,8 @@ printf '#!/usr/bin/env python3\nprint(1)\n' >"$T/bin/by-env"
 chmod 755 "$T/bin/script" "$T/bin/by-env"
 cp /bin/sh "$T/bin/bash-static"
 echo >>"$T/bin/bash-static"
+cp /bin/true "$T/bin/pip3"
+echo >>"$T/bin/pip3"
 refused "a shell does" --allow-command bash-static true
 refused "did you mean git?" --allow-command gti true
 refused "cannot find the allowed command /no/such" --allow-command /no/such true
