@@ -31,6 +31,10 @@ struct pattern {
 	const char *glob;  /* with a slash: from the top */
 	const char *holds; /* only files with this text, or NULL */
 	bool folder_only;
+	bool whole; /* it is of the path, and not of the name */
+	/* What each that matches begins and ends with: few names do, and to
+	 * compare some bytes is a fraction of fnmatch(). */
+	size_t head, tail;
 };
 
 static const struct pattern defaults[] = {
@@ -62,18 +66,36 @@ struct search {
 	struct hidden *hidden;
 	const struct strv *shown;
 	int root_fd;
-	struct pattern *user; /* the globs of the user's list */
-	size_t n_user;
-	struct strv queue; /* folders to look through, nearest first */
+	struct pattern *patterns; /* the user's globs, and then ours */
+	size_t n_patterns, n_user;
+	struct walk_path path; /* of what is looked at */
+	struct strv queue;     /* folders to look through, nearest first */
 	size_t next;
 	size_t entries;
 };
 
 /* --- names -------------------------------------------------------------- */
 
-static bool holds(const struct search *s, const char *path, const char *text)
+static void add_pattern(struct search *s, struct pattern pattern)
 {
-	auto_fd int fd = walk_open_below(s->root_fd, path,
+	const char *end = pattern.glob + strlen(pattern.glob);
+	const char *special = pattern.glob;
+
+	pattern.whole = strchr(pattern.glob, '/') != NULL;
+	pattern.head = strcspn(pattern.glob, "*?[\\");
+	while (*(special += strcspn(special, "*?[]\\")))
+		pattern.tail = (size_t)(end - ++special);
+	/* An escaped character is longer here than in a name. */
+	if (strchr(pattern.glob, '\\'))
+		pattern.tail = 0;
+	s->patterns = xrealloc_array(s->patterns, s->n_patterns + 1,
+				     sizeof(*s->patterns));
+	s->patterns[s->n_patterns++] = pattern;
+}
+
+static bool holds(const struct search *s, const char *text)
+{
+	auto_fd int fd = walk_open_below(s->root_fd, s->path.s,
 					 O_RDONLY | O_NONBLOCK);
 	auto_free char *buf = xcalloc(1, LOOK_MAX);
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, LOOK_MAX);
@@ -81,30 +103,32 @@ static bool holds(const struct search *s, const char *path, const char *text)
 	return n > 0 && memmem(buf, (size_t)n, text, strlen(text));
 }
 
-static bool matches(const struct search *s, const struct pattern *pattern,
-		    const char *path, bool folder)
+static bool matches(const struct search *s, const struct pattern *p,
+		    const char *name, size_t len, bool folder)
 {
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-
-	if (pattern->folder_only && !folder)
+	if (p->folder_only && !folder)
 		return false;
-	if (fnmatch(pattern->glob, strchr(pattern->glob, '/') ? path : name,
-		    FNM_PATHNAME) != 0)
+	if (p->whole) {
+		name = s->path.s;
+		len = s->path.len;
+	}
+	if (len < p->head || memcmp(name, p->glob, p->head) != 0 ||
+	    len < p->tail ||
+	    memcmp(name + len - p->tail, p->glob + strlen(p->glob) - p->tail,
+		   p->tail) != 0 ||
+	    fnmatch(p->glob, name, FNM_PATHNAME) != 0)
 		return false;
-	return !pattern->holds || (!folder && holds(s, path, pattern->holds));
+	return !p->holds || (!folder && holds(s, p->holds));
 }
 
-static bool is_hidden(const struct search *s, const char *path, bool folder)
+/* What s->path is at, whose last part is `name`. */
+static bool is_hidden(const struct search *s, const char *name, bool folder)
 {
-	if (strv_has(s->shown, path))
-		return false;
-	for (size_t i = 0; i < s->n_user; i++)
-		if (matches(s, &s->user[i], path, folder))
-			return true;
-	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
-		if (matches(s, &defaults[i], path, folder))
-			return true;
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < s->n_patterns; i++)
+		if (matches(s, &s->patterns[i], name, len, folder))
+			return !strv_has(s->shown, s->path.s);
 	return false;
 }
 
@@ -145,17 +169,14 @@ static bool is_passed_over(const struct search *s, const char *name)
 	       (s->n_user == 0 && strcmp(name, "node_modules") == 0);
 }
 
-static int look_at(struct search *s, const char *folder, int dir_fd,
-		   const struct walk_name *entry)
+static int look_at(struct search *s, int dir_fd, const struct walk_name *entry)
 {
-	auto_free char *path = *folder ? path_join(folder, entry->name)
-				       : xstrdup(entry->name);
 	bool is_dir = is_folder(dir_fd, entry);
 
-	if (is_hidden(s, path, is_dir))
-		return hide(s, path, is_dir);
+	if (is_hidden(s, entry->name, is_dir))
+		return hide(s, s->path.s, is_dir);
 	if (is_dir && !is_passed_over(s, entry->name))
-		strv_push(&s->queue, take_ptr(&path));
+		strv_push(&s->queue, xstrdup(s->path.s));
 	return 0;
 }
 
@@ -171,11 +192,16 @@ static int look_through(struct search *s, const char *folder)
 
 	if (fd < 0)
 		return 0;
+	walk_cut(&s->path, 0);
+	walk_push(&s->path, folder);
 	walk_start(&reader, fd);
 	while (rc == 0 && s->entries < limit &&
 	       walk_next(&reader, &entry) == 1) {
+		size_t before = walk_push(&s->path, entry.name);
+
 		s->entries++;
-		rc = look_at(s, folder, fd, &entry);
+		rc = look_at(s, fd, &entry);
+		walk_cut(&s->path, before);
 	}
 	walk_end(&reader);
 	return rc;
@@ -254,9 +280,9 @@ static int take_line(struct search *s, char *line)
 	if (anchored && !strchr(line, '/'))
 		return refuse_line(line, "a wildcard at the top only is not "
 					 "understood");
-	s->user = xrealloc_array(s->user, s->n_user + 1, sizeof(*s->user));
-	s->user[s->n_user++] = (struct pattern){ .glob = line,
-						 .folder_only = folder_only };
+	add_pattern(
+	    s, (struct pattern){ .glob = line, .folder_only = folder_only });
+	s->n_user++;
 	return 0;
 }
 
@@ -293,12 +319,16 @@ int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown)
 
 	*hidden = (struct hidden){ 0 };
 	rc = read_list(&s, &text);
+	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
+		add_pattern(&s, defaults[i]);
+	walk_push(&s.path, "");
 	if (rc == 0)
 		rc = look(&s);
 	strv_sort(&hidden->files);
 	strv_sort(&hidden->folders);
 	strv_free(&s.queue);
-	free(s.user);
+	walk_free(&s.path);
+	free(s.patterns);
 	return rc;
 }
 
