@@ -10,34 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-void cleanup_fd(int *fd)
+void close_owned(int fd)
 {
 	int saved = errno;
 
-	if (*fd >= 0)
-		close(*fd);
+	if (fd >= 0)
+		close(fd);
 	errno = saved;
-}
-
-void cleanup_free(void *ptr_to_ptr)
-{
-	free(*(void **)ptr_to_ptr);
-}
-
-int take_fd(int *fd)
-{
-	int taken = *fd;
-
-	*fd = -1;
-	return taken;
-}
-
-void *take_ptr(void *ptr_to_ptr)
-{
-	void *taken = *(void **)ptr_to_ptr;
-
-	*(void **)ptr_to_ptr = NULL;
-	return taken;
 }
 
 static void *check(void *p)

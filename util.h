@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -15,10 +17,44 @@
 #define auto_free __attribute__((cleanup(cleanup_free)))
 #define auto_strv __attribute__((cleanup(strv_free)))
 
-void cleanup_fd(int *fd);            /* closes *fd if >= 0, keeps errno */
-void cleanup_free(void *ptr_to_ptr); /* frees *(void **)ptr_to_ptr */
-int take_fd(int *fd);                /* moves *fd out: leaves -1 behind */
-void *take_ptr(void *ptr_to_ptr);    /* moves the pointer out: leaves NULL */
+void close_owned(int fd); /* if >= 0; keeps errno */
+
+/*
+ * Inline, so that what they own can live in a register: a variable whose
+ * address goes out costs its function a place on the stack, and a canary.
+ * memcpy: the pointer is of any type.
+ */
+static inline __attribute__((always_inline)) void cleanup_fd(const int *fd)
+{
+	close_owned(*fd);
+}
+
+static inline __attribute__((always_inline)) void cleanup_free(void *ptr_to_ptr)
+{
+	void *p;
+
+	memcpy(&p, ptr_to_ptr, sizeof(p));
+	free(p);
+}
+
+/* Moves *fd out: leaves -1 behind. */
+static inline __attribute__((always_inline)) int take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+/* Moves the pointer out: leaves NULL. */
+static inline __attribute__((always_inline)) void *take_ptr(void *ptr_to_ptr)
+{
+	void *p, *none = NULL;
+
+	memcpy(&p, ptr_to_ptr, sizeof(p));
+	memcpy(ptr_to_ptr, &none, sizeof(none));
+	return p;
+}
 
 /* Memory: these abort when there is none (only small things are allocated). */
 void *xcalloc(size_t n, size_t size);
