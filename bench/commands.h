@@ -58,8 +58,9 @@ static inline int commands_parse(struct command *commands, char **argv,
 	return n;
 }
 
-/* Its pid; without input and output.  Ends us where it cannot be started. */
-static inline pid_t command_start(char **argv)
+/* Its pid; without input, its output to out_fd.  Ends us where it cannot be
+ * started. */
+static inline pid_t command_start_to(char **argv, int out_fd)
 {
 	posix_spawn_file_actions_t files;
 	pid_t pid = -1;
@@ -67,13 +68,23 @@ static inline pid_t command_start(char **argv)
 
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, out_fd, 1);
 	rc = posix_spawnp(&pid, argv[0], &files, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&files);
 	if (rc == 0)
 		return pid;
 	fprintf(stderr, "%s: %s\n", argv[0], strerror(rc));
 	exit(1);
+}
+
+/* The same without output. */
+static inline pid_t command_start(char **argv)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	pid_t pid = command_start_to(argv, fd);
+
+	close(fd);
+	return pid;
 }
 
 /* That child (-1: any) has ended well, or we end: what a failure takes is not a
