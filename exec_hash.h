@@ -14,7 +14,9 @@
 #include "event.h"
 #include "sha256.h"
 
-#define EXEC_HASH_SEEN     1024 /* files that are known not to be new */
+/* Files that are known not to be new.  So many that calloc maps the table: a
+ * smaller one is cleared, page by page, at each start. */
+#define EXEC_HASH_SEEN     4096
 #define EXEC_HASH_PENDING  32
 #define EXEC_HASH_FILE_MAX (512ULL << 20)
 /* In all: the payload makes files for nothing, but reading them costs us. */

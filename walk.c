@@ -52,7 +52,8 @@ int walk_next(struct walk_reader *reader, struct walk_name *name)
 	const struct dirent64 *entry;
 
 	if (reader->buf == NULL)
-		reader->buf = xcalloc(1, READER_SIZE);
+		/* Not cleared: of its pages only those that are filled are made. */
+		reader->buf = xrealloc_array(NULL, READER_SIZE, 1);
 	do {
 		if (reader->pos == reader->len) {
 			ssize_t n = getdents64(reader->fd, reader->buf,
