@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +12,14 @@
 #include "confined.h"
 #include "err.h"
 #include "pack.h"
+#include "replace.h"
 #include "tarball.h"
 #include "walk.h"
 
 /*
  *	parent					child, as the workdir's owner
  *
- *	opens the folder, .NAME.RUNID.tmp,
+ *	opens the folder, .NAME.TAG.tmp,
  *	the logs of the run
  *	fork ---------------------------------> keeps these and work/ only
  *						walk -> tar -> zstd -> sha256
@@ -44,11 +44,9 @@ static const char *const logs[] = { "events.jsonl", "stdout.log", "stderr.log",
 #define LOGS ARRAY_SIZE(logs)
 
 struct target {
-	char *folder;
-	const char *name; /* of the request's path */
-	char *temp;
+	struct replace_names names; /* of the request's path */
 	int dir_fd;
-	int fd; /* of temp */
+	int fd; /* of the temporary one */
 };
 
 struct job {
@@ -167,49 +165,31 @@ static int open_logs(struct job *job)
 static int open_temp(const struct target *target, const char *path)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(target->dir_fd, target->temp, flags, 0600);
+	int fd = openat(target->dir_fd, target->names.temp, flags, 0600);
 
 	/* Of this very run: one that was killed, and is archived again. */
 	if (fd < 0 && errno == EEXIST &&
-	    unlinkat(target->dir_fd, target->temp, 0) == 0)
-		fd = openat(target->dir_fd, target->temp, flags, 0600);
+	    unlinkat(target->dir_fd, target->names.temp, 0) == 0)
+		fd = openat(target->dir_fd, target->names.temp, flags, 0600);
 	if (fd < 0)
 		return fail(errno, "cannot write the archive %s", path);
 	return fd;
 }
 
-/* From the path: the folder, the name in it, and the temporary one. */
-static int name_target(struct target *target, const char *path,
-		       const char *run_id)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL || slash[1] == '\0')
-		return -1;
-	target->name = slash + 1;
-	target->folder = slash == path ? xstrdup("/")
-				       : xstrndup(path, (size_t)(slash - path));
-	/* The part of a long name that leaves room for the rest. */
-	target->temp = xasprintf(".%.*s.%s.tmp", NAME_MAX / 2, target->name,
-				 run_id);
-	return 0;
-}
-
-static int open_target(struct target *target, const char *path,
-		       const char *run_id)
+static int open_target(struct target *target, const char *path, const char *tag)
 {
 	struct stat st;
 
-	if (name_target(target, path, run_id) < 0)
+	if (replace_names(&target->names, path, tag) < 0)
 		return fail(0,
 			    "cannot write the archive \"%s\": not the "
 			    "absolute path of a file",
 			    path);
-	target->dir_fd = walk_make_dirs(target->folder, 0700);
+	target->dir_fd = walk_make_dirs(target->names.folder, 0700);
 	if (target->dir_fd < 0)
 		return -1;
 	/* Better now than after all the work. */
-	if (fstatat(target->dir_fd, target->name, &st, 0) == 0 &&
+	if (fstatat(target->dir_fd, target->names.name, &st, 0) == 0 &&
 	    S_ISDIR(st.st_mode))
 		return fail(EISDIR, "cannot write the archive %s", path);
 	target->fd = open_temp(target, path);
@@ -221,12 +201,12 @@ static int publish(const struct target *target, const char *path)
 {
 	if (fsync(target->fd) < 0)
 		return fail(errno, "cannot write the archive %s", path);
-	if (renameat(target->dir_fd, target->temp, target->dir_fd,
-		     target->name) < 0)
+	if (renameat(target->dir_fd, target->names.temp, target->dir_fd,
+		     target->names.name) < 0)
 		return fail(errno, "cannot rename the archive to %s", path);
 	if (fsync(target->dir_fd) < 0 && errno != EINVAL)
 		return fail(errno, "cannot write the folder %s to the disk",
-			    target->folder);
+			    target->names.folder);
 	return 0;
 }
 
@@ -234,8 +214,7 @@ static void close_target(struct target *target)
 {
 	cleanup_fd(&target->fd);
 	cleanup_fd(&target->dir_fd);
-	free(target->temp);
-	free(target->folder);
+	replace_names_free(&target->names);
 }
 
 static int write_target(struct target *target, const struct workdir *wd,
@@ -253,7 +232,7 @@ static int write_target(struct target *target, const struct workdir *wd,
 		rc = publish(target, req->path);
 	/* After the rename there is none of that name. */
 	if (rc < 0)
-		(void)unlinkat(target->dir_fd, target->temp, 0);
+		(void)unlinkat(target->dir_fd, target->names.temp, 0);
 	return rc;
 }
 
@@ -265,8 +244,8 @@ int artifact_write(const struct workdir *wd, const struct artifact_request *req,
 	int rc;
 
 	*out = (struct artifact){ 0 };
-	rc = open_target(&target, req->path, wd->run_id);
-	if (rc == 0 && target.temp)
+	rc = open_target(&target, req->path, wd->tag);
+	if (rc == 0 && target.names.temp)
 		rc = write_target(&target, wd, req, &report);
 	close_target(&target);
 	if (rc < 0 && wd->mount_fd >= 0)
@@ -285,15 +264,15 @@ int artifact_write(const struct workdir *wd, const struct artifact_request *req,
 	return 0;
 }
 
-void artifact_tidy(const char *path, const char *run_id)
+void artifact_tidy(const char *path, const char *tag)
 {
 	struct target target = { .dir_fd = -1, .fd = -1 };
 
-	if (name_target(&target, path, run_id) == 0)
-		target.dir_fd = open(target.folder,
+	if (replace_names(&target.names, path, tag) == 0)
+		target.dir_fd = open(target.names.folder,
 				     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (target.dir_fd >= 0)
-		(void)unlinkat(target.dir_fd, target.temp, 0);
+		(void)unlinkat(target.dir_fd, target.names.temp, 0);
 	close_target(&target);
 }
 

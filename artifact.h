@@ -50,5 +50,5 @@ int artifact_compression_of(const char *path, enum artifact_compression *out);
 int artifact_write(const struct workdir *wd, const struct artifact_request *req,
 		   struct artifact *out);
 /* Removes what a writer for this path left half done when it was killed. */
-void artifact_tidy(const char *path, const char *run_id);
+void artifact_tidy(const char *path, const char *tag);
 void artifact_free(struct artifact *artifact);

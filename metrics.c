@@ -12,10 +12,10 @@
 
 #include "audit.h"
 #include "err.h"
+#include "replace.h"
 
 #define PREFIX    "m9m_sandbox_"
 #define FILE_NAME "m9m_sandbox.prom"
-#define TEMP_NAME ".m9m_sandbox.prom.tmp"
 #define LOCK_NAME ".m9m_sandbox.lock"
 /* A comment to Prometheus; to us, that nothing was cut off. */
 #define END       "# EOF\n"
@@ -260,28 +260,15 @@ static char *print(const struct samples *s)
 	return text;
 }
 
-/* A new file: what lies there may be a fifo, or one more name of a file that
- * is not to be emptied. */
-static int open_temp(int dir_fd)
-{
-	if (unlinkat(dir_fd, TEMP_NAME, 0) < 0 && errno != ENOENT)
-		return -1;
-	return openat(dir_fd, TEMP_NAME,
-		      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		      0644);
-}
-
+/* For whoever scrapes it, whatever the umask is here. */
 static int replace(int dir_fd, const char *text)
 {
-	auto_fd int fd = open_temp(dir_fd);
+	mode_t mask = umask(022);
+	int rc = replace_file(dir_fd, FILE_NAME, text, strlen(text));
+	int err = errno;
 
-	/* Whole on the disk before it has the name: half a file after a power
-	 * cut would be a counter that went down. */
-	if (fd >= 0 && write_all(fd, text, strlen(text)) == 0 &&
-	    fchmod(fd, 0644) == 0 && fsync(fd) == 0 &&
-	    renameat(dir_fd, TEMP_NAME, dir_fd, FILE_NAME) == 0)
-		return 0;
-	return fail(errno, "cannot write %s", FILE_NAME);
+	umask(mask);
+	return rc == 0 ? 0 : fail(err, "cannot write %s", FILE_NAME);
 }
 
 static int open_dir(const char *dir, int *lock_fd)

@@ -145,12 +145,12 @@ static void tidy(const struct workdir *wd, const struct strv *journal,
 	const char *path;
 	size_t at = 0;
 
-	artifact_tidy(archive, wd->run_id);
+	artifact_tidy(archive, wd->tag);
 	while ((path = journal_next(journal, "artifact", &at)))
-		artifact_tidy(path, wd->run_id);
+		artifact_tidy(path, wd->tag);
 	at = 0;
 	while ((path = journal_next(journal, "output", &at)))
-		workdir_tidy_output(path, wd->run_id);
+		workdir_tidy_output(path, wd->tag);
 }
 
 /* Is there something that nobody else has? */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "event.h"
+#include "replace.h"
 #include "text.h"
 
 static void add_text(cJSON *object, const char *key, const char *s)
@@ -284,90 +285,17 @@ static int write_special(const char *path, const char *json)
 	return 0;
 }
 
-/* Against others who write the same file at the same moment. */
-#define TRIES 16
-
-/* Where the result goes, and by which name until it is whole. */
-struct target {
-	int dir_fd;
-	const char *name;
-	char *temp;
-};
-
-/* No name at all, where the file system can do that: nobody has to clear away
- * what has none. */
-static int open_unnamed(const struct target *t, bool *named)
-{
-	int fd = openat(t->dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
-
-	*named = fd < 0;
-	if (fd >= 0)
-		return fd;
-	(void)unlinkat(t->dir_fd, t->temp, 0);
-	return openat(t->dir_fd, t->temp,
-		      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		      0644);
-}
-
-static int give_name(const struct target *t, int fd, const char *name)
-{
-	auto_free char *self = xasprintf("/proc/self/fd/%d", fd);
-
-	return linkat(AT_FDCWD, self, t->dir_fd, name, AT_SYMLINK_FOLLOW);
-}
-
-/*
- * A file that has no name cannot take another's place.  Killed within the two
- * calls that this takes, we leave the temporary one, for the next to remove who
- * writes there.
- */
-static int put_in_place(const struct target *t, int fd, bool named)
-{
-	if (!named && give_name(t, fd, t->name) == 0)
-		return 0;
-	if (!named) {
-		if (errno != EEXIST)
-			return -1;
-		(void)unlinkat(t->dir_fd, t->temp, 0);
-		if (give_name(t, fd, t->temp) < 0)
-			return -1;
-	}
-	return renameat(t->dir_fd, t->temp, t->dir_fd, t->name);
-}
-
-static int replace(const struct target *t, const char *json)
-{
-	bool named;
-	auto_fd int fd = open_unnamed(t, &named);
-	int err;
-
-	if (fd >= 0 && put(fd, json) == 0 && fsync(fd) == 0 &&
-	    put_in_place(t, fd, named) == 0)
-		return 0;
-	err = errno;
-	if (fd >= 0)
-		(void)unlinkat(t->dir_fd, t->temp, 0);
-	errno = err;
-	return -1;
-}
-
-static int replace_file(const char *path, const char *json)
+static int replace_result(const char *path, const char *json)
 {
 	const char *slash = strrchr(path, '/');
 	auto_free char *folder =
 	    slash ? xstrndup(path, (size_t)(slash + 1 - path)) : xstrdup(".");
-	struct target t = { .name = slash ? slash + 1 : path };
-	auto_free char *temp = xasprintf(".%s.m9m.tmp", t.name);
+	auto_free char *line = xasprintf("%s\n", json);
 	auto_fd int dir_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	bool again = dir_fd >= 0;
 
-	t.dir_fd = dir_fd;
-	t.temp = temp;
-	for (int i = 0; again && i < TRIES; i++) {
-		if (replace(&t, json) == 0)
-			return 0;
-		again = errno == ENOENT || errno == EEXIST;
-	}
+	if (dir_fd >= 0 && replace_file(dir_fd, slash ? slash + 1 : path, line,
+					strlen(line)) == 0)
+		return 0;
 	return fail(errno, "cannot write the result file %s", path);
 }
 
@@ -380,7 +308,7 @@ static int write_path(const char *path, const char *json)
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
 	    !S_ISDIR(st.st_mode))
 		return write_special(path, json);
-	return replace_file(path, json);
+	return replace_result(path, json);
 }
 
 int result_write(const char *path, int fd, const char *json)

@@ -15,6 +15,7 @@
 #include "copy.h"
 #include "err.h"
 #include "journal.h"
+#include "replace.h"
 #include "rmtree.h"
 #include "walk.h"
 
@@ -164,6 +165,8 @@ int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
 	if (wd->run_fd >= 0)
 		wd->journal_fd = journal_open(wd->run_fd);
 	if (wd->journal_fd >= 0)
+		wd->tag = replace_tag();
+	if (wd->tag && journal_add(wd->journal_fd, "tag", wd->tag) == 0)
 		wd->work_fd = make_given(wd, WORK);
 	if (wd->work_fd >= 0)
 		return 0;
@@ -195,8 +198,14 @@ bool workdir_was_copied(const struct workdir *wd)
 /* Whose work/ it is; without one there are our own logs at most. */
 static int adopt_work(struct workdir *wd)
 {
+	auto_strv struct strv journal = journal_read(wd->run_fd);
+	const char *tag;
 	struct stat st;
+	size_t at = 0;
 
+	/* One that died before it had a tag has nothing by that name. */
+	tag = journal_next(&journal, "tag", &at);
+	wd->tag = xstrdup(tag ? tag : wd->run_id);
 	wd->uid = geteuid();
 	wd->gid = getegid();
 	wd->work_fd = walk_open_dir(wd->run_fd, WORK, true, &st);
@@ -431,5 +440,6 @@ void workdir_close(struct workdir *wd)
 	cleanup_fd(&wd->runs_fd);
 	free(wd->path);
 	free(wd->run_id);
+	free(wd->tag);
 	*wd = WORKDIR_NONE;
 }

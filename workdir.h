@@ -17,6 +17,9 @@
 struct workdir {
 	char *path; /* RUNS/RUNID, for messages */
 	char *run_id;
+	/* In the names that files have beside the ones they will replace: a
+	 * secret of this run, or who knows them could be there first. */
+	char *tag;
 	int runs_fd; /* RUNS */
 	int run_fd;  /* RUNS/RUNID */
 	int work_fd; /* RUNS/RUNID/work, or the root of mount_fd */
@@ -100,7 +103,7 @@ int workdir_glob(int work_fd, const char *pattern, struct strv *matches);
 int workdir_note_outputs(const struct workdir *wd,
 			 const struct spec_copy *outputs, size_t n);
 /* What a copy to this place may have left half done when it was killed. */
-void workdir_tidy_output(const char *to, const char *run_id);
+void workdir_tidy_output(const char *to, const char *tag);
 
 /* Deletes work/ with all in it, and no more. */
 int workdir_empty(struct workdir *wd);

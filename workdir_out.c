@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "copy.h"
 #include "err.h"
 #include "journal.h"
+#include "replace.h"
 #include "review.h"
 #include "rmtree.h"
 #include "text.h"
@@ -37,9 +37,8 @@ struct output {
 	const char *to;
 	const struct spec_copy *glob; /* the pattern that found it, or NULL */
 	struct written *written;
-	const char *name; /* last part of `to` */
-	char *temp;
-	int dir_fd; /* the folder of `to` */
+	struct replace_names names; /* of `to` */
+	int dir_fd;                 /* the folder of `to` */
 	struct stat st;
 };
 
@@ -104,39 +103,21 @@ static int check_target(const struct output *out)
 	return 0;
 }
 
-/* From `to`: the folder, the name in it, and the temporary one. */
-static int name_output(struct output *out, char **folder)
-{
-	const char *slash = strrchr(out->to, '/');
-
-	if (slash == NULL || slash[1] == '\0')
-		return -1;
-	out->name = slash + 1;
-	*folder = slash == out->to
-		      ? xstrdup("/")
-		      : xstrndup(out->to, (size_t)(slash - out->to));
-	/* The part of a long name that leaves room for the rest. */
-	out->temp = xasprintf(".%.*s.%s.tmp", NAME_MAX / 2, out->name,
-			      out->wd->run_id);
-	return 0;
-}
-
 static int open_folder(struct output *out)
 {
-	auto_free char *folder = NULL;
-
-	if (name_output(out, &folder) < 0)
+	if (replace_names(&out->names, out->to, out->wd->tag) < 0)
 		return fail(0,
 			    "cannot copy %s to \"%s\": not the absolute "
 			    "path of a file",
 			    out->from, out->to);
-	out->dir_fd = walk_make_dirs(folder, 0777);
+	out->dir_fd = walk_make_dirs(out->names.folder, 0777);
 	return out->dir_fd < 0 ? -1 : 0;
 }
 
 static bool is_there(const struct output *out, struct stat *st)
 {
-	return fstatat(out->dir_fd, out->name, st, AT_SYMLINK_NOFOLLOW) == 0;
+	return fstatat(out->dir_fd, out->names.name, st, AT_SYMLINK_NOFOLLOW) ==
+	       0;
 }
 
 /*
@@ -146,12 +127,12 @@ static bool is_there(const struct output *out, struct stat *st)
  */
 static int check_match(const struct output *out)
 {
-	const char *control = review_path(out->name);
+	const char *control = review_path(out->names.name);
 	struct stat st;
 	bool folder;
 
 	if (control == NULL && S_ISDIR(out->st.st_mode))
-		control = review_link(out->name);
+		control = review_link(out->names.name);
 	if (control) {
 		fail(0, "cannot copy out %s for the pattern %s: %s", out->from,
 		     out->glob->from, control);
@@ -177,7 +158,7 @@ static char *real_target(const struct output *out)
 	auto_free char *proc = xasprintf("/proc/self/fd/%d", out->dir_fd);
 	auto_free char *folder = realpath(proc, NULL);
 
-	return folder ? path_join(folder, out->name) : xstrdup(out->to);
+	return folder ? path_join(folder, out->names.name) : xstrdup(out->to);
 }
 
 /* Beside another in one folder is fine; in the place of it is not. */
@@ -210,11 +191,11 @@ static int copy_to_temp(struct output *out, int from_fd)
 
 	umask(mask);
 	if (!S_ISDIR(out->st.st_mode))
-		return copy_file(from, &out->st, out->dir_fd, out->temp,
+		return copy_file(from, &out->st, out->dir_fd, out->names.temp,
 				 &rules);
-	if (mkdirat(out->dir_fd, out->temp, 0700) < 0)
+	if (mkdirat(out->dir_fd, out->names.temp, 0700) < 0)
 		return fail(errno, "cannot make a folder beside %s", out->to);
-	to = openat(out->dir_fd, out->temp,
+	to = openat(out->dir_fd, out->names.temp,
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0)
 		return fail(errno, "cannot open a folder beside %s", out->to);
@@ -232,7 +213,7 @@ static int copy_to_temp(struct output *out, int from_fd)
 /* One syncfs is cheaper than thousands of fsyncs. */
 static int sync_temp(const struct output *out)
 {
-	auto_fd int fd = openat(out->dir_fd, out->temp,
+	auto_fd int fd = openat(out->dir_fd, out->names.temp,
 				O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0 || (S_ISDIR(out->st.st_mode) ? syncfs(fd) : fsync(fd)) < 0)
@@ -242,15 +223,16 @@ static int sync_temp(const struct output *out)
 
 static int set_aside(const struct output *out)
 {
-	auto_free char *old = xasprintf("%s.old", out->temp);
+	auto_free char *old = xasprintf("%s.old", out->names.temp);
 
 	/* NFS and some others cannot exchange: there is a moment with none. */
-	if (renameat(out->dir_fd, out->name, out->dir_fd, old) < 0)
+	if (renameat(out->dir_fd, out->names.name, out->dir_fd, old) < 0)
 		return -1;
-	if (renameat(out->dir_fd, out->temp, out->dir_fd, out->name) < 0) {
+	if (renameat(out->dir_fd, out->names.temp, out->dir_fd,
+		     out->names.name) < 0) {
 		int err = errno;
 
-		(void)renameat(out->dir_fd, old, out->dir_fd, out->name);
+		(void)renameat(out->dir_fd, old, out->dir_fd, out->names.name);
 		errno = err;
 		return -1;
 	}
@@ -263,17 +245,19 @@ static int install(const struct output *out)
 	struct stat st;
 
 	if (S_ISDIR(out->st.st_mode) &&
-	    fstatat(out->dir_fd, out->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+	    fstatat(out->dir_fd, out->names.name, &st, AT_SYMLINK_NOFOLLOW) ==
+		0) {
 		if (!S_ISDIR(st.st_mode))
 			return fail(ENOTDIR, "cannot replace %s", out->to);
-		if (renameat2(out->dir_fd, out->temp, out->dir_fd, out->name,
-			      RENAME_EXCHANGE) == 0)
-			return rmtree_at(out->dir_fd, out->temp, out->to);
+		if (renameat2(out->dir_fd, out->names.temp, out->dir_fd,
+			      out->names.name, RENAME_EXCHANGE) == 0)
+			return rmtree_at(out->dir_fd, out->names.temp, out->to);
 		if (errno == EINVAL && set_aside(out) == 0)
 			return 0;
 		return fail(errno, "cannot replace %s", out->to);
 	}
-	if (renameat(out->dir_fd, out->temp, out->dir_fd, out->name) < 0)
+	if (renameat(out->dir_fd, out->names.temp, out->dir_fd,
+		     out->names.name) < 0)
 		return fail(errno, "cannot replace %s", out->to);
 	return 0;
 }
@@ -288,7 +272,7 @@ static int write_output(struct output *out, int from_fd)
 		return -1;
 	if (copy_to_temp(out, take_fd(&from)) < 0 || sync_temp(out) < 0 ||
 	    install(out) < 0) {
-		(void)rmtree_at(out->dir_fd, out->temp, out->to);
+		(void)rmtree_at(out->dir_fd, out->names.temp, out->to);
 		return -1;
 	}
 	/* The copy is there; some file systems cannot sync a folder. */
@@ -314,32 +298,31 @@ static int copy_one_out(struct output *out)
 		return -1;
 	out->dir_fd = -1;
 	rc = open_folder(out);
-	if (rc == 0 && out->temp)
+	if (rc == 0 && out->names.temp)
 		rc = write_output(out, take_fd(&from));
 	cleanup_fd(&out->dir_fd);
-	free(out->temp);
+	replace_names_free(&out->names);
 	return rc;
 }
 
-void workdir_tidy_output(const char *to, const char *run_id)
+void workdir_tidy_output(const char *to, const char *tag)
 {
-	const struct workdir wd = { .run_id = (char *)(uintptr_t)run_id };
-	struct output out = { .wd = &wd, .to = to, .dir_fd = -1 };
-	auto_free char *folder = NULL;
+	struct output out = { .to = to, .dir_fd = -1 };
 	auto_free char *old = NULL;
 
-	if (name_output(&out, &folder) == 0)
-		out.dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (replace_names(&out.names, to, tag) == 0)
+		out.dir_fd = open(out.names.folder,
+				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out.dir_fd >= 0) {
-		old = xasprintf("%s.old", out.temp);
+		old = xasprintf("%s.old", out.names.temp);
 		/* Nothing in its place: it was set aside, and that is all. */
-		(void)renameat2(out.dir_fd, old, out.dir_fd, out.name,
+		(void)renameat2(out.dir_fd, old, out.dir_fd, out.names.name,
 				RENAME_NOREPLACE);
 		(void)rmtree_at(out.dir_fd, old, to);
-		(void)rmtree_at(out.dir_fd, out.temp, to);
+		(void)rmtree_at(out.dir_fd, out.names.temp, to);
 	}
 	cleanup_fd(&out.dir_fd);
-	free(out.temp);
+	replace_names_free(&out.names);
 }
 
 int workdir_note_outputs(const struct workdir *wd,

@@ -57,10 +57,10 @@ is "two agents, no other" \
 clean "agents"
 
 echo "# a fifo and a second name of another file, in the place of ours"
-mkfifo "$DIR/.m9m_sandbox.prom.tmp"
+mkfifo "$DIR/.m9m_sandbox.prom.m9m.tmp"
 expect_exit 0 timeout -s KILL 20 "${count[@]}" true
 echo precious >"$T/precious"
-ln "$T/precious" "$DIR/.m9m_sandbox.prom.tmp"
+ln "$T/precious" "$DIR/.m9m_sandbox.prom.m9m.tmp"
 expect_exit 0 "${count[@]}" true
 is "the other file is whole" "$(cat "$T/precious")" precious
 mkdir "$T/traps"
@@ -102,7 +102,7 @@ is "all are counted" "$(value 'runs_total{agent="none",status="ok"}')" \
 clean "many"
 
 echo "# a writer that died, a file that is damaged"
-echo half >"$DIR/.m9m_sandbox.prom.tmp"
+echo half >"$DIR/.m9m_sandbox.prom.m9m.tmp"
 expect_exit 0 "${count[@]}" true
 is "what a dead writer left is no hindrance" \
 	"$(value 'runs_total{agent="none",status="ok"}')" "$((before + 31))"

@@ -15,6 +15,8 @@ ARCHIVES=$STATE/artifacts
 
 left() { find "$RUNS" -mindepth 1 2>/dev/null | head -n 3; }
 archived() { find "$ARCHIVES" -type f 2>/dev/null | wc -l; }
+# What the names of this run have that stand beside others' files.
+tag_of() { tr '\0' '\n' <"$RUNS/$1/journal" | sed -n 's/^tag //p'; }
 clear_all() {
 	chmod -R u+rwX "$STATE" 2>/dev/null
 	rm -rf "$RUNS" "$ARCHIVES"
@@ -199,18 +201,22 @@ is "nothing is archived, nothing is left" "$(archived)$(left)" 0
 echo "# an artifact of another name: the half of it goes"
 clear_all
 dead --artifact "$T/own.tar" -- 'echo x >file'
-echo half >"$T/.own.tar.$id.tmp"
+# In a folder where others write too, its name is nobody else's to know.
+tag=$(tag_of "$id")
+matches <(echo "$tag") '^[0-9a-f]{16}$'
+echo half >"$T/.own.tar.$tag.tmp"
 echo other >"$T/.own.tar.other.tmp"
 expect_exit 0 "$M9M" --gc
 is "the run's archive is in the default place" "$(member "$id" work/file)" x
-check "its half is gone" test ! -e "$T/.own.tar.$id.tmp"
+check "its half is gone" test ! -e "$T/.own.tar.$tag.tmp"
 check "what is not of that run stays" test -e "$T/.own.tar.other.tmp"
 
 echo "# an output that was set aside comes back"
 clear_all
 dead --output-file "file:$T/outs/tree" -- 'echo x >file'
-mkdir -p "$T/outs/.tree.$id.tmp.old" "$T/outs/.tree.$id.tmp"
-echo old >"$T/outs/.tree.$id.tmp.old/old"
+half=$T/outs/.tree.$(tag_of "$id").tmp
+mkdir -p "$half.old" "$half"
+echo old >"$half.old/old"
 expect_exit 0 "$M9M" --gc
 is "the old one has its name" "$(cat "$T/outs/tree/old")" old
 is "and no other is there" "$(ls -A "$T/outs")" tree

@@ -416,7 +416,7 @@ static void test_kept(void)
 	put_dir(path);
 	ok(did_fail(write_to(path, &a), "Is a directory"), "a folder there");
 	rmdir(path);
-	put_file(at("refused/.x.tar.zst.%s.tmp", wd.run_id), "stale", 0600);
+	put_file(at("refused/.x.tar.zst.%s.tmp", wd.tag), "stale", 0600);
 	ok(went_well(write_to(path, &a)) && hash_is(path, &a) && a.files == 2,
 	   "threads, work/ of mode 000, a stale temporary file");
 	ok(count_entries(at("refused")) == 1, "which is gone");

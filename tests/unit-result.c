@@ -228,6 +228,33 @@ static void test_race(void)
 	ok(unlink(path) == 0 && rmdir(folder) == 0, "and leave nothing else");
 }
 
+/* In a folder that all may write to, nobody may remove what is another's. */
+static void test_blocked(void)
+{
+	auto_free char *folder = path_join(dir, "sticky");
+	auto_free char *path = path_join(folder, "r.json");
+	auto_free char *temp = path_join(folder, ".r.json.m9m.tmp");
+	int status = -1;
+
+	ok(mkdir(folder, 0700) == 0 && chmod(folder, 01777) == 0 &&
+	       chmod(dir, 0711) == 0 && mkdir(temp, 0700) == 0,
+	   "another's folder has the temporary name");
+	for (int i = 0; i < 2; i++) {
+		if (fork() == 0) {
+			/* Root could; an ordinary user's own folder at least is
+			 * no file to unlink. */
+			if (geteuid() == 0 &&
+			    (setuid(65534) != 0 || rmdir(temp) == 0))
+				_exit(2);
+			_exit(result_write(path, -1, "{}") != 0);
+		}
+		ok(wait(&status) > 0 && status == 0 && holds(path, "{}\n"),
+		   "and the result is %s", i ? "replaced" : "written");
+	}
+	ok(unlink(path) == 0 && rmdir(temp) == 0 && rmdir(folder) == 0,
+	   "with nothing beside it");
+}
+
 static void test_write(void)
 {
 	auto_free char *path = path_join(dir, "result.json");
@@ -425,6 +452,7 @@ int main(void)
 	test_json_exact();
 	test_write();
 	test_race();
+	test_blocked();
 	test_summary();
 	test_summary_ends();
 	test_summary_hostile();
