@@ -49,8 +49,20 @@ static bool is_set(const struct setting *setting)
 	return parse_u64(text, &value) == 0 && value == setting->value;
 }
 
+/* PID 1 of a sandbox is ours, by its name: good enough for advice. */
+static bool is_nested(void)
+{
+	auto_free char *name = read_file(AT_FDCWD, "/proc/1/comm", 64, NULL);
+
+	return name && strcmp(name, "m9m-sandbox\n") == 0;
+}
+
 const char *cause_setting(void)
 {
+	if (is_nested())
+		return "this is inside a sandbox of m9m-sandbox already, where "
+		       "no namespace can be made: run the command as it is, or "
+		       "start both from the host";
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
 		if (is_set(&settings[i]))
 			return settings[i].remedy;

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* A host setting that takes user namespaces from us. */
+/* A host setting, or a sandbox around us, that takes user namespaces from us. */
 const char *cause_setting(void);
 /* Of clone3 and unshare, which failed with this errno. */
 const char *cause_namespaces(int err);
