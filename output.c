@@ -53,12 +53,27 @@ static void tell(const struct output *o, bool is_stderr, const char *text)
 	event_emit(o->run->log, kinds[is_stderr].event, e);
 }
 
+/* A read may end within a character: its halves would be no part of a secret,
+ * nor of anything. */
+static char *whole_text(struct output_cut *cut, const char *bytes, size_t len)
+{
+	auto_free char *joined = xcalloc(cut->len + len, 1);
+	size_t whole;
+
+	memcpy(mempcpy(joined, cut->bytes, cut->len), bytes, len);
+	len += cut->len;
+	cut->len = text_begun(joined, len);
+	whole = len - cut->len;
+	memcpy(cut->bytes, joined + whole, cut->len);
+	return text_utf8(joined, whole);
+}
+
 /* A secret may come in two reads: what may be its beginning waits for more. */
 static void tell_piece(struct output *o, bool is_stderr, const char *bytes,
 		       size_t len)
 {
 	auto_free char *before = o->begun[is_stderr];
-	auto_free char *piece = text_utf8(bytes, len);
+	auto_free char *piece = whole_text(&o->cut[is_stderr], bytes, len);
 	auto_free char *text = xasprintf("%s%s", before ? before : "", piece);
 	const char *rest;
 	auto_free char *masked = secret_mask_begun(o->run->secrets, text,
@@ -73,8 +88,11 @@ static void tell_rest(struct output *o, bool is_stderr)
 	auto_free char *rest = o->begun[is_stderr];
 	auto_free char *masked = secret_mask(o->run->secrets, rest ? rest : "",
 					     true);
+	auto_free char *cut = text_utf8(o->cut[is_stderr].bytes,
+					o->cut[is_stderr].len);
+	auto_free char *text = xasprintf("%s%s", masked, cut);
 
-	tell(o, is_stderr, masked);
+	tell(o, is_stderr, text);
 }
 
 void output_open(struct output *output, const struct supervision *run,

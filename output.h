@@ -20,6 +20,10 @@ struct output {
 	int log_fds[2]; /* -1 until the first byte */
 	uint64_t kept;  /* bytes, of both */
 	char *begun[2]; /* not told yet: a secret may begin with it (owned) */
+	struct output_cut {
+		char bytes[4]; /* after that: of a character, not whole yet */
+		size_t len;
+	} cut[2];
 	struct answer_tail tail;
 };
 

@@ -6,10 +6,17 @@
 #include <strings.h>
 
 #include "relay.h"
+#include "text.h"
 
 #define MASK      "***"
 /* A shorter end is found in too many innocent texts, and tells nothing. */
 #define PIECE_MIN 4
+
+static void add(struct strv *secrets, const char *value)
+{
+	if (strlen(value) >= SECRET_MIN && !strv_has(secrets, value))
+		strv_push(secrets, xstrdup(value));
+}
 
 static void collect(struct strv *secrets, const struct plan *plan,
 		    const struct strv *names)
@@ -19,12 +26,16 @@ static void collect(struct strv *secrets, const struct plan *plan,
 
 		for (size_t j = 0; j < plan->env.n; j++) {
 			const char *entry = plan->env.v[j];
+			auto_free char *told = NULL;
 
-			if (strncmp(entry, names->v[i], len) == 0 &&
-			    entry[len] == '=' &&
-			    strlen(entry + len + 1) >= SECRET_MIN &&
-			    !strv_has(secrets, entry + len + 1))
-				strv_push(secrets, xstrdup(entry + len + 1));
+			if (strncmp(entry, names->v[i], len) != 0 ||
+			    entry[len] != '=')
+				continue;
+			/* As it is, and as a record has what is not UTF-8. */
+			entry += len + 1;
+			told = text_utf8(entry, strlen(entry));
+			add(secrets, entry);
+			add(secrets, told);
 		}
 	}
 }

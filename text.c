@@ -7,6 +7,8 @@
 #include "util.h"
 
 #define REPLACEMENT "\xef\xbf\xbd"
+/* Bytes of a sequence. */
+#define LONGEST     4
 /* The longest that one input byte can become: an escape such as \u007f. */
 #define GROWTH      6
 
@@ -82,6 +84,22 @@ size_t text_decode(const char *s, size_t len, uint32_t *cp)
 	}
 	*cp = value;
 	return i;
+}
+
+size_t text_begun(const char *s, size_t len)
+{
+	size_t n = len < LONGEST ? len : LONGEST - 1;
+
+	/* A lead byte is never within a sequence: there is one at most. */
+	for (; n > 0; n--) {
+		const struct lead *lead = find_lead((uint8_t)s[len - n]);
+		uint32_t cp;
+
+		if (lead && lead->length > n &&
+		    text_decode(s + len - n, n, &cp) == n)
+			return n;
+	}
+	return 0;
 }
 
 bool text_is_hidden(uint32_t cp)

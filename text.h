@@ -19,6 +19,12 @@
  */
 size_t text_decode(const char *s, size_t len, uint32_t *cp);
 
+/*
+ * How many bytes at the end, 0 to 3, are the beginning of a sequence that the
+ * next bytes may end: a reader waits for these with them.
+ */
+size_t text_begun(const char *s, size_t len);
+
 /* Control characters (C0, DEL, C1), bidi controls, and what has no shape. */
 bool text_is_hidden(uint32_t cp);
 

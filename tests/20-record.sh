@@ -183,6 +183,29 @@ is "and told in pieces, but for the secret" \
 	"$(jq -rj 'select(.event == "stdout").text' "$T/secret.jsonl")" \
 	"pla plan *** ***"
 
+# Nor byte by byte, where a character is more than one, or is none.
+cat >"$T/bytes.py" <<'END'
+import array, fcntl, os, termios
+left = array.array("i", [0])
+secret = os.environb[b"SECRET_KEY"]
+for byte in b"\xc3\xbc\xe2\x82\xac " + secret + b" " + secret[:6]:
+    os.write(1, bytes([byte]))
+    fcntl.ioctl(1, termios.FIONREAD, left)
+    while left[0]:
+        fcntl.ioctl(1, termios.FIONREAD, left)
+END
+for secret in $'na\xc3\xafve-\xf0\x9f\x94\x91-\xe2\x82\xac' \
+	$'latin-\xe9\xe2\x82-\xff'; do
+	SECRET_KEY=$secret run "$M9M" --pass-env SECRET_KEY --verbose \
+		--no-artifact --events "$T/secret.jsonl" \
+		--input "$T/bytes.py" -- python3 -B bytes.py
+	is "it is passed on byte by byte" "$(wc -c <"$T/out")" \
+		"$((6 + $(printf %s "$secret" | wc -c) + 7))"
+	is "and masked, whole characters beside it" \
+		"$(jq -rj 'select(.event == "stdout").text' "$T/secret.jsonl")" \
+		$'\xc3\xbc\xe2\x82\xac *** ***'
+done
+
 # Killed while it writes its result: the old one or the new one is there, and
 # what stands beside it goes with the next.
 if ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
