@@ -70,6 +70,14 @@ static void check_permissive(struct parse *p)
 		complain_at(p, o,
 			    "conflicts with network mode host, which is not "
 			    "observed (leave the mode out)");
+	/* Deny is also what is meant when nobody says a word: that is observed,
+	 * an explicit one is not for another option to undo. */
+	if (p->spec->network == SPEC_NETWORK_DENY &&
+	    option_given(p, "network.mode"))
+		complain_at(p, o,
+			    "conflicts with network mode deny: it would open "
+			    "what that closes (leave the mode out, or say "
+			    "--network allow)");
 	if (p->spec->proxy)
 		complain_at(p, o,
 			    "conflicts with network.proxy: where a name leads "

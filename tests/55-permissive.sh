@@ -103,5 +103,13 @@ json_is "$T/out" '[.verdict, .rule, .remedy] | join(" ")' \
 echo "# what makes no sense"
 expect_exit 125 "$M9M" --permissive --network host true
 contains "$T/err" "conflicts with network mode host"
+expect_exit 125 "$M9M" --permissive --network deny true
+contains "$T/err" "conflicts with network mode deny"
+echo '{"network": "deny", "command": ["true"]}' >"$T/deny.json"
+expect_exit 125 "$M9M" --permissive --spec "$T/deny.json"
+contains "$T/err" "say --network allow"
+expect_exit 0 "$M9M" --permissive --spec "$T/deny.json" --network allow
+echo '{"network": "allow", "permissive": true}' >"$T/open.json"
+expect_exit 125 "$M9M" --spec "$T/open.json" --network deny true
 expect_exit 125 "$M9M" --permissive --allow a.test --proxy http://p:1 true
 contains "$T/err" "conflicts with network.proxy"
