@@ -92,9 +92,12 @@ stop_standin
 
 rm -f "$T/events.jsonl" "$T/artifact.tar.zst"
 echo "# out of time in the middle of a tool: it is asked politely first"
+# By what the whole task took just now: on a busy machine it is still starting
+# after a few seconds, and has nothing to tell.
+took=$(json "$T/result.json" .duration_ms)
 script "never said" "sleep 1000"
 standin
-expect_exit 124 "$M9M" "${record[@]}" --timeout 5s --grace 10s \
+expect_exit 124 "$M9M" "${record[@]}" --timeout $((3000 + took))ms --grace 20s \
 	--network allow --host-port "$port" \
 	--setenv ANTHROPIC_BASE_URL "http://host.m9m.internal:$port" \
 	claude -p --dangerously-skip-permissions --output-format json "Wait."
