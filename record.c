@@ -14,6 +14,8 @@
 
 /* A line of the audit log, at its longest. */
 #define LINE_MAX_BYTES (EVENT_LINE_MAX + AUDIT_PREFIX_MAX)
+/* What a run writes, and its last lines, which no bound holds back. */
+#define EVENTS_MAX     (EVENT_BYTES_MAX + 16 * LINE_MAX_BYTES)
 #define RESULT_MAX     (4 * 1024 * 1024)
 #define CHANGES_MAX    (64 * 1024 * 1024)
 
@@ -21,7 +23,7 @@ struct lines {
 	struct record *record;
 	char text[LINE_MAX_BYTES];
 	size_t len;
-	uint64_t n;
+	uint64_t n, bytes;
 };
 
 static int bad(const char *what)
@@ -49,6 +51,13 @@ static int take_line(struct lines *lines)
 
 static int take_bytes(struct lines *lines, const char *data, size_t len)
 {
+	/* An archive of a few bytes can hold any number of them. */
+	lines->bytes += len;
+	if (lines->bytes > EVENTS_MAX) {
+		bad("over 64 MiB of events, more than a run writes");
+		return fail_remedy("of a log of many runs take the lines of "
+				   "one: grep RUNID");
+	}
 	while (len > 0) {
 		const char *end = memchr(data, '\n', len);
 		size_t n = end ? (size_t)(end - data) : len;

@@ -55,6 +55,7 @@ struct record {
 
 	/* While the events are read. */
 	double began;
+	uint32_t open[RECORD_MARKS_MAX]; /* by number: 1 + which mark it has */
 	char *run;
 	bool ended;
 	struct outcome seen;

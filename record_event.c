@@ -160,27 +160,36 @@ static void on_dns(struct record *r, const cJSON *event)
 		add_mark(r, event, record_text(event, "name"), true);
 }
 
+/* Runs number them from 1, so that no two share a place; in a file that does
+ * otherwise the end of the older one is not found. */
+static uint32_t *open_place(struct record *r, double connection)
+{
+	return &r->open[(uint64_t)connection % RECORD_MARKS_MAX];
+}
+
 static void on_connect(struct record *r, const cJSON *event)
 {
 	auto_free char *peer = record_peer(event);
 	struct record_mark *mark = add_mark(r, event, peer, true);
 
 	add_net(r, event, NET_EVENT_CONNECT);
-	if (mark && record_text(event, "error")[0] == '\0')
-		mark->connection = record_number(event, "connection");
+	if (!mark || record_text(event, "error")[0])
+		return;
+	mark->connection = record_number(event, "connection");
+	*open_place(r, mark->connection) = (uint32_t)r->n_marks;
 }
 
 static void on_close(struct record *r, const cJSON *event)
 {
 	double connection = record_number(event, "connection");
+	uint32_t place = *open_place(r, connection);
+	struct record_mark *mark = place ? &r->marks[place - 1] : NULL;
 
 	add_net(r, event, NET_EVENT_CLOSE);
-	for (size_t i = r->n_marks; connection > 0 && i-- > 0;)
-		if (r->marks[i].connection == connection) {
-			r->marks[i].to = record_time(r, event);
-			r->marks[i].connection = 0;
-			return;
-		}
+	if (!mark || connection <= 0 || mark->connection != connection)
+		return;
+	mark->to = record_time(r, event);
+	mark->connection = 0;
 }
 
 static void on_denied(struct record *r, const cJSON *event)

@@ -122,6 +122,33 @@ echo '{"event":' >"$T/torn.jsonl"
 expect_exit 125 "$M9M" --report "$T/no.html" "$T/torn.jsonl"
 contains "$T/err" "line 1 is no event"
 
+echo "# more events than a run writes, in a small archive too"
+mkdir "$T/bomb"
+yes '{"event":"x","text":"'"$(printf '%01000d' 0)"'"}' | head -c 70M \
+	>"$T/bomb/events.jsonl"
+tar -C "$T/bomb" -cf "$T/bomb.tar" --use-compress-program="zstd -q" events.jsonl
+for file in "$T/bomb/events.jsonl" "$T/bomb.tar"; do
+	expect_exit 125 "$M9M" --report "$T/no.html" "$file"
+	contains "$T/err" "over 64 MiB of events"
+	check "no page" test ! -e "$T/no.html"
+done
+rm -r "$T/bomb"
+
+echo "# each connection ends where its own end is"
+for row in 00:connect:a:1 00:connect:b:2 00:connect:c:3 05:close:b:2 \
+	10:close:a:1 10:close:x:20003; do
+	IFS=: read -r second event name number <<<"$row"
+	echo '{"ts":"2026-11-26T01:00:'"$second"'Z","run":"r","event":"'"$event"'",
+		"name":"'"$name"'","port":443,"connection":'"$number"'}' | tr -d '\n'
+	echo
+done >"$T/ends.jsonl"
+page ends "$T/ends.jsonl"
+is "one to the end, one to the middle, one open" \
+	"$(grep -o "<rect class='m'[^>]*" "$T/ends.html" |
+		sed "s/.* width='//; s/'.*//" |
+		awk 'NR == 1 { all = $1 } { printf "%.1f ", $1 / all }')" \
+	"1.0 0.5 0.0 "
+
 echo "# a hundred thousand events make a page that can be read"
 python3 - >"$T/many.jsonl" <<'END'
 for i in range(100000):
