@@ -20,7 +20,8 @@
 #define CHANGES_MAX    (64 * 1024 * 1024)
 
 struct lines {
-	struct record *record;
+	const struct record_reader *reader;
+	bool result; /* there is one */
 	char text[LINE_MAX_BYTES];
 	size_t len;
 	uint64_t n, bytes;
@@ -45,7 +46,7 @@ static int take_line(struct lines *lines)
 		return fail(0, "line %llu is no event",
 			    (unsigned long long)lines->n);
 	}
-	record_event(lines->record, event);
+	lines->reader->event(lines->reader->arg, event);
 	return 0;
 }
 
@@ -118,12 +119,24 @@ static cJSON *parse(const struct member *member)
 			    : NULL;
 }
 
-static void take_result(struct record *record, cJSON *result)
+static void take_result(struct lines *lines, cJSON *result)
 {
-	if (record_text(result, "status")[0] && record->result == NULL)
-		record->result = result;
+	lines->result = record_text(result, "status")[0] != '\0';
+	if (lines->result)
+		lines->reader->result(lines->reader->arg, result);
 	else
 		cJSON_Delete(result);
+}
+
+static void take_changes(const struct record_reader *reader,
+			 const struct member *member)
+{
+	cJSON *tree = parse(member);
+	cJSON *list = cJSON_DetachItemFromObjectCaseSensitive(tree, "changes");
+
+	if (list)
+		reader->changes(reader->arg, list);
+	cJSON_Delete(tree);
 }
 
 static int read_members(struct unpack *u, struct lines *lines,
@@ -133,15 +146,17 @@ static int read_members(struct unpack *u, struct lines *lines,
 		const char *name;
 		struct lines *lines;
 		struct member *member;
-	} wanted[] = { { "changes.json", NULL, changes },
-		       { "events.jsonl", lines, NULL },
-		       { "run.json", NULL, run } };
+	} wanted[] = { { "events.jsonl", lines, NULL },
+		       { "run.json", NULL, run },
+		       { "changes.json", NULL, changes } };
+	/* The last one only for who takes it. */
+	const size_t n = ARRAY_SIZE(wanted) - !lines->reader->changes;
 	const struct unpack_member *found;
 	bool read[ARRAY_SIZE(wanted)] = { false };
 	int more;
 
 	while ((more = unpack_next(u, &found)) == 1) {
-		for (size_t i = 0; found->path && i < ARRAY_SIZE(wanted); i++) {
+		for (size_t i = 0; found->path && i < n; i++) {
 			if (strcmp(found->path, wanted[i].name) != 0)
 				continue;
 			if (read[i] || !found->is_file)
@@ -156,21 +171,18 @@ static int read_members(struct unpack *u, struct lines *lines,
 	return more;
 }
 
-static int read_archive(struct record *record, int fd, struct lines *lines)
+static int read_archive(int fd, struct lines *lines)
 {
 	struct member run = { .max = RESULT_MAX };
 	struct member changes = { .max = CHANGES_MAX };
 	struct unpack *u = unpack_open(fd);
 	int rc = u ? read_members(u, lines, &run, &changes) : -1;
-	cJSON *tree = rc < 0 ? NULL : parse(&changes);
 
 	unpack_free(u);
 	if (rc == 0) {
-		record->changes = cJSON_DetachItemFromObjectCaseSensitive(
-		    tree, "changes");
-		take_result(record, parse(&run));
+		take_changes(lines->reader, &changes);
+		take_result(lines, parse(&run));
 	}
-	cJSON_Delete(tree);
 	free(run.text);
 	free(changes.text);
 	return rc;
@@ -197,7 +209,7 @@ static int read_events(int fd, struct lines *lines)
 }
 
 /* A result is one object, on one line or many; its first line has no event. */
-static int read_text(struct record *record, int fd, struct lines *lines)
+static int read_text(int fd, struct lines *lines)
 {
 	size_t len = 0;
 	auto_free char *text = read_fd(fd, RESULT_MAX, &len);
@@ -205,13 +217,55 @@ static int read_text(struct record *record, int fd, struct lines *lines)
 	cJSON *result = text ? json_read(text, len, &fault) : NULL;
 
 	if (result && record_text(result, "event")[0] == '\0') {
-		take_result(record, result);
-		return record->result ? 0 : bad("it is no result");
+		take_result(lines, result);
+		return lines->result ? 0 : bad("it is no result");
 	}
 	cJSON_Delete(result);
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return fail(errno, "cannot read it twice");
 	return read_events(fd, lines);
+}
+
+bool record_is_archive(int fd)
+{
+	char first = '\0';
+
+	return pread(fd, &first, 1, 0) == 1 && first != '{';
+}
+
+int record_scan(int fd, const struct record_reader *reader)
+{
+	struct lines *lines = xcalloc(1, sizeof(*lines));
+	int rc;
+
+	lines->reader = reader;
+	rc = record_is_archive(fd) ? read_archive(fd, lines)
+				   : read_text(fd, lines);
+	if (rc == 0 && !lines->result && lines->n == 0)
+		rc = bad("it holds no record of a run");
+	free(lines);
+	return rc;
+}
+
+/*** Of one run ***/
+
+static void keep_event(void *record, cJSON *event)
+{
+	record_event(record, event);
+}
+
+static void keep_result(void *arg, cJSON *result)
+{
+	struct record *record = arg;
+
+	record->result = result;
+}
+
+static void keep_changes(void *arg, cJSON *list)
+{
+	struct record *record = arg;
+
+	record->changes = list;
 }
 
 static cJSON *tell_seen(struct record *record)
@@ -234,35 +288,16 @@ static cJSON *tell_seen(struct record *record)
 	return json_read(json, strlen(json), &fault);
 }
 
-static int read_any(struct record *record, int fd)
-{
-	struct lines *lines = xcalloc(1, sizeof(*lines));
-	int rc;
-
-	lines->record = record;
-	rc = record_is_archive(fd) ? read_archive(record, fd, lines)
-				   : read_text(record, fd, lines);
-	if (rc == 0 && record->result == NULL && record->run == NULL)
-		rc = bad("it holds no record of a run");
-	free(lines);
-	return rc;
-}
-
-bool record_is_archive(int fd)
-{
-	char first = '\0';
-
-	return pread(fd, &first, 1, 0) == 1 && first != '{';
-}
-
 struct record *record_read(int fd)
 {
 	struct record *record = xcalloc(1, sizeof(*record));
+	const struct record_reader reader = { keep_event, keep_result,
+					      keep_changes, record };
 	double length;
 
 	record->seen = OUTCOME_NONE;
 	record->events = cJSON_CreateArray();
-	if (read_any(record, fd) < 0) {
+	if (record_scan(fd, &reader) < 0) {
 		record_free(record);
 		return NULL;
 	}

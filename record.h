@@ -61,8 +61,22 @@ struct record {
 	struct outcome seen;
 };
 
+/* Who takes what is found: each object is his then. */
+struct record_reader {
+	void (*event)(void *arg, cJSON *event);
+	void (*result)(void *arg, cJSON *result); /* one at most */
+	void (*changes)(void *arg, cJSON *list);  /* NULL: not looked at */
+	void *arg;
+};
+
 /* An archive takes unpack_load() first. */
 bool record_is_archive(int fd);
+/*
+ * Reads an archive, a result or events from the beginning of a file.  -1 by
+ * fail() for what is damaged, has a line that is no event, or is more than a
+ * run leaves; but the last line may be a half one.
+ */
+int record_scan(int fd, const struct record_reader *reader);
 /* From the beginning of a file; NULL by fail(). */
 struct record *record_read(int fd);
 void record_free(struct record *record);

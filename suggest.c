@@ -5,23 +5,20 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent.h"
 #include "confined.h"
 #include "danger.h"
 #include "err.h"
-#include "json.h"
 #include "netaddr.h"
 #include "netpol.h"
 #include "option.h"
+#include "record.h"
 #include "relay_state.h"
 #include "text.h"
 #include "textdiff.h"
 #include "unpack.h"
 
-/* As many bytes of events as a run writes. */
-#define SEEN_MAX  (64 * 1024 * 1024)
 /* Hosts and commands each; a payload can ask for any number. */
 #define ADDED_MAX 256
 
@@ -205,21 +202,12 @@ static const struct {
 	{ "exec", see_execution },
 };
 
-static void see_events(struct suggestion *s, const char *text)
+static void see_event(void *arg, cJSON *event)
 {
-	while (*text) {
-		size_t len = strcspn(text, "\n");
-		struct json_fault fault;
-		cJSON *event = len ? json_read(text, len, &fault) : NULL;
-
-		for (size_t i = 0; event && i < ARRAY_SIZE(kinds); i++)
-			if (is_said(event, "event", kinds[i].event))
-				kinds[i].see(s, event);
-		if (len && !event)
-			remark(s, "a line of the events", "no JSON");
-		cJSON_Delete(event);
-		text += len + (text[len] == '\n');
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (is_said(event, "event", kinds[i].event))
+			kinds[i].see(arg, event);
+	cJSON_Delete(event);
 }
 
 /* Twice what it took at its height, in steps that a person would choose. */
@@ -233,15 +221,14 @@ static uint64_t headroom(const cJSON *result, const char *key, uint64_t step)
 	return ((uint64_t)peak * 2 + step - 1) / step * step;
 }
 
-static void see_result(struct suggestion *s, const char *text)
+static void see_result(void *arg, cJSON *result)
 {
 	static const struct {
 		const char *key, *flag;
 		uint64_t step;
 	} caps[] = { { "memory_peak", "memory", 256 << 20 },
 		     { "pids_peak", "pids", 32 } };
-	struct json_fault fault;
-	cJSON *result = json_read(text, strlen(text), &fault);
+	struct suggestion *s = arg;
 
 	/* Nobody but a cgroup counts processes: without one the memory is that
 	 * of the largest, and a cap that is asked for could not be had. */
@@ -255,84 +242,6 @@ static void see_result(struct suggestion *s, const char *text)
 			add_flag(s->spec, caps[i].flag, value);
 	}
 	cJSON_Delete(result);
-}
-
-/*** Reading ***/
-
-/* One member's text, bounded; NULL by fail(). */
-static char *read_member(struct unpack *u)
-{
-	char *text = NULL;
-	size_t len = 0, n;
-	const void *data;
-	off_t at;
-	int more;
-
-	while ((more = unpack_data(u, &data, &n, &at)) == 1) {
-		if (at != (off_t)len || n > SEEN_MAX - len) {
-			fail(0, "cannot take this archive: what it records is "
-				"sparse, or over 64 MiB");
-			more = -1;
-			break;
-		}
-		text = xrealloc_array(text, len + n + 1, 1);
-		memcpy(text + len, data, n);
-		len += n;
-	}
-	if (more < 0) {
-		free(text);
-		return NULL;
-	}
-	text = text ? text : xcalloc(1, 1);
-	text[len] = '\0';
-	return text;
-}
-
-static int see_archive(struct suggestion *s)
-{
-	static const struct {
-		const char *path;
-		void (*see)(struct suggestion *s, const char *text);
-	} wanted[] = { { "events.jsonl", see_events },
-		       { "run.json", see_result } };
-	struct unpack *u = unpack_open(s->seen_fd);
-	const struct unpack_member *member;
-	int more = -1;
-
-	while (u && (more = unpack_next(u, &member)) == 1) {
-		for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-			auto_free char *text = NULL;
-
-			if (!member->path || !member->is_file ||
-			    strcmp(member->path, wanted[i].path) != 0)
-				continue;
-			text = read_member(u);
-			if (!text) {
-				unpack_free(u);
-				return -1;
-			}
-			wanted[i].see(s, text);
-			break;
-		}
-	}
-	unpack_free(u);
-	return more;
-}
-
-static int see(struct suggestion *s)
-{
-	auto_free char *text = NULL;
-	char first = 0;
-
-	if (pread(s->seen_fd, &first, 1, 0) < 0)
-		return fail(errno, "cannot read the events");
-	if (first != '{')
-		return see_archive(s);
-	text = read_fd(s->seen_fd, SEEN_MAX, NULL);
-	if (!text)
-		return fail(errno, "cannot read the events");
-	see_events(s, text);
-	return 0;
 }
 
 /*** The answer ***/
@@ -379,6 +288,7 @@ static void widen(struct suggestion *s, const struct agent *agent)
 
 static int answer(struct suggestion *s, const struct agent *agent)
 {
+	const struct record_reader reader = { see_event, see_result, NULL, s };
 	auto_free char *before = NULL;
 	auto_free char *after = NULL;
 
@@ -388,7 +298,7 @@ static int answer(struct suggestion *s, const struct agent *agent)
 	forget(s->spec, "env");
 	forget(s->spec, "unsetenv");
 	before = print(s->spec);
-	if (!before || see(s) < 0)
+	if (!before || record_scan(s->seen_fd, &reader) < 0)
 		return -1;
 	widen(s, agent);
 	after = print(s->spec);

@@ -36,7 +36,6 @@ cat >"$T/hostile.jsonl" <<END
 {"event":"exec","remedy":"--allow-command ../x"}
 {"event":"exec","remedy":"--allow-command /work/x"}
 {"event":"exec","remedy":"--network host"}
-no JSON $(printf '\033')[2J
 {"event":"dns","name":"good.test","verdict":"denied","remedy":"--allow x"}
 {"event":"denied","name":"fine.test","port":8443,"protocol":"tcp"}
 {"event":"exec","remedy":"--allow-command git"}
@@ -53,6 +52,25 @@ for words in "*.wild.test:443: " "169.254.169.254:80: the cloud metadata" "10.9.
 	"/work/x: "; do
 	contains "$T/err" "left out: $words"
 done
+echo "# a record that is damaged, or no run's: as --report takes it"
+{
+	cat "$T/hostile.jsonl"
+	echo "no JSON $(printf '\033')[2J"
+} >"$T/bad.jsonl"
+expect_exit 125 "$M9M" --json --suggest "$T/bad.jsonl"
+contains "$T/err" "line 22 is no event"
+is "nothing is suggested" "$(cat "$T/out")" ""
+{
+	cat "$T/hostile.jsonl"
+	printf '{"event":"exec","remedy":"--allow-command find'
+} >"$T/half.jsonl"
+expect_exit 0 "$M9M" --json --suggest "$T/half.jsonl"
+is "half a line at the end tells nothing" "$(commands "$T/out")" git
+mkdir "$T/twice"
+cp "$T/hostile.jsonl" "$T/twice/events.jsonl"
+tar -C "$T/twice" -cf "$T/twice.tar" events.jsonl events.jsonl
+expect_exit 125 "$M9M" --suggest "$T/twice.tar"
+contains "$T/err" "a record is there twice"
 mkfifo "$T/fifo"
 expect_exit 125 "$M9M" --suggest "$T/fifo"
 head -c 5000 /dev/urandom >"$T/noise"
