@@ -18,6 +18,7 @@
 #define FIRST_WORDS_MS 300
 /* The whole way: names, every address.  Also for a hello that stays half. */
 #define CONNECTING_MS  30000
+#define LASTING_MS     (60 * 1000)
 #define IDLE_MS        (60 * 60 * 1000)
 #define PIPE_IDLE_MS   1000
 
@@ -226,7 +227,7 @@ void conn_established(struct conn *c, const struct in6_addr *addr)
 	c->phase = CONN_OPEN;
 	c->server.writable = true;
 	c->server.watch.ready = server_ready;
-	timer_start(&c->state->loop, &c->state->idle, &c->timer);
+	timer_start(&c->state->loop, &c->state->lasting, &c->timer);
 	/* Nothing to be judged, or judged already: else it is told of when the
 	 * client's first words pass. */
 	if (!c->inspect || c->out.allowed > 0)
@@ -263,6 +264,29 @@ static void connecting_expired(struct timer *timer)
 		conn_failed(c, ETIMEDOUT, "no answer in time");
 }
 
+/*
+ * A dead peer must not hold a connection for ever: after two minutes without a
+ * word it is asked.  Most connections do not live to see that, so the calls are
+ * made for those that last; the two minutes count from the last word anyway.
+ */
+static void lasting_expired(struct timer *timer)
+{
+	struct conn *c = container_of(timer, struct conn, timer);
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 120 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 30 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		setsockopt(c->server.watch.fd, options[i].level,
+			   options[i].name, &options[i].value, sizeof(int));
+	timer_start(&c->state->loop, &c->state->idle, &c->timer);
+}
+
 static void idle_expired(struct timer *timer)
 {
 	struct conn *c = container_of(timer, struct conn, timer);
@@ -282,6 +306,7 @@ void conn_init(struct relay_state *state)
 			first_words_expired);
 	timer_list_init(loop, &state->connecting, CONNECTING_MS,
 			connecting_expired);
+	timer_list_init(loop, &state->lasting, LASTING_MS, lasting_expired);
 	timer_list_init(loop, &state->idle, IDLE_MS, idle_expired);
 	timer_list_init(loop, &state->pipe_idle, PIPE_IDLE_MS,
 			flow_pipe_expired);
@@ -385,11 +410,8 @@ static struct conn *make(struct relay_state *state, int fd,
 static struct conn *begin(struct relay_state *state, int fd,
 			  const struct request *r)
 {
-	static const int on = 1;
-	struct conn *c;
+	struct conn *c = make(state, fd, r);
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	c = make(state, fd, r);
 	if (loop_add(&state->loop, &c->client.watch, CLIENT_EVENTS) == 0)
 		return c;
 	conn_failed(c, errno, "the relay is out of resources");

@@ -133,8 +133,9 @@ static void attempt_ready(struct watch *watch, uint32_t events)
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	(void)events;
-	if (getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+	/* Without one of these the connection is made: nothing to ask for. */
+	if ((events & (EPOLLERR | EPOLLHUP)) &&
+	    getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
 	if (error) {
 		attempt_failed(a, error);
@@ -152,27 +153,10 @@ static void attempt_ready(struct watch *watch, uint32_t events)
 		conn_established(c, &addr);
 }
 
-/* A dead peer must not hold a connection for ever. */
-static void set_options(int fd)
-{
-	static const struct {
-		int level, name, value;
-	} options[] = {
-		{ IPPROTO_TCP, TCP_NODELAY, 1 },
-		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
-		{ IPPROTO_TCP, TCP_KEEPIDLE, 120 },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, 30 },
-		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		setsockopt(fd, options[i].level, options[i].name,
-			   &options[i].value, sizeof(int));
-}
-
 /* 0, or an errno. */
 static int start_attempt(struct attempt *a)
 {
+	static const int on = 1;
 	struct conn *c = a->dial->conn;
 	struct sockaddr_storage sa;
 	socklen_t len = netaddr_to_socket(&a->addr, a->dial->port, &sa);
@@ -184,7 +168,7 @@ static int start_attempt(struct attempt *a)
 	a->watch = (struct watch){ fd, attempt_ready };
 	if (fd < 0)
 		return errno;
-	set_options(fd);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, (struct sockaddr *)&sa, len) < 0 &&
 	    errno != EINPROGRESS)
 		return errno;

@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/msg.h>
+#include <netinet/tcp.h>
 #include <netlink/netlink.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -161,12 +162,15 @@ static int bind_any(int type, uint16_t port)
 	return take_fd(&fd);
 }
 
+/* What is accepted inherits the option: a call less for each connection. */
 static int listen_any(uint16_t port)
 {
+	static const int on = 1;
 	auto_fd int fd = bind_any(SOCK_STREAM, port);
 
 	if (fd < 0)
 		return -1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (listen(fd, BACKLOG) < 0)
 		return fail(errno, "cannot listen on port %u inside", port);
 	return take_fd(&fd);

@@ -78,6 +78,7 @@ struct relay_state {
 	struct timer_list first_words;  /* the client should speak first */
 	struct timer_list connecting;   /* whole way to the server */
 	struct timer_list next_attempt; /* happy eyeballs */
+	struct timer_list lasting;      /* open, and not for a moment */
 	struct timer_list idle;
 	struct timer_list pipe_idle;
 	struct timer_list dns_idle;
