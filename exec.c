@@ -160,9 +160,10 @@ static void emit(struct exec_recorder *r, const struct exec_attempt *a)
 	if (a->argv_cut)
 		cJSON_AddTrueToObject(e, "argv_cut");
 	if (a->pid)
-		cJSON_AddNumberToObject(e, "pid", a->pid);
+		cJSON_AddItemToObject(e, "pid", event_number((uint64_t)a->pid));
 	if (a->ppid)
-		cJSON_AddNumberToObject(e, "ppid", a->ppid);
+		cJSON_AddItemToObject(e, "ppid",
+				      event_number((uint64_t)a->ppid));
 	if (a->cwd)
 		cJSON_AddItemToObject(e, "cwd", masked(r, a->cwd, false));
 	cJSON_AddStringToObject(e, "verdict", verdict_names[a->verdict]);
