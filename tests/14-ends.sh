@@ -43,8 +43,10 @@ expect_exit 124 m9m --timeout 300ms bash -c 'trap "echo polite; exit 0" TERM; sl
 contains "$T/out" polite
 
 # --- signals to us are passed on ---
+# A word that is waited for is of this round: the file is new each time, since
+# it is emptied only when the shell in the background gets to it.
 for sig in INT TERM HUP QUIT; do
-	rm -f "$T/ready" && mkfifo "$T/ready"
+	rm -f "$T/sig"
 	bg bash -c "trap 'echo got $sig; exit 40' $sig; echo ready; while :; do sleep 0.05; done" \
 		>"$T/sig" 2>&1 &
 	pid=$!
@@ -54,6 +56,7 @@ for sig in INT TERM HUP QUIT; do
 	is "$sig: exit status" $? 40
 	contains "$T/sig" "got $sig"
 done
+rm -f "$T/sig"
 bg bash -c 'echo ready; sleep 60' >"$T/sig" &
 pid=$!
 await_line "$T/sig" ready
@@ -61,6 +64,7 @@ kill -TERM $pid
 wait $pid
 is "a payload that dies of it: 128+15" $? 143
 json_is "$T/r.json" .status killed
+rm -f "$T/sig"
 bg --grace 300ms bash -c 'trap "" TERM; echo ready; while :; do sleep 0.05; done' >"$T/sig" &
 pid=$!
 await_line "$T/sig" ready
@@ -104,6 +108,7 @@ expect_exit 124 m9m --timeout 1500ms --grace 100ms --ro-bind "$T/survive.py" /s.
 is "after a timeout" "$(survivors $tag)" 0
 
 # --- our own death, the hard way ---
+rm -f "$T/sig"
 bg --ro-bind "$T/survive.py" /s.py python3 /s.py $tag wait >"$T/sig" &
 pid=$!
 await_line "$T/sig" ready 30
@@ -122,6 +127,7 @@ expect_exit 0 m9m sh -c 'kill -9 1; kill -TERM 1; sleep 0.1; exit 0'
 
 # --- --die-with-parent: in order ---
 mkfifo "$T/alive"
+rm -f "$T/sig"
 bash -c "'$M9M' -q --no-artifact --die-with-parent sh -c 'echo ready; sleep 60' >'$T/sig' & exec sleep 30" &
 parent=$!
 await_line "$T/sig" ready

@@ -108,7 +108,8 @@ options=()
 begin() {
 	round=$((round + 1))
 	tag=9$round$$
-	rm -f "$T/r.json" "$T/a.tar" "$T/events.jsonl"
+	# The output too: who waits for a word in it means this round's.
+	rm -f "$T/r.json" "$T/a.tar" "$T/events.jsonl" "$T/out"
 }
 # For the background: the pid is then the program's own.
 pay() {
