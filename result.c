@@ -271,7 +271,7 @@ static int put(int fd, const char *json)
 	return write_all(fd, line, strlen(line));
 }
 
-/* Device, fifo, /dev/stdout: nothing to replace, so written to as it is. */
+/* Device, fifo: nothing to replace, so written to as it is. */
 static int write_special(const char *path, const char *json)
 {
 	/* O_NONBLOCK for the open alone: a fifo must have its reader. */
@@ -299,12 +299,36 @@ static int replace_result(const char *path, const char *json)
 	return fail(errno, "cannot write the result file %s", path);
 }
 
+/* What these lead to is open; to replace a file of such a name would take the
+ * name itself from everybody. */
+static int stream_of(const char *path)
+{
+	static const struct {
+		const char *path;
+		int fd;
+	} streams[] = {
+		{ "-", STDOUT_FILENO },
+		{ "/dev/stdout", STDOUT_FILENO },
+		{ "/dev/stderr", STDERR_FILENO },
+		{ "/dev/fd/1", STDOUT_FILENO },
+		{ "/dev/fd/2", STDERR_FILENO },
+		{ "/proc/self/fd/1", STDOUT_FILENO },
+		{ "/proc/self/fd/2", STDERR_FILENO },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(streams); i++)
+		if (strcmp(path, streams[i].path) == 0)
+			return streams[i].fd;
+	return -1;
+}
+
 static int write_path(const char *path, const char *json)
 {
+	int stream = stream_of(path);
 	struct stat st;
 
-	if (strcmp(path, "-") == 0)
-		return result_write(NULL, STDOUT_FILENO, json);
+	if (stream >= 0)
+		return result_write(NULL, stream, json);
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
 	    !S_ISDIR(st.st_mode))
 		return write_special(path, json);

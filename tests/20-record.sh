@@ -206,6 +206,18 @@ for secret in $'na\xc3\xafve-\xf0\x9f\x94\x91-\xe2\x82\xac' \
 		$'\xc3\xbc\xe2\x82\xac *** ***'
 done
 
+# A stream by its name, though it be a file: after what is there, and the name
+# stays what it was.  Root would lose /dev/stdout by an error of ours.
+names="/dev/fd/1 /proc/self/fd/1"
+is_root || names="$names /dev/stdout"
+for name in $names; do
+	run "$M9M" -q --no-artifact --result "$name" echo first
+	is "--result $name: the output is there" "$(head -n 1 "$T/out")" first
+	is "and the result after it" "$(tail -n +2 "$T/out" | jq -r .status)" ok
+done
+run "$M9M" -q --no-artifact --result /dev/fd/2 true
+json_is "$T/err" .status ok
+
 # Killed while it writes its result: the old one or the new one is there, and
 # what stands beside it goes with the next.
 if ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
