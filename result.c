@@ -278,8 +278,16 @@ static int write_special(const char *path, const char *json)
 	auto_fd int fd = open(path,
 			      O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
+	struct stat st;
+
 	if (fd < 0)
 		return fail(errno, "cannot open the result file %s", path);
+	/* Looked at again: a link to a file may be in its place by now. */
+	if (fstat(fd, &st) != 0 || S_ISREG(st.st_mode))
+		return fail(0,
+			    "cannot write the result file %s: it was "
+			    "replaced meanwhile",
+			    path);
 	if (fcntl(fd, F_SETFL, 0) != 0 || put(fd, json) != 0)
 		return fail(errno, "cannot write the result file %s", path);
 	return 0;
