@@ -54,7 +54,7 @@ static bool is_nested(void)
 {
 	auto_free char *name = read_file(AT_FDCWD, "/proc/1/comm", 64, NULL);
 
-	return name && strcmp(name, "m9m-sandbox\n") == 0;
+	return getpid() != 1 && name && strcmp(name, "m9m-sandbox\n") == 0;
 }
 
 const char *cause_setting(void)

@@ -126,7 +126,9 @@ static int replace(const struct target *t, const void *bytes, size_t len)
 
 int replace_file(int dir_fd, const char *name, const void *bytes, size_t len)
 {
-	auto_free char *tag = xstrdup(OWN_TAG);
+	/* Two long names that begin alike would share a known one. */
+	auto_free char *tag = strlen(name) > NAME_MAX / 2 ? replace_tag()
+							  : xstrdup(OWN_TAG);
 
 	for (int i = 0; tag && i < TRIES; i++) {
 		auto_free char *temp = name_temp(name, tag);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mounted.h"
+#include "walk.h"
 
 #define MODE(m) (1U << SPEC_NETWORK_##m)
 
@@ -199,15 +200,18 @@ static void check_mounts(struct parse *p)
 static void check_apart(struct parse *p, const char *path, const char *name,
 			const char *writable)
 {
-	char *auto_free file = realpath(path, NULL);
-	char *auto_free folder = folder_of(path);
+	auto_strv struct strv places = { 0 }, links = { 0 };
 	char *auto_free tree = realpath(writable, NULL);
 	auto_mounted struct mounted mounted = { 0 };
+	bool lies;
 
-	if (!file || !folder || !tree)
+	walk_way(path, &places, &links);
+	if (!tree || places.n == 0)
 		return;
-	if (mounted_read(&mounted, tree) < 0 || mounted_holds(&mounted, file) ||
-	    mounted_holds(&mounted, folder))
+	lies = mounted_read(&mounted, tree) < 0;
+	for (size_t i = 0; !lies && i < places.n; i++)
+		lies = mounted_holds(&mounted, places.v[i]);
+	if (lies)
 		complain_in(p, name,
 			    "lies in %s, which the sandbox may write: "
 			    "a run could change the rules of the next",
@@ -245,6 +249,41 @@ static void check_records(struct parse *p)
 				complain_at(p, option_given(p, records[i].key),
 					    "%s is also the place of %s",
 					    records[i].path, records[k].key);
+}
+
+/*
+ * A tree that comes out may hold links to anywhere, and what we write after it
+ * must not go by them.  A pattern brings no folder that is there already.
+ */
+static bool comes_with(const char *record, const struct spec_copy *output)
+{
+	char *auto_free folder = folder_of(record);
+
+	if (output->glob)
+		return !folder && path_under(record, output->to);
+	return path_under(record, output->to) ||
+	       (folder && path_under(folder, output->to));
+}
+
+static void check_outputs(struct parse *p)
+{
+	const struct spec *spec = p->spec;
+	const struct {
+		const char *key, *path;
+	} records[] = { { "artifact.path", spec->artifact },
+			{ "events", spec->events },
+			{ "result", spec->result },
+			{ "metrics_dir", spec->metrics_dir } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		for (size_t k = 0; records[i].path && k < spec->n_outputs; k++)
+			if (comes_with(records[i].path, &spec->outputs[k]))
+				complain_at(p, option_given(p, records[i].key),
+					    "%s is within %s, which the output "
+					    "%s brings: name another place",
+					    records[i].path,
+					    spec->outputs[k].to,
+					    spec->outputs[k].from);
 }
 
 static void check_caps(struct parse *p)
@@ -307,4 +346,5 @@ void spec_check(struct parse *p)
 	check_place(p, p->path, p->file);
 	check_place(p, p->spec->seccomp, p->spec->seccomp);
 	check_records(p);
+	check_outputs(p);
 }

@@ -15,6 +15,7 @@
 #include "err.h"
 #include "holes.h"
 #include "mounted.h"
+#include "walk.h"
 
 /*
  * What is not listed here is not there.  /etc is ours, with these entries of
@@ -406,17 +407,12 @@ static int add_user_mount(struct plan *plan, const struct spec_mount *mount)
 /* Does the way to `path` lead through the tree, by words, links or mounts? */
 static bool leads_through(const char *path, const struct mounted *tree)
 {
-	auto_free char *prefix = xstrdup(path);
+	auto_strv struct strv places = { 0 }, links = { 0 };
 
-	for (char *end = strrchr(prefix, '/'); end;
-	     end = strrchr(prefix, '/')) {
-		auto_free char *real = NULL;
-
-		*end = '\0';
-		real = realpath(end == prefix ? "/" : prefix, NULL);
-		if (real && mounted_holds(tree, real))
+	walk_way(path, &places, &links);
+	for (size_t i = 0; i < places.n; i++)
+		if (mounted_holds(tree, places.v[i]))
 			return true;
-	}
 	return false;
 }
 

@@ -15,6 +15,8 @@
 #include "err.h"
 #include "util.h"
 
+#define MAX_LINKS 40
+
 #define READER_SIZE (32 * 1024)
 #define OPEN_DIR    (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 /* O_NONBLOCK: a fifo must not hold us up, should the type lie. */
@@ -231,6 +233,62 @@ int walk_make_dirs(const char *path, mode_t mode)
 	if (dir < 0)
 		return fail(errno, "cannot open folder %s", path);
 	return dir;
+}
+
+/* The name at the start of `rest`; owned, and `rest` is past it.  NULL: none. */
+static char *next_name(const char **rest)
+{
+	const char *name = *rest + strspn(*rest, "/");
+	size_t len = strcspn(name, "/");
+
+	*rest = name + len;
+	return len ? xstrndup(name, len) : NULL;
+}
+
+/* One name further from the real folder `at`; NULL where the way ends. */
+static char *way_step(char **at, char *rest, struct strv *places,
+		      struct strv *links)
+{
+	const char *tail = rest;
+	auto_free char *name = next_name(&tail);
+	auto_free char *place = name ? path_join(*at, name) : NULL;
+	auto_free char *clean = place ? path_clean(place) : NULL;
+	char target[PATH_MAX];
+	ssize_t n;
+
+	if (!clean)
+		return NULL;
+	n = readlink(clean, target, sizeof(target) - 1);
+	if (n < 0 && errno != EINVAL)
+		return NULL;
+	strv_push(places, xstrdup(clean));
+	if (n < 0) {
+		free(*at);
+		*at = take_ptr(&clean);
+		return xstrdup(tail);
+	}
+	target[n] = '\0';
+	strv_push(links, take_ptr(&clean));
+	if (target[0] == '/') {
+		free(*at);
+		*at = xstrdup("/");
+	}
+	return path_join(target, tail);
+}
+
+void walk_way(const char *path, struct strv *places, struct strv *links)
+{
+	char *auto_free at = xstrdup("/");
+	char *rest = xstrdup(path);
+
+	/* As many as the kernel follows, which then gives up as well. */
+	while (rest && links->n <= MAX_LINKS) {
+		char *next = way_step(&at, rest, places, links);
+
+		free(rest);
+		rest = next;
+	}
+	free(rest);
 }
 
 size_t walk_push(struct walk_path *path, const char *name)

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "util.h"
+
 /* Deeper trees are neither copied nor archived: one descriptor a level. */
 #define WALK_DEPTH_MAX 256
 
@@ -68,6 +70,14 @@ int walk_open_file(int parent_fd, const char *name, bool unlock,
  * A descriptor, or -1 by fail().
  */
 int walk_make_dirs(const char *path, mode_t mode);
+
+/*
+ * Every place that the way to an absolute host path goes by, one link after the
+ * other: each a real path, the last one that is there included.  `links` has
+ * those which are links.  What lies in a payload's hands on the way, it can lead
+ * elsewhere, wherever it leads today.
+ */
+void walk_way(const char *path, struct strv *places, struct strv *links);
 
 /* A path that grows and shrinks by names, for messages and members. */
 struct walk_path {

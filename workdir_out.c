@@ -103,6 +103,24 @@ static int check_target(const struct output *out)
 	return 0;
 }
 
+/* Of the links on the way none may have come out of the workdir just now. */
+static int check_way(const struct output *out)
+{
+	auto_strv struct strv places = { 0 }, links = { 0 };
+
+	walk_way(out->names.folder, &places, &links);
+	for (size_t i = 0; i < links.n; i++)
+		for (size_t k = 0; k < out->written->to.n; k++)
+			if (path_under(links.v[i], out->written->to.v[k]))
+				return fail(0,
+					    "cannot copy out %s to %s: a "
+					    "symbolic link that the output %s "
+					    "brought is on the way",
+					    out->from, out->to,
+					    out->written->from.v[k]);
+	return 0;
+}
+
 static int open_folder(struct output *out)
 {
 	if (replace_names(&out->names, out->to, out->wd->tag) < 0)
@@ -110,6 +128,8 @@ static int open_folder(struct output *out)
 			    "cannot copy %s to \"%s\": not the absolute "
 			    "path of a file",
 			    out->from, out->to);
+	if (check_way(out) < 0)
+		return -1;
 	out->dir_fd = walk_make_dirs(out->names.folder, 0777);
 	return out->dir_fd < 0 ? -1 : 0;
 }

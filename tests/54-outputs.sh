@@ -172,6 +172,41 @@ done
 echo '{"command":["true"],"inputs":[{"from":"/etc/hostname","optional":true}]}' >"$T/bad.json"
 expect_exit 125 "$M9M" --spec "$T/bad.json"
 
+echo "# a link that one output brings is no way for the next, nor for our records"
+victim() {
+	rm -rf "$T/o" "$T/victim"
+	mkdir -p "$T/o" "$T/victim"
+	echo own >"$T/victim/keys"
+}
+plant='mkdir d; ln -s '$T'/victim d/k; echo evil >keys; mkdir e; ln -s '$T'/victim e/k'
+victim
+expect_exit 0 "$M9M" -q --no-artifact --output-file "d:$T/o/d" sh -c "$plant"
+is "a link comes out as it is" "$(readlink "$T/o/d/k")" "$T/victim"
+victim
+run "$M9M" -q --no-artifact --output-file "d:$T/o/d" \
+	--output-file "keys:$T/o/d/k/keys" sh -c "$plant"
+check "the second output fails" test "$rc" != 0
+contains "$T/err" "a symbolic link that the output d brought is on the way"
+is "what the link leads to is untouched" "$(cat "$T/victim/keys")" own
+victim
+run "$M9M" -q --no-artifact --output-file "[e]:$T/o" \
+	--output-file "keys:$T/o/e/k/new" sh -c "$plant"
+contains "$T/err" "a symbolic link that the output e brought is on the way"
+is "nor by a pattern" "$(ls "$T/victim")" keys
+victim
+for record in "--result $T/o/d/k/r.json" "--artifact $T/o/d/k/a.tar" \
+	"--events $T/o/d" "--metrics-dir $T/o/d/k"; do
+	# shellcheck disable=SC2086  # two words
+	expect_exit 125 "$M9M" -q --output-file "d:$T/o/d" $record sh -c "$plant"
+	contains "$T/err" "which the output d brings"
+done
+expect_exit 125 "$M9M" -q --no-artifact --output-file "*:$T/o" \
+	--result "$T/o/new/r.json" true
+contains "$T/err" 'which the output * brings'
+expect_exit 0 "$M9M" -q --no-artifact --output-file "d:$T/o/d" \
+	--result "$T/o/r.json" sh -c "$plant"
+is "beside it is fine" "$(ls "$T/victim")" keys
+
 echo "# blocks are shared where they can be"
 if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
 	head -c 300000 /dev/urandom >"$T/data"

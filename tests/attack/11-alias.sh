@@ -90,3 +90,22 @@ expect_exit 125 "${world[@]}" "$XDG_STATE_HOME/m9m-sandbox/artifacts:$data/folde
 contains "$T/err" "it is the record of runs"
 expect_exit 0 "${through[@]}" --no-artifact --result "$T/result.json" true
 expect_exit 0 "${through[@]}" --no-artifact --allow-command cat true
+
+# --- a link in the tree on the way, though it leads out of it now ---
+mkdir -p "$T/real" "$T/hop" "$T/way"
+chmod 777 "$T/hop"
+echo '{"command":["true"]}' >"$T/real/spec.json"
+ln -s ../real "$T/hop/link"
+ln -s ../hop/link "$T/way/link"
+expect_exit 0 "$M9M" -q --no-artifact --bind "$T/hop" /s -- \
+	sh -c 'rm /s/link && ln -s /etc /s/link'
+is "the payload can lead it elsewhere" "$(readlink "$T/way/link/." -f)" /etc
+ln -sfn ../real "$T/hop/link"
+expect_exit 125 "$M9M" -q --no-artifact --bind "$T/hop" /s \
+	--result "$T/way/link/r.json" true
+contains "$T/err" "it lies in"
+expect_exit 125 "$M9M" -q --no-artifact --bind "$T/hop" /s \
+	--spec "$T/way/link/spec.json"
+contains "$T/err" "could change the rules of the next"
+expect_exit 0 "$M9M" -q --no-artifact --ro-bind "$T/hop" /s \
+	--result "$T/way/link/r.json" true
