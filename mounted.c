@@ -9,6 +9,7 @@
 
 #include "err.h"
 #include "util.h"
+#include "walk.h"
 
 #define MOUNTS_MAX (16 << 20)
 
@@ -167,4 +168,15 @@ const char *mounted_holds(const struct mounted *mounted, const char *path)
 const char *mounted_meets(const struct mounted *mounted, const char *path)
 {
 	return find_part(mounted, path, true);
+}
+
+bool mounted_on_way(const struct mounted *mounted, const char *path)
+{
+	auto_strv struct strv places = { 0 }, links = { 0 };
+
+	walk_way(path, &places, &links);
+	for (size_t i = 0; i < places.n; i++)
+		if (mounted_holds(mounted, places.v[i]))
+			return true;
+	return false;
 }

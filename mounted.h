@@ -38,4 +38,7 @@ int mounted_read(struct mounted *mounted, const char *tree);
 const char *mounted_holds(const struct mounted *mounted, const char *path);
 /* The same, or is some of the tree at or below `path`? */
 const char *mounted_meets(const struct mounted *mounted, const char *path);
+/* Does the way to `path` (absolute, perhaps with links, perhaps not there) lead
+ * through the tree: by words, by mounts or by any link on it? */
+bool mounted_on_way(const struct mounted *mounted, const char *path);
 void mounted_free(struct mounted *mounted);

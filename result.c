@@ -277,7 +277,6 @@ static int write_special(const char *path, const char *json)
 	/* O_NONBLOCK for the open alone: a fifo must have its reader. */
 	auto_fd int fd = open(path,
 			      O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
 	struct stat st;
 
 	if (fd < 0)

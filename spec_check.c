@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "mounted.h"
-#include "walk.h"
 
 #define MODE(m) (1U << SPEC_NETWORK_##m)
 
@@ -200,18 +199,12 @@ static void check_mounts(struct parse *p)
 static void check_apart(struct parse *p, const char *path, const char *name,
 			const char *writable)
 {
-	auto_strv struct strv places = { 0 }, links = { 0 };
 	char *auto_free tree = realpath(writable, NULL);
 	auto_mounted struct mounted mounted = { 0 };
-	bool lies;
 
-	walk_way(path, &places, &links);
-	if (!tree || places.n == 0)
+	if (!tree)
 		return;
-	lies = mounted_read(&mounted, tree) < 0;
-	for (size_t i = 0; !lies && i < places.n; i++)
-		lies = mounted_holds(&mounted, places.v[i]);
-	if (lies)
+	if (mounted_read(&mounted, tree) < 0 || mounted_on_way(&mounted, path))
 		complain_in(p, name,
 			    "lies in %s, which the sandbox may write: "
 			    "a run could change the rules of the next",

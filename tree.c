@@ -15,7 +15,6 @@
 #include "err.h"
 #include "holes.h"
 #include "mounted.h"
-#include "walk.h"
 
 /*
  * What is not listed here is not there.  /etc is ours, with these entries of
@@ -404,18 +403,6 @@ static int add_user_mount(struct plan *plan, const struct spec_mount *mount)
 	return 0;
 }
 
-/* Does the way to `path` lead through the tree, by words, links or mounts? */
-static bool leads_through(const char *path, const struct mounted *tree)
-{
-	auto_strv struct strv places = { 0 }, links = { 0 };
-
-	walk_way(path, &places, &links);
-	for (size_t i = 0; i < places.n; i++)
-		if (mounted_holds(tree, places.v[i]))
-			return true;
-	return false;
-}
-
 /*
  * What we write on the host must not lie where the payload can write: it puts a
  * link in the way, and its own words are in ~/.ssh/authorized_keys.  In the
@@ -445,13 +432,13 @@ static int keep_apart(const struct plan *plan, const struct spec *spec,
 		     tree);
 		return fail_remedy("--ro-bind shows it, or --input copies it");
 	}
-	if (leads_through(state, &mounted))
+	if (mounted_on_way(&mounted, state))
 		lies = state;
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (places[i] && leads_through(places[i], &mounted))
+		if (places[i] && mounted_on_way(&mounted, places[i]))
 			lies = places[i];
 	for (size_t i = 0; i < spec->n_outputs; i++)
-		if (leads_through(spec->outputs[i].to, &mounted))
+		if (mounted_on_way(&mounted, spec->outputs[i].to))
 			lies = spec->outputs[i].to;
 	if (lies == NULL)
 		return 0;

@@ -264,9 +264,7 @@ static int install(const struct output *out)
 {
 	struct stat st;
 
-	if (S_ISDIR(out->st.st_mode) &&
-	    fstatat(out->dir_fd, out->names.name, &st, AT_SYMLINK_NOFOLLOW) ==
-		0) {
+	if (S_ISDIR(out->st.st_mode) && is_there(out, &st)) {
 		if (!S_ISDIR(st.st_mode))
 			return fail(ENOTDIR, "cannot replace %s", out->to);
 		if (renameat2(out->dir_fd, out->names.temp, out->dir_fd,
