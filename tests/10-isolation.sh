@@ -39,7 +39,9 @@ for kind in user mount pid net uts ipc cgroup; do
 done
 is "namespace limits are 0" \
 	"$(m9m sh -c 'cat /proc/sys/user/max_*_namespaces' | sort -u)" 0
-run m9m --ro-bind "$M9M" /m9m /m9m -q --no-artifact true
+# (A leak checker, where the build has one, cannot trace its process inside.)
+run m9m --ro-bind "$M9M" /m9m --setenv ASAN_OPTIONS detect_leaks=0 \
+	/m9m -q --no-artifact true
 is "nor a sandbox in a sandbox" "$rc" 125
 contains "$T/err" "inside a sandbox of m9m-sandbox already"
 
