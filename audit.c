@@ -180,6 +180,7 @@ static int follow_rotation(struct audit *audit, struct stat *st)
 	audit->fd = fd;
 	audit->dev = st->st_dev;
 	audit->ino = st->st_ino;
+	audit->size = 0;
 	return 0;
 }
 
@@ -219,8 +220,21 @@ static ssize_t write_line(struct audit *audit, const char *json, bool torn,
 /*
  * The line follows the head, not what happens to stand at the end: when lines
  * were cut off, the gap shows in the chain for ever.  But what stands beyond
- * the head was written by somebody who died before saying so.
+ * the head was written by somebody who died before saying so.  A log that ends
+ * where we left it has the head that we wrote.
  */
+static void find_head(const struct audit *audit, off_t size,
+		      struct audit_head *head, bool *torn)
+{
+	if (size > 0 && size == audit->size) {
+		memcpy(head->hash, audit->hash, sizeof(head->hash));
+		return;
+	}
+	audit_head_read(audit->head_fd, head);
+	if ((unsigned long long)size > head->size)
+		read_tail(audit->fd, size, head->hash, torn);
+}
+
 static int append(struct audit *audit, const char *json, bool locked)
 {
 	struct audit_head head;
@@ -230,14 +244,15 @@ static int append(struct audit *audit, const char *json, bool locked)
 
 	if (follow_rotation(audit, &st) != 0)
 		return -1;
-	audit_head_read(audit->head_fd, &head);
-	if ((unsigned long long)st.st_size > head.size)
-		read_tail(audit->fd, st.st_size, head.hash, &torn);
+	find_head(audit, st.st_size, &head, &torn);
+	audit->size = 0;
 	n = write_line(audit, json, torn, st.st_size == 0, head.hash);
 	if (n < 0)
 		return -1;
-	if (locked)
-		write_head(audit->head_fd, audit->hash, st.st_size + n);
+	if (locked) {
+		audit->size = st.st_size + n;
+		write_head(audit->head_fd, audit->hash, audit->size);
+	}
 	return 0;
 }
 

@@ -34,6 +34,7 @@ struct audit {
 	dev_t dev; /* of fd: a rotation puts another file in its place */
 	ino_t ino;
 	char hash[SHA256_HEX]; /* of the last line written here; "" none */
+	off_t size;            /* up to its end; 0: others may have written */
 	bool impatient;        /* the lock could not be had last time */
 };
 

@@ -320,6 +320,28 @@ static void test_behind(void)
 	ok(verify(path) == 0 && strstr(report, "5 lines"), "is passed");
 }
 
+/* The writer knows what it wrote, and does not read it again. */
+static void test_cut_while_open(void)
+{
+	auto_free char *path = in_dir("open.jsonl");
+	struct audit audit;
+	struct stat st;
+
+	ok(audit_open(&audit, path) == 0, "a log that stays open");
+	for (int i = 0; i < 3; i++)
+		audit_append(&audit, "{\"who\":\"a\",\"n\":1}");
+	ok(verify(path) == 0 && strstr(report, "3 lines, as"), "holds");
+	write_lines(path, 1, "another");
+	audit_append(&audit, "{\"who\":\"a\",\"n\":1}");
+	ok(verify(path) == 0 && strstr(report, "5 lines, as"),
+	   "also when another has written meanwhile");
+	ok(stat(path, &st) == 0 && truncate(path, st.st_size - 20) == 0,
+	   "an end that is cut off");
+	audit_append(&audit, "{\"who\":\"a\",\"n\":1}");
+	ok(verify(path) == 1, "shows");
+	audit_close(&audit);
+}
+
 /*** Many at once, and rotation ***/
 
 static int wait_all(void)
@@ -450,6 +472,7 @@ int main(void)
 	test_no_head();
 	test_torn();
 	test_behind();
+	test_cut_while_open();
 	test_concurrent();
 	test_rotation();
 	test_stuck_lock();
