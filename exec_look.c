@@ -13,49 +13,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PAGE      4096
-#define GLANCE    128 /* of an argument, before it is known how long it is */
-/* A number is nobody else's for so long: they are given out in a round. */
-#define PARENT_MS 50
-
-void exec_place_open(struct exec_place *place)
-{
-	*place = EXEC_PLACE_NONE;
-	place->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-void exec_place_close(struct exec_place *place)
-{
-	cleanup_fd(&place->proc_fd);
-	cleanup_fd(&place->root_fd);
-	*place = EXEC_PLACE_NONE;
-}
-
-/* "PID/name" in /proc. */
-struct entry {
-	char name[48];
-};
-
-static struct entry entry_of(pid_t pid, const char *name)
-{
-	struct entry e;
-
-	snprintf(e.name, sizeof(e.name), "%d/%s", (int)pid, name);
-	return e;
-}
-
-static int open_entry(const struct exec_place *place, pid_t pid,
-		      const char *name, int flags)
-{
-	struct entry e = entry_of(pid, name);
-
-	return openat(place->proc_fd, e.name, flags | O_CLOEXEC);
-}
+#define PAGE   4096
+#define GLANCE 128 /* of an argument, before it is known how long it is */
 
 static char *read_link(const struct exec_place *place, pid_t pid,
 		       const char *name)
 {
-	struct entry e = entry_of(pid, name);
+	struct exec_entry e = exec_entry(pid, name);
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(place->proc_fd, e.name, target, sizeof(target));
 
@@ -151,8 +115,8 @@ static ssize_t peek(struct memory *memory, uint64_t address, void *buf,
 	if (n >= 0 || (errno != ENOSYS && errno != EPERM && memory->fd < 0))
 		return n;
 	if (memory->fd < 0)
-		memory->fd = open_entry(memory->place, memory->pid, "mem",
-					O_RDONLY);
+		memory->fd = exec_open_entry(memory->place, memory->pid, "mem",
+					     O_RDONLY);
 	return pread(memory->fd, buf, len, (off_t)plain);
 }
 
@@ -258,73 +222,12 @@ static void peek_argv(struct exec_attempt *a, struct memory *memory,
 	}
 }
 
-/*** Who and where ***/
-
-/* The last number of a line of /proc/PID/status: in the innermost namespace. */
-static pid_t last_number(const char *status, const char *key)
-{
-	const char *line = strstr(status, key);
-	const char *end, *p;
-
-	if (!line)
-		return 0;
-	end = strchrnul(line + strlen(key), '\n');
-	for (p = end; p > line && p[-1] >= '0' && p[-1] <= '9'; p--)
-		;
-	return (pid_t)strtol(p, NULL, 10);
-}
-
-static bool read_status(const struct exec_place *place, pid_t pid, char *buf,
-			size_t size)
-{
-	auto_fd int fd = open_entry(place, pid, "status", O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
-
-	buf[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
-void exec_look_ids(struct exec_attempt *a, const struct exec_place *place,
-		   pid_t pid)
-{
-	char status[2048];
-
-	/* The name in the first line has its newlines escaped: no key of a
-	 * payload's making comes before the kernel's. */
-	if (!read_status(place, pid, status, sizeof(status)))
-		return;
-	a->pid = last_number(status, "\nNStgid:");
-	a->outer_ppid = last_number(status, "\nPPid:");
-}
-
-pid_t exec_look_inner(const struct exec_place *place, pid_t pid)
-{
-	char status[2048];
-
-	if (pid <= 0 || !read_status(place, pid, status, sizeof(status)))
-		return 0;
-	return last_number(status, "\nNStgid:");
-}
-
-/* One shell starts a thousand programs: its number is looked up now and then. */
-pid_t exec_look_parent(struct exec_place *place, pid_t pid)
-{
-	uint64_t now = now_ms(CLOCK_MONOTONIC);
-
-	if (pid != place->parent || now >= place->parent_until) {
-		place->parent = pid;
-		place->parent_inner = exec_look_inner(place, pid);
-		place->parent_until = now + PARENT_MS;
-	}
-	return place->parent_inner;
-}
+/*** The file ***/
 
 char *exec_look_program(const struct exec_place *place, pid_t pid)
 {
 	return read_link(place, pid, "exe");
 }
-
-/*** The file ***/
 
 static int open_in(int root_fd, const char *path, uint64_t flags)
 {
@@ -392,12 +295,12 @@ static void find_file(struct exec_attempt *a, struct exec_place *place,
 	const char *own = own_link(a->target);
 
 	if (own) {
-		a->file_fd = open_entry(place, pid, own, O_PATH);
+		a->file_fd = exec_open_entry(place, pid, own, O_PATH);
 		return;
 	}
 	if (place->root_fd < 0)
-		place->root_fd = open_entry(place, pid, "root",
-					    O_PATH | O_DIRECTORY);
+		place->root_fd = exec_open_entry(place, pid, "root",
+						 O_PATH | O_DIRECTORY);
 	if (place->root_fd < 0)
 		return;
 	a->file_fd = open_in(place->root_fd, a->target, 0);
@@ -461,7 +364,7 @@ static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 		a->path = take_ptr(&base);
 		a->target = xstrdup(a->path);
 		snprintf(name, sizeof(name), "fd/%d", dir_fd);
-		a->file_fd = open_entry(place, pid, name, O_PATH);
+		a->file_fd = exec_open_entry(place, pid, name, O_PATH);
 		return;
 	}
 	rest = a->path;
@@ -480,6 +383,10 @@ void exec_look(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 	uint64_t pointers[EXEC_ARGS_MAX + 1];
 	char path[EXEC_PATH_MAX], page[PAGE];
 
+	/* Only here, where a number that went to somebody else has all of this
+	 * forgotten again: the namespace of one is that of all inside. */
+	if (place->ns_fd < 0)
+		place->ns_fd = exec_open_entry(place, pid, "ns/pid", O_RDONLY);
 	exec_look_ids(a, place, pid);
 	a->cwd = read_link(place, pid, "cwd");
 	peek_ahead(&memory, rest[0], rest[1], page, pointers);

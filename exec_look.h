@@ -50,14 +50,27 @@ struct exec_attempt {
 struct exec_place {
 	int proc_fd; /* the host's /proc */
 	int root_fd; /* the sandbox's; -1 not seen yet */
+	int ns_fd;   /* its pid namespace; -1 not seen yet */
+	bool old;    /* the kernel tells numbers by /proc only */
 	pid_t parent, parent_inner;
 	uint64_t parent_until;
 };
 
-#define EXEC_PLACE_NONE ((struct exec_place){ .proc_fd = -1, .root_fd = -1 })
+#define EXEC_PLACE_NONE                                                        \
+	((struct exec_place){ .proc_fd = -1, .root_fd = -1, .ns_fd = -1 })
 
 void exec_place_open(struct exec_place *place);
 void exec_place_close(struct exec_place *place);
+
+/* "PID/name" in /proc. */
+struct exec_entry {
+	char name[48];
+};
+
+struct exec_entry exec_entry(pid_t pid, const char *name);
+/* The caller's to close; -1 with errno. */
+int exec_open_entry(const struct exec_place *place, pid_t pid, const char *name,
+		    int flags);
 
 /*
  * All that is gone when the process goes on; the rest can wait.
@@ -66,12 +79,12 @@ void exec_place_close(struct exec_place *place);
 void exec_look(struct exec_attempt *attempt, struct exec_place *place,
 	       pid_t pid, const uint64_t arguments[6], bool at);
 /* Fills pid and outer_ppid. */
-void exec_look_ids(struct exec_attempt *attempt, const struct exec_place *place,
+void exec_look_ids(struct exec_attempt *attempt, struct exec_place *place,
 		   pid_t pid);
 /* The file that the process runs, as named inside; owned, or NULL. */
 char *exec_look_program(const struct exec_place *place, pid_t pid);
 /* The number inside of a process; 0 unknown. */
-pid_t exec_look_inner(const struct exec_place *place, pid_t pid);
+pid_t exec_look_inner(struct exec_place *place, pid_t pid);
 /* The same of one that is asked for often. */
 pid_t exec_look_parent(struct exec_place *place, pid_t pid);
 /* Judges by st and by whether its mount lets anything be executed. */

@@ -4,10 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "exec_hash.h"
@@ -264,6 +269,106 @@ static void test_expect(void)
 	event_close(&log);
 }
 
+static int tell_fd;
+
+static void *tell_thread(void *unused)
+{
+	pid_t thread = gettid();
+
+	if (write(tell_fd, &thread, sizeof(thread)) == sizeof(thread))
+		pause();
+	return unused;
+}
+
+/* A child that waits to be killed, and its second thread. */
+static pid_t start_waiting(pid_t *second)
+{
+	int fds[2];
+	pthread_t thread;
+	pid_t pid = pipe2(fds, O_CLOEXEC) < 0 ? -1 : fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		tell_fd = fds[1];
+		if (pthread_create(&thread, NULL, tell_thread, NULL) == 0)
+			pause();
+		_exit(0);
+	}
+	close(fds[1]);
+	ok(read(fds[0], second, sizeof(*second)) == sizeof(*second),
+	   "a child with two threads");
+	close(fds[0]);
+	return pid;
+}
+
+static void end_waiting(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void compare_ids(struct exec_place *asked, pid_t pid, const char *what)
+{
+	struct exec_attempt a = EXEC_ATTEMPT_NONE, b = EXEC_ATTEMPT_NONE;
+	struct exec_place read;
+
+	exec_place_open(&read);
+	exec_look_ids(&a, asked, pid);
+	exec_look_ids(&b, &read, pid);
+	ok(a.pid == b.pid && a.outer_ppid == b.outer_ppid,
+	   "%s: %d of %d by the kernel, %d of %d by /proc", what, (int)a.pid,
+	   (int)a.outer_ppid, (int)b.pid, (int)b.outer_ppid);
+	ok(exec_look_inner(asked, pid) == a.pid &&
+	       exec_look_inner(&read, pid) == a.pid,
+	   "%s: the same when only one number is wanted", what);
+	exec_place_close(&read);
+}
+
+static void test_ids(void)
+{
+	struct exec_place place;
+	pid_t child, second = 0;
+
+	exec_place_open(&place);
+	place.ns_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	compare_ids(&place, getpid(), "a process");
+	child = start_waiting(&second);
+	compare_ids(&place, second, "a second thread");
+	end_waiting(child);
+	/* As on a kernel that does not know the question. */
+	cleanup_fd(&place.ns_fd);
+	place.ns_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ok(exec_look_inner(&place, getpid()) == getpid() && place.old,
+	   "a kernel that cannot be asked is read");
+	exec_place_close(&place);
+}
+
+/* Last of all: what is started from here on is in another namespace. */
+static void test_ids_inside(void)
+{
+	int flags = CLONE_NEWPID | (geteuid() == 0 ? 0 : CLONE_NEWUSER);
+	struct exec_place place;
+	pid_t first, child, threads[2];
+
+	if (unshare(flags) < 0) {
+		ok(true, "# SKIP no namespaces here");
+		return;
+	}
+	exec_place_open(&place);
+	first = start_waiting(&threads[0]);
+	child = start_waiting(&threads[1]);
+	place.ns_fd = exec_open_entry(&place, child, "ns/pid", O_RDONLY);
+	compare_ids(&place, first, "the first inside");
+	compare_ids(&place, child, "the next inside");
+	ok(exec_look_inner(&place, child) == 3, "numbers are those inside");
+	ok(place.old || exec_look_inner(&place, getpid()) == 0,
+	   "one outside has no number inside");
+	end_waiting(child);
+	ok(exec_look_inner(&place, child) == 0, "nor has one that is gone");
+	end_waiting(first);
+	exec_place_close(&place);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/unit-exec.XXXXXX";
@@ -278,6 +383,8 @@ int main(void)
 	test_side_by_side();
 	test_hash();
 	test_expect();
+	test_ids();
+	test_ids_inside();
 	unlink("link");
 	if (chdir("/") < 0 || rmdir(dir) < 0)
 		return 99;
