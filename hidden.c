@@ -68,6 +68,9 @@ struct search {
 	int root_fd;
 	struct pattern *patterns; /* the user's globs, and then ours */
 	size_t n_patterns, n_user;
+	/* Which bytes a name that any matches can begin and end with.  Few
+	 * names do: all others are done with after two looks. */
+	bool begins[256], ends[256];
 	struct walk_path path; /* of what is looked at */
 	struct strv queue;     /* folders to look through, nearest first */
 	size_t next;
@@ -75,6 +78,18 @@ struct search {
 };
 
 /* --- names -------------------------------------------------------------- */
+
+/* Of a path it is the name that is looked at, so its beginning says nothing. */
+static void note_ends(struct search *s, const struct pattern *p,
+		      const char *end)
+{
+	if (p->head && !p->whole)
+		s->begins[(unsigned char)p->glob[0]] = true;
+	else if (p->tail)
+		s->ends[(unsigned char)end[-1]] = true;
+	else
+		memset(s->begins, true, sizeof(s->begins));
+}
 
 static void add_pattern(struct search *s, struct pattern pattern)
 {
@@ -88,6 +103,7 @@ static void add_pattern(struct search *s, struct pattern pattern)
 	/* An escaped character is longer here than in a name. */
 	if (strchr(pattern.glob, '\\'))
 		pattern.tail = 0;
+	note_ends(s, &pattern, end);
 	s->patterns = xrealloc_array(s->patterns, s->n_patterns + 1,
 				     sizeof(*s->patterns));
 	s->patterns[s->n_patterns++] = pattern;
@@ -126,6 +142,9 @@ static bool is_hidden(const struct search *s, const char *name, bool folder)
 {
 	size_t len = strlen(name);
 
+	if (!s->begins[(unsigned char)name[0]] &&
+	    !s->ends[(unsigned char)name[len - 1]])
+		return false;
 	for (size_t i = 0; i < s->n_patterns; i++)
 		if (matches(s, &s->patterns[i], name, len, folder))
 			return !strv_has(s->shown, s->path.s);
