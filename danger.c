@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "danger.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -74,6 +75,7 @@ static const struct {
 	{ "w3m", fetch },
 	{ "pip", install },
 	{ "pip[0-9]*", install },
+	{ "pip-[0-9]*", install },
 	{ "pipx", install },
 	{ "uv", install },
 	{ "uvx", install },
@@ -133,6 +135,56 @@ const char *danger_by_name(const char *name)
 	return NULL;
 }
 
+static bool is_pattern(const char *name)
+{
+	return name[strcspn(name, "*?[")] != '\0';
+}
+
+static void add_found(struct dangers *dangers, const struct lookup *lookup,
+		      const char *folder, const char *name, const char *reason)
+{
+	auto_free char *inside = path_join(folder, name);
+	auto_free char *real = lookup_real(lookup, inside, NULL);
+	struct danger_file found = { .reason = reason };
+
+	if (real == NULL)
+		return;
+	found.path = xasprintf("%s%s", lookup->root, real);
+	if (stat(found.path, &found.st) < 0) {
+		free(found.path);
+		return;
+	}
+	found.name = xstrdup(name);
+	dangers->v = xrealloc_array(dangers->v, dangers->n + 1,
+				    sizeof(*dangers->v));
+	dangers->v[dangers->n++] = found;
+}
+
+/* A copy of bash-5.2 is no copy of what is called "bash-*". */
+static void look_for_patterns(struct dangers *dangers,
+			      const struct lookup *lookup, const char *folder,
+			      int fd)
+{
+	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		for (size_t i = 0; i < ARRAY_SIZE(dangerous); i++) {
+			const char *pattern = dangerous[i].name;
+
+			if (pattern[0] == entry->d_name[0] &&
+			    is_pattern(pattern) &&
+			    fnmatch(pattern, entry->d_name, 0) == 0)
+				add_found(dangers, lookup, folder,
+					  entry->d_name, dangerous[i].reason);
+		}
+	if (dir)
+		closedir(dir);
+	else
+		cleanup_fd(&list_fd);
+}
+
 static void look_in(struct dangers *dangers, const struct lookup *lookup,
 		    const char *folder)
 {
@@ -140,27 +192,16 @@ static void look_in(struct dangers *dangers, const struct lookup *lookup,
 	auto_fd int fd = open(path,
 			      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	for (size_t i = 0; fd >= 0 && i < ARRAY_SIZE(dangerous); i++) {
-		struct danger_file found = { .name = dangerous[i].name,
-					     .reason = dangerous[i].reason };
-		auto_free char *inside = path_join(folder, found.name);
-		auto_free char *real = NULL;
-
-		/* A look at the name first: most are not there. */
-		if (faccessat(fd, found.name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		real = lookup_real(lookup, inside, NULL);
-		if (real == NULL)
-			continue;
-		found.path = xasprintf("%s%s", lookup->root, real);
-		if (stat(found.path, &found.st) < 0) {
-			free(found.path);
-			continue;
-		}
-		dangers->v = xrealloc_array(dangers->v, dangers->n + 1,
-					    sizeof(*dangers->v));
-		dangers->v[dangers->n++] = found;
-	}
+	if (fd < 0)
+		return;
+	/* A look at the name first: most are not there. */
+	for (size_t i = 0; i < ARRAY_SIZE(dangerous); i++)
+		if (!is_pattern(dangerous[i].name) &&
+		    faccessat(fd, dangerous[i].name, F_OK,
+			      AT_SYMLINK_NOFOLLOW) == 0)
+			add_found(dangers, lookup, folder, dangerous[i].name,
+				  dangerous[i].reason);
+	look_for_patterns(dangers, lookup, folder, fd);
 }
 
 void dangers_find(struct dangers *dangers, const struct lookup *lookup)
@@ -172,8 +213,10 @@ void dangers_find(struct dangers *dangers, const struct lookup *lookup)
 
 void dangers_free(struct dangers *dangers)
 {
-	for (size_t i = 0; i < dangers->n; i++)
+	for (size_t i = 0; i < dangers->n; i++) {
+		free(dangers->v[i].name);
 		free(dangers->v[i].path);
+	}
 	free(dangers->v);
 	*dangers = (struct dangers){ 0 };
 }

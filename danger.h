@@ -11,7 +11,7 @@
 #include "lookup.h"
 
 struct danger_file {
-	const char *name;
+	char *name; /* as found, without its folder */
 	const char *reason;
 	char *path;
 	struct stat st;
