@@ -12,9 +12,10 @@ static const char *const kind_names[] = {
 	[PLAN_DIR] = "dir",         [PLAN_FILE] = "file",
 	[PLAN_SYMLINK] = "link",    [PLAN_BIND] = "bind",
 	[PLAN_WORKDIR] = "workdir", [PLAN_PROJECT] = "project",
-	[PLAN_TMPFS] = "tmpfs",     [PLAN_PROC] = "proc",
-	[PLAN_DEVPTS] = "devpts",   [PLAN_READ_ONLY] = "lock",
-	[PLAN_MASK] = "mask",       [PLAN_SEAL] = "seal",
+	[PLAN_GIT] = "git",         [PLAN_TMPFS] = "tmpfs",
+	[PLAN_PROC] = "proc",       [PLAN_DEVPTS] = "devpts",
+	[PLAN_READ_ONLY] = "lock",  [PLAN_MASK] = "mask",
+	[PLAN_SEAL] = "seal",
 };
 _Static_assert(ARRAY_SIZE(kind_names) == PLAN_SEAL + 1, "a kind has no name");
 
@@ -48,7 +49,8 @@ static void print_mount(FILE *out, const struct plan_mount *m)
 	if (m->kind == PLAN_TMPFS)
 		fprintf(out, " %llu KiB", (unsigned long long)m->size / 1024);
 	if (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS ||
-	    m->kind == PLAN_WORKDIR || m->kind == PLAN_PROJECT)
+	    m->kind == PLAN_WORKDIR || m->kind == PLAN_PROJECT ||
+	    m->kind == PLAN_GIT)
 		fprintf(out, " %s%s", m->flags & PLAN_RW ? "rw" : "ro",
 			m->flags & PLAN_NOEXEC ? ",noexec" : "");
 	fputc('\n', out);

@@ -43,7 +43,8 @@ static int grant(int ruleset, const char *path, uint64_t rights)
 static bool is_writable(const struct plan *plan, const struct plan_mount *m)
 {
 	static const enum plan_mount_kind kinds[] = {
-		PLAN_BIND, PLAN_TMPFS, PLAN_WORKDIR, PLAN_PROJECT, PLAN_DEVPTS
+		PLAN_BIND,    PLAN_TMPFS, PLAN_WORKDIR,
+		PLAN_PROJECT, PLAN_GIT,   PLAN_DEVPTS
 	};
 
 	if (m->kind == PLAN_PROC)

@@ -104,7 +104,8 @@ static int open_run(const struct plan_mount *m,
 {
 	auto_fd int run = -1;
 
-	if (m->kind == PLAN_WORKDIR || project->copied)
+	if (m->kind == PLAN_WORKDIR ||
+	    (m->kind == PLAN_PROJECT && project->copied))
 		return mount_clone(work_fd, m->flags);
 	run = openat(work_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return run < 0 ? -1 : mount_clone(run, m->flags | PLAN_RW);
@@ -136,7 +137,8 @@ int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
 		int *fd = &sources->fds[i];
 
 		if ((m->kind == PLAN_WORKDIR && plan->disk == 0) ||
-		    m->kind == PLAN_PROJECT) {
+		    m->kind == PLAN_PROJECT ||
+		    (m->kind == PLAN_GIT && m->flags & PLAN_RW)) {
 			*fd = open_run(m, project, work_fd);
 			if (*fd < 0)
 				return fail(errno, "cannot show the workdir");
@@ -298,6 +300,8 @@ static int make_file(struct build *b, const struct plan_mount *m, int source)
 	(void)source;
 	if (hold_parent(b, m->destination) < 0)
 		return -1;
+	if (!b->parent_own)
+		return mount_lay_file(b, m);
 	fd = openat(b->parent_fd, last_name(m->destination),
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
 	if (fd < 0 || write_all(fd, m->text, strlen(m->text)) < 0)
@@ -502,7 +506,8 @@ static int (*const makers[])(struct build *, const struct plan_mount *,
 	[PLAN_WORKDIR] = make_workdir, [PLAN_PROJECT] = mount_project,
 	[PLAN_TMPFS] = make_tmpfs,     [PLAN_PROC] = make_proc,
 	[PLAN_DEVPTS] = make_devpts,   [PLAN_READ_ONLY] = make_read_only,
-	[PLAN_MASK] = make_mask,       [PLAN_SEAL] = make_seal,
+	[PLAN_GIT] = mount_git,        [PLAN_MASK] = make_mask,
+	[PLAN_SEAL] = make_seal,
 };
 _Static_assert(ARRAY_SIZE(makers) == PLAN_SEAL + 1, "a kind has no maker");
 

@@ -38,5 +38,8 @@ int mount_attach(struct build *b, int tree, const char *path);
 /* `path`, which must be what the parent holds; by fail(). */
 int mount_reopen(const char *path, int held_fd);
 
-/* Makes PLAN_PROJECT (mount_project.c). */
+/* Make PLAN_PROJECT and PLAN_GIT (mount_project.c). */
 int mount_project(struct build *b, const struct plan_mount *m, int source);
+int mount_git(struct build *b, const struct plan_mount *m, int source);
+/* Makes PLAN_FILE where a tree that is not ours has one. */
+int mount_lay_file(struct build *b, const struct plan_mount *m);

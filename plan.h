@@ -16,6 +16,7 @@
 #include "artifact.h"
 #include "cgroup.h"
 #include "command.h"
+#include "gitdir.h"
 #include "hidden.h"
 #include "host.h"
 #include "netpol.h"
@@ -26,11 +27,14 @@
 
 enum plan_mount_kind {
 	PLAN_DIR,     /* a directory on our own tmpfs */
-	PLAN_FILE,    /* a read-only file with `text` */
+	PLAN_FILE,    /* a read-only file with `text`; over the one of a tree
+		       * that is not ours */
 	PLAN_SYMLINK, /* to `source` */
 	PLAN_BIND,    /* `source` of the host, with all below it */
 	PLAN_WORKDIR, /* the run's own directory */
 	PLAN_PROJECT, /* the user's tree; writable: with workdir laid over it */
+	PLAN_GIT,     /* its git directory; writable: a layer that is dropped;
+		       * `text` is added to its configuration */
 	PLAN_TMPFS,   /* private, `size` bytes */
 	PLAN_PROC,
 	PLAN_DEVPTS,
@@ -69,6 +73,8 @@ struct plan_project {
 	enum spec_project mode;
 	bool roots; /* it is root's, and the payload's ids stand for root's */
 	bool git;
+	struct gitdir elsewhere; /* where its git directory is, if not in it */
+	char *git_at;            /* inside; NULL: it is not shown */
 	struct hidden hidden;
 };
 

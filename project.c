@@ -41,26 +41,20 @@ static int open_tree_at(const char *path)
 
 /* --- plan --------------------------------------------------------------- */
 
-static int refuse_place(const char *path, const char *holds)
+/* What of the user's or ours a folder holds that is to be shown; NULL: nothing. */
+static const char *precious_in(const char *path, const struct host *host)
 {
-	fail(0, "cannot show %s as a project: it holds %s", path, holds);
-	return fail_remedy("name the folder of one project");
-}
-
-static int check_place(const struct plan *plan, const struct host *host)
-{
-	const char *path = plan->project.path;
 	const char *home = host_getenv(host, "HOME");
 	auto_free char *real_home = home ? realpath(home, NULL) : NULL;
 	auto_free char *state = realpath(host->state_dir, NULL);
 
 	if (real_home && path_under(real_home, path))
-		return refuse_place(path, "your home directory");
+		return "your home directory";
 	if (strcmp(path, "/") == 0)
-		return refuse_place(path, "everything");
+		return "everything";
 	if (path_under(state ? state : host->state_dir, path))
-		return refuse_place(path, "the runs themselves");
-	return 0;
+		return "the runs themselves";
+	return NULL;
 }
 
 static void plan_owner(struct plan *plan, const struct host *host,
@@ -75,18 +69,51 @@ static void plan_owner(struct plan *plan, const struct host *host,
 	plan->host_gid = st->st_gid ? st->st_gid : host->payload_gid;
 }
 
-static void warn_git(struct plan *plan, int fd)
+/*
+ * At its own path, which other files may name, unless that is in the workdir, or
+ * in a rootfs, where nothing can be made.  What the user mounts there counts.
+ */
+static char *place_git(const struct plan *plan, const struct spec *spec)
 {
+	const char *path = plan->project.elsewhere.path;
+	bool taken = spec->rootfs || path_under(path, plan->workdir) ||
+		     path_under(plan->workdir, path);
+	const char *at = taken ? "/run/git" : path;
+
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (path_under(at, spec->mounts[i].destination))
+			return NULL;
+	return xstrdup(at);
+}
+
+static void plan_git(struct plan *plan, const struct spec *spec,
+		     const struct host *host, int fd)
+{
+	struct plan_project *project = &plan->project;
+	struct gitdir *git = &project->elsewhere;
+	auto_free char *why = NULL;
+	const char *holds;
 	struct stat st;
 
 	if (fstatat(fd, ".git", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	plan->project.git = true;
-	if (!S_ISDIR(st.st_mode))
+	project->git = true;
+	if (S_ISDIR(st.st_mode))
+		return;
+	why = gitdir_find(git, fd, project->path);
+	holds = why ? NULL : precious_in(git->path, host);
+	if (holds)
+		why = xasprintf("%s, which the project's .git names, holds %s",
+				git->path, holds);
+	if (why)
 		strv_push(&plan->warnings,
-			  xstrdup("the project's .git is a file: the git "
-				  "directory it names lies outside of the "
-				  "project and is not visible"));
+			  xasprintf("git does not work inside: %s", why));
+	else
+		project->git_at = place_git(plan, spec);
+	if (project->git_at && plan->disk)
+		strv_push(&plan->warnings,
+			  xstrdup("git's own records are read-only inside: "
+				  "--disk has no room for them"));
 }
 
 static void warn_hidden(struct plan *plan)
@@ -106,6 +133,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 {
 	struct plan_project *project = &plan->project;
 	auto_fd int fd = -1;
+	const char *holds;
 	struct stat st;
 
 	if (spec->project == NULL)
@@ -114,8 +142,12 @@ int project_plan(struct plan *plan, const struct spec *spec,
 	project->path = realpath(spec->project, NULL);
 	if (project->path == NULL)
 		return fail(errno, "cannot show the project %s", spec->project);
-	if (check_place(plan, host) < 0)
-		return -1;
+	holds = precious_in(project->path, host);
+	if (holds) {
+		fail(0, "cannot show %s as a project: it holds %s",
+		     project->path, holds);
+		return fail_remedy("name the folder of one project");
+	}
 	fd = open_tree_at(project->path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail(errno, "cannot open the project %s", project->path);
@@ -130,7 +162,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 	}
 	if (hidden_find(&project->hidden, fd, &spec->show) < 0)
 		return -1;
-	warn_git(plan, fd);
+	plan_git(plan, spec, host, fd);
 	warn_hidden(plan);
 	return 0;
 }
@@ -138,6 +170,8 @@ int project_plan(struct plan *plan, const struct spec *spec,
 void project_free(struct plan_project *project)
 {
 	free(project->path);
+	free(project->git_at);
+	gitdir_free(&project->elsewhere);
 	hidden_free(&project->hidden);
 }
 
@@ -191,24 +225,30 @@ static int exchange_ids(const struct plan *plan, int tree)
 }
 
 /* Root holds it for a child that could not pass another user's home. */
-static int open_mount(struct project_tree *tree, const struct plan *plan)
+static int hold_mount(int dir_fd, const struct plan *plan, bool *foreign)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY |
 					       MOUNT_ATTR_NOSUID |
 					       MOUNT_ATTR_NODEV };
+	auto_fd int fd = open_tree(
+	    dir_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	if (fd < 0 ||
+	    mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return -1;
+	*foreign = plan->project.roots && exchange_ids(plan, fd) < 0;
+	return take_fd(&fd);
+}
+
+static int open_mount(struct project_tree *tree, const struct plan *plan)
+{
 	int dir;
 
-	tree->mount_fd = open_tree(tree->dir_fd, "",
-				   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-				       AT_EMPTY_PATH);
-	if (tree->mount_fd < 0 ||
-	    mount_setattr(tree->mount_fd, "", AT_EMPTY_PATH, &attr,
-			  sizeof(attr)) < 0)
+	tree->mount_fd = hold_mount(tree->dir_fd, plan, &tree->foreign);
+	if (tree->mount_fd < 0)
 		return -1;
-	if (plan->project.roots && exchange_ids(plan, tree->mount_fd) < 0) {
-		tree->foreign = true;
+	if (tree->foreign)
 		return 0;
-	}
 	dir = openat(tree->mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -1;
@@ -217,11 +257,25 @@ static int open_mount(struct project_tree *tree, const struct plan *plan)
 	return 0;
 }
 
+/* What of it only root may read stays so where ids cannot be exchanged. */
+static int open_git(struct project_tree *tree, const struct plan *plan)
+{
+	const char *path = plan->project.elsewhere.path;
+	auto_fd int fd = open_tree_at(path);
+	bool foreign;
+
+	if (fd >= 0)
+		tree->git_fd = hold_mount(fd, plan, &foreign);
+	return tree->git_fd < 0 ? fail(errno, "cannot show %s", path) : 0;
+}
+
 int project_open(struct project_tree *tree, const struct plan *plan)
 {
 	const char *path = plan->project.path;
 
 	*tree = PROJECT_TREE_NONE;
+	if (plan->project.git_at && geteuid() == 0 && open_git(tree, plan) < 0)
+		return -1;
 	if (path == NULL || plan->project.mode == SPEC_PROJECT_BIND)
 		return 0;
 	tree->dir_fd = open_tree_at(path);
@@ -236,6 +290,7 @@ void project_close(struct project_tree *tree)
 {
 	cleanup_fd(&tree->mount_fd);
 	cleanup_fd(&tree->dir_fd);
+	cleanup_fd(&tree->git_fd);
 	*tree = PROJECT_TREE_NONE;
 }
 

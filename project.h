@@ -17,14 +17,16 @@ void project_free(struct plan_project *project);
 struct project_tree {
 	int mount_fd; /* detached, to be shown; -1: not root, or none */
 	int dir_fd;   /* to read it as the payload's host ids may; -1: none */
+	int git_fd;   /* as mount_fd, of its git directory elsewhere */
 	bool foreign; /* root's files could not be made the payload's */
 	bool copied;  /* into the workdir, which takes its place */
 };
 
 #define PROJECT_TREE_NONE                                                      \
-	((struct project_tree){ .mount_fd = -1, .dir_fd = -1 })
+	((struct project_tree){ .mount_fd = -1, .dir_fd = -1, .git_fd = -1 })
 
-/* Of a plan without a project, or with one in place, nothing.  By fail(). */
+/* Of a plan without a project nothing, of one in place its git directory at
+ * most.  By fail(). */
 int project_open(struct project_tree *tree, const struct plan *plan);
 void project_close(struct project_tree *tree);
 

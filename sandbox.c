@@ -87,6 +87,9 @@ static int set_up_project(struct run *run)
 		return 0;
 	if (project_open(&run->project, plan) < 0)
 		return -1;
+	if (plan->project.git_at && plan->disk == 0 &&
+	    workdir_make_git(&run->workdir) < 0)
+		return -1;
 	/* The clock that file systems use. */
 	clock_gettime(CLOCK_REALTIME_COARSE, &run->shown);
 	if (mode == SPEC_PROJECT_OVERLAY && !run->project.foreign)
@@ -213,6 +216,12 @@ static void stop_relay(struct run *run)
 /* Found out inside, where no word of it can be sent. */
 static void note_copied(struct run *run)
 {
+	if (workdir_git_is_fixed(&run->workdir))
+		outcome_add_warning(run->out,
+				    "git's own records were read-only inside: "
+				    "this kernel, or the file system of %s, "
+				    "cannot lay one tree over another",
+				    run->plan->project.elsewhere.path);
 	if (!workdir_was_copied(&run->workdir))
 		return;
 	run->project.copied = true;

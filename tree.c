@@ -476,6 +476,35 @@ static void add_masks(struct plan *plan, const struct strv *paths, mode_t mode)
 	}
 }
 
+/* Where the project's .git file leads; as it stands, unless that is no absolute
+ * path or another one than the place inside. */
+static void add_git(struct plan *plan)
+{
+	const struct plan_project *project = &plan->project;
+	const struct gitdir *git = &project->elsewhere;
+	struct plan_mount *m;
+
+	if (project->git_at == NULL)
+		return;
+	m = tree_add(plan, PLAN_GIT, project->git_at, xstrdup(git->path));
+	m->flags = (plan->disk ? 0 : PLAN_RW) | holes_closed(plan, false);
+	if (git->module)
+		m->text = gitdir_config(plan->workdir);
+}
+
+static void add_git_file(struct plan *plan)
+{
+	const struct plan_project *project = &plan->project;
+	auto_free char *file = path_join(plan->workdir, ".git");
+	auto_free char *dir = NULL;
+
+	if (project->git_at == NULL)
+		return;
+	dir = xasprintf("%s%s", project->git_at, project->elsewhere.below);
+	if (strcmp(dir, project->elsewhere.pointer) != 0)
+		add_file(plan, file, xasprintf("gitdir: %s\n", dir));
+}
+
 static int add_project(struct plan *plan, const struct spec *spec,
 		       const struct host *host)
 {
@@ -501,6 +530,7 @@ static int add_project(struct plan *plan, const struct spec *spec,
 	    ->flags = shown[project->mode].flags | holes_closed(plan, true);
 	add_masks(plan, &project->hidden.files, S_IFREG);
 	add_masks(plan, &project->hidden.folders, S_IFDIR);
+	add_git_file(plan);
 	return 0;
 }
 
@@ -517,6 +547,7 @@ int tree_plan(struct plan *plan, const struct spec *spec,
 	if (add_program(plan) < 0)
 		return -1;
 	holes_in_base(plan, spec, host);
+	add_git(plan);
 	if (add_user_mounts(plan, spec, host) < 0)
 		return -1;
 	if (plan->project.path)

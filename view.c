@@ -54,6 +54,7 @@ static bool mode_lets(const struct way *w, const struct stat *st, mode_t want)
 	const struct plan *plan = w->plan;
 	bool as_root = plan->project.roots &&
 		       (w->view->mount->kind == PLAN_PROJECT ||
+			w->view->mount->kind == PLAN_GIT ||
 			w->view->mount->kind == PLAN_WORKDIR);
 	uid_t uid = as_root ? 0 : plan->host_uid;
 	gid_t gid = as_root ? 0 : plan->host_gid;
@@ -126,7 +127,7 @@ static bool is_host(const struct plan_mount *m)
 {
 	return m && m->source &&
 	       (m->kind == PLAN_BIND || m->kind == PLAN_PROJECT ||
-		m->kind == PLAN_WORKDIR);
+		m->kind == PLAN_GIT || m->kind == PLAN_WORKDIR);
 }
 
 /* view->path has grown by a name; `parent` is what it was. */

@@ -22,6 +22,7 @@
 #define DIR_FLAGS   (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define WORK        "work"
 #define SCRATCH     "overlay"
+#define GIT_SCRATCH "git-overlay"
 /* For how long a collector may hold an empty directory. */
 #define PATIENCE_MS 2000
 
@@ -174,25 +175,45 @@ int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
 	return -1;
 }
 
-int workdir_make_scratch(struct workdir *wd)
+/* To pass, not to list; and nobody else passes RUNS. */
+static int let_pass(const struct workdir *wd)
 {
-	auto_fd int fd = make_given(wd, SCRATCH);
-
-	if (fd < 0)
-		return -1;
-	/* To pass, not to list; and nobody else passes RUNS. */
 	if (wd->uid != geteuid() && fchmod(wd->run_fd, 0711) < 0)
 		return fail(errno, "cannot open %s to uid %u", wd->path,
 			    wd->uid);
 	return 0;
 }
 
-bool workdir_was_copied(const struct workdir *wd)
+int workdir_make_scratch(struct workdir *wd)
+{
+	auto_fd int fd = make_given(wd, SCRATCH);
+
+	return fd < 0 ? -1 : let_pass(wd);
+}
+
+int workdir_make_git(struct workdir *wd)
+{
+	auto_fd int upper = make_given(wd, "git");
+	auto_fd int scratch = upper < 0 ? -1 : make_given(wd, GIT_SCRATCH);
+
+	return scratch < 0 ? -1 : let_pass(wd);
+}
+
+static bool is_marked(const struct workdir *wd, const char *mark)
 {
 	struct stat st;
 
-	return fstatat(wd->run_fd, SCRATCH "/copied", &st,
-		       AT_SYMLINK_NOFOLLOW) == 0;
+	return fstatat(wd->run_fd, mark, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool workdir_was_copied(const struct workdir *wd)
+{
+	return is_marked(wd, SCRATCH "/copied");
+}
+
+bool workdir_git_is_fixed(const struct workdir *wd)
+{
+	return is_marked(wd, GIT_SCRATCH "/fixed");
 }
 
 /* Whose work/ it is; without one there are our own logs at most. */

@@ -59,8 +59,12 @@ bool workdir_is_full(const struct workdir *wd);
  * and lets the payload's uid pass to both; by fail().
  */
 int workdir_make_scratch(struct workdir *wd);
+/* The same for a git directory: RUNID/git and RUNID/git-overlay. */
+int workdir_make_git(struct workdir *wd);
 /* Did the sandbox's side copy the project, since it could not be laid? */
 bool workdir_was_copied(const struct workdir *wd);
+/* Did it show the git directory read-only for that? */
+bool workdir_git_is_fixed(const struct workdir *wd);
 
 /*
  * Takes over what a dead run left, and its lock: 1; 0 when it lives or is gone
