@@ -9,8 +9,11 @@
  *                              is in it
  * net greet PORT               prints "ready", then says one byte to each
  *                              connection and keeps it open
- * net rate HOST PORT COUNT     connections a second, greeted and closed, eight
- *                              at a time (to a greet)
+ * net brief PORT               prints "ready", then takes HELLO bytes of each
+ *                              connection, says ANSWER and closes it
+ * net rate HOST PORT COUNT     connections a second, each with a request, its
+ *                              answer and both ends closed, eight at a time
+ *                              (to a brief)
  *                              with NET_CONNECT, a request in full, each asks
  *                              a proxy for its way there
  * net hold HOST PORT COUNT     prints how many are open at once (to a greet),
@@ -22,10 +25,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -35,6 +40,10 @@
 #define CHUNK     (256 * 1024)
 #define MIB       (1024.0 * 1024.0)
 #define AT_A_TIME 8
+/* What a TLS client says first, and what it hears of a server that it has met
+ * before, with a small page. */
+#define HELLO     517
+#define ANSWER    2048
 
 /* What a client says first. */
 struct request {
@@ -119,6 +128,30 @@ static void all_files(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* A connection that waits costs the others nothing, whoever is slow. */
+static int brief(const char *port)
+{
+	int fd = listen_on(port), poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	if (fd < 0 || poll_fd < 0 ||
+	    epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+		return 1;
+	while (epoll_wait(poll_fd, &event, 1, -1) >= 0) {
+		int client = event.data.fd;
+
+		if (client == fd) {
+			event.data.fd = client = accept(fd, NULL, NULL);
+			epoll_ctl(poll_fd, EPOLL_CTL_ADD, client, &event);
+			continue;
+		}
+		if (pull(client, HELLO) == 0)
+			push(client, ANSWER);
+		close(client);
+	}
+	return 1;
+}
+
 /* Those who went away are not noticed: it is there for one figure. */
 static int greet(const char *port)
 {
@@ -130,11 +163,6 @@ static int greet(const char *port)
 
 		if (client >= 0)
 			push(client, 1);
-		/* The oldest go when there is no room: their peers are long
-		 * done. */
-		if (client < 0 && errno == EMFILE)
-			for (int old = 0; old < 4000; old++)
-				close(fd + 1 + old);
 	}
 	return 1;
 }
@@ -255,29 +283,49 @@ static int tunnel(int fd)
 	return 0;
 }
 
-static int meet(const struct addrinfo *to)
+static int reach(const struct addrinfo *to)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && connect(fd, to->ai_addr, to->ai_addrlen) == 0 &&
-	    tunnel(fd) == 0 && pull(fd, 1) == 0)
+	    tunnel(fd) == 0)
 		return fd;
-	perror("net: meet");
+	perror("net: reach");
 	if (fd >= 0)
 		close(fd);
 	return -1;
 }
 
-static int meet_many(const struct addrinfo *to, long count)
+static int meet(const struct addrinfo *to)
 {
-	for (long i = 0; i < count; i++) {
-		int fd = meet(to);
+	int fd = reach(to);
 
-		if (fd < 0)
-			return 1;
+	if (fd < 0 || pull(fd, 1) == 0)
+		return fd;
+	perror("net: meet");
+	close(fd);
+	return -1;
+}
+
+/* To the end of the answer: a connection that was cut is none. */
+static int visit(const struct addrinfo *to)
+{
+	int fd = reach(to);
+	bool whole = fd >= 0 && push(fd, HELLO) == 0 && pull(fd, ANSWER) == 0 &&
+		     recv(fd, chunk, 1, 0) == 0;
+
+	if (!whole)
+		perror("net: visit");
+	if (fd >= 0)
 		close(fd);
-	}
-	return 0;
+	return whole ? 0 : -1;
+}
+
+static int visit_many(const struct addrinfo *to, long count)
+{
+	while (count > 0 && visit(to) == 0)
+		count--;
+	return count > 0;
 }
 
 static int rate(const struct addrinfo *to, long count)
@@ -287,7 +335,7 @@ static int rate(const struct addrinfo *to, long count)
 
 	for (int i = 0; i < AT_A_TIME; i++)
 		if (fork() == 0)
-			_exit(meet_many(to, count / AT_A_TIME));
+			_exit(visit_many(to, count / AT_A_TIME));
 	for (int i = 0; i < AT_A_TIME; i++)
 		failed |= wait(&status) < 0 || status != 0;
 	if (!failed)
@@ -319,6 +367,8 @@ int main(int argc, char **argv)
 		return serve(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "greet") == 0)
 		return greet(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "brief") == 0)
+		return brief(argv[2]);
 	if (argc != 5 || !(to = look_up(argv[2], argv[3])))
 		return 2;
 	n = strtol(argv[4], NULL, 10);
