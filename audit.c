@@ -235,38 +235,84 @@ static void find_head(const struct audit *audit, off_t size,
 		read_tail(audit->fd, size, head->hash, torn);
 }
 
-static int append(struct audit *audit, const char *json, bool locked)
+static int find_place(struct audit *audit, struct audit_place *place)
 {
 	struct audit_head head;
 	struct stat st;
-	bool torn = false;
-	ssize_t n;
 
+	*place = (struct audit_place){ 0 };
+	/* Without the lock O_APPEND still keeps the line whole; if the chain
+	 * forks, it will show. */
+	place->locked = audit_lock(audit->head_fd,
+				   audit->impatient ? 0 : LOCK_PATIENCE_MS);
+	audit->impatient = !place->locked;
 	if (follow_rotation(audit, &st) != 0)
 		return -1;
-	find_head(audit, st.st_size, &head, &torn);
+	find_head(audit, st.st_size, &head, &place->torn);
 	audit->size = 0;
-	n = write_line(audit, json, torn, st.st_size == 0, head.hash);
+	memcpy(place->prev, head.hash, sizeof(place->prev));
+	place->size = st.st_size;
+	return 0;
+}
+
+/* Where the last whole line ends is the head's to say. */
+static void leave_place(struct audit *audit, struct audit_place *place)
+{
+	if (!place->locked)
+		return;
+	if (place->written) {
+		write_head(audit->head_fd, place->prev, place->size);
+		audit->size = place->size;
+	}
+	flock(audit->head_fd, LOCK_UN);
+	place->locked = false;
+}
+
+static int append(struct audit *audit, struct audit_place *place,
+		  const char *json)
+{
+	ssize_t n = write_line(audit, json, place->torn, place->size == 0,
+			       place->prev);
+
 	if (n < 0)
 		return -1;
-	if (locked) {
-		audit->size = st.st_size + n;
-		write_head(audit->head_fd, audit->hash, audit->size);
-	}
+	place->torn = false;
+	place->written = true;
+	place->size += n;
+	memcpy(place->prev, audit->hash, sizeof(place->prev));
 	return 0;
+}
+
+void audit_hold(struct audit *audit)
+{
+	/* Where others write as well, each line has to look for its place. */
+	if (find_place(audit, &audit->held) != 0 || !audit->held.locked)
+		leave_place(audit, &audit->held);
+}
+
+void audit_release(struct audit *audit)
+{
+	leave_place(audit, &audit->held);
 }
 
 int audit_append(struct audit *audit, const char *json)
 {
-	/* Without the lock O_APPEND still keeps the line whole; if the chain
-	 * forks, it will show. */
-	bool locked = audit_lock(audit->head_fd,
-				 audit->impatient ? 0 : LOCK_PATIENCE_MS);
-	int rc = append(audit, json, locked), err = errno;
+	struct audit_place place;
+	int rc, err;
 
-	audit->impatient = !locked;
-	if (locked)
-		flock(audit->head_fd, LOCK_UN);
+	if (audit->held.locked) {
+		rc = append(audit, &audit->held, json);
+		err = errno;
+		/* Half a line may stand there: the next one looks again. */
+		if (rc != 0)
+			audit_release(audit);
+	} else {
+		rc = find_place(audit, &place);
+		if (rc == 0)
+			rc = append(audit, &place, json);
+		err = errno;
+		leave_place(audit, &place);
+	}
 	errno = err;
 	return rc;
 }

@@ -27,6 +27,15 @@
 /* What a line has beyond its event's own. */
 #define AUDIT_PREFIX_MAX 96
 
+/* Where the next line goes. */
+struct audit_place {
+	bool locked;
+	bool written; /* and the head does not know of it */
+	bool torn;    /* half a line stands there */
+	char prev[SHA256_HEX];
+	off_t size;
+};
+
 struct audit {
 	char *path; /* NULL: there is none */
 	int fd;
@@ -36,6 +45,7 @@ struct audit {
 	char hash[SHA256_HEX]; /* of the last line written here; "" none */
 	off_t size;            /* up to its end; 0: others may have written */
 	bool impatient;        /* the lock could not be had last time */
+	struct audit_place held;
 };
 
 #define AUDIT_NONE ((struct audit){ .fd = -1, .head_fd = -1 })
@@ -44,6 +54,14 @@ struct audit {
 int audit_open(struct audit *audit, const char *path);
 /* One object, no newline.  0, or -1 with errno: no line, or half a line. */
 int audit_append(struct audit *audit, const char *json);
+/*
+ * Around a few lines that are there at once: the lock is taken and the head
+ * written once for all of them; each line is written when it is appended, as
+ * ever.  Everybody else waits until the release, so nothing may be waited for
+ * in between.  Who dies before it leaves lines that the next writer finds.
+ */
+void audit_hold(struct audit *audit);
+void audit_release(struct audit *audit);
 void audit_close(struct audit *audit);
 
 /*

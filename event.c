@@ -411,6 +411,18 @@ void event_emit(struct event_log *log, const char *name, cJSON *fields)
 		report_drops(log);
 }
 
+void event_hold(struct event_log *log)
+{
+	if (log->audit.path)
+		audit_hold(&log->audit);
+}
+
+void event_release(struct event_log *log)
+{
+	if (log->audit.path)
+		audit_release(&log->audit);
+}
+
 void event_close(struct event_log *log)
 {
 	struct pollfd poll_fd = { .fd = log->user_fd, .events = POLLOUT };

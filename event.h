@@ -72,6 +72,10 @@ void event_emit(struct event_log *log, const char *name, cJSON *fields);
 /* The event "dns", "connect", "denied", "close" or "limit" of the relay's. */
 void event_emit_net(struct event_log *log, const struct net_event *event);
 
+/* Around events that are there at once: see audit_hold. */
+void event_hold(struct event_log *log);
+void event_release(struct event_log *log);
+
 /* Tries the backlog again, without waiting. */
 void event_flush(struct event_log *log);
 

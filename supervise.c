@@ -39,6 +39,9 @@
  * the payload wrote has been passed on.
  */
 
+/* With the audit log locked, for which other runs wait. */
+#define EVENTS_AT_ONCE 64
+
 enum stream_name { IN, OUT, ERR, STREAMS };
 
 enum slot {
@@ -346,13 +349,18 @@ static void on_relay(struct loop *l)
 	};
 	struct relay *relay = l->run->relay;
 	struct net_event event;
-	int rc;
+	int rc = relay_read_event(relay, &event), n = 0;
 
-	while ((rc = relay_read_event(relay, &event)) == 1) {
+	/* All that wait, with the audit log locked once for them. */
+	if (rc == 1)
+		event_hold(l->run->log);
+	while (rc == 1) {
 		secret_mask_net(l->run->secrets, &event);
 		outcome_add_net(l->outcome, &event);
 		event_emit_net(l->run->log, &event);
+		rc = ++n < EVENTS_AT_ONCE ? relay_read_event(relay, &event) : 0;
 	}
+	event_release(l->run->log);
 	if (rc < 0) {
 		l->relay_gone = true;
 		fail_run(l, &died);

@@ -4,11 +4,13 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -342,7 +344,7 @@ static void test_cut_while_open(void)
 	audit_close(&audit);
 }
 
-/*** Many at once, and rotation ***/
+/*** Lines that come together ***/
 
 static int wait_all(void)
 {
@@ -352,6 +354,99 @@ static int wait_all(void)
 		failed += status != 0;
 	return failed;
 }
+
+static int occurrences(const char *text, const char *of)
+{
+	int n = 0;
+
+	while ((text = strstr(text, of)) != NULL) {
+		text += strlen(of);
+		n++;
+	}
+	return n;
+}
+
+static int append_to(struct audit *audit, int n)
+{
+	int failed = 0;
+
+	while (n-- > 0)
+		failed += audit_append(audit, "{\"who\":\"held\"}") != 0;
+	return failed;
+}
+
+static void test_hold(void)
+{
+	auto_free char *path = in_dir("hold.jsonl");
+	auto_free char *text = NULL, *head = xasprintf("%s.head", path);
+	auto_fd int fd = -1;
+	struct audit audit;
+
+	write_lines(path, 1, "a");
+	fd = open(head, O_RDWR | O_CLOEXEC);
+	audit_open(&audit, path);
+	audit_hold(&audit);
+	ok(append_to(&audit, 3) == 0, "three lines of one hold");
+	text = slurp(path, NULL);
+	ok(occurrences(text, "held") == 3, "each stands there at once");
+	ok(!audit_lock(fd, 0), "meanwhile nobody else writes");
+	audit_release(&audit);
+	write_lines(path, 2, "b");
+	ok(append_to(&audit, 1) == 0 && verify(path) == 0 &&
+	       strstr(report, "7 lines, as they were written"),
+	   "others go on after it, and so do we");
+	audit_close(&audit);
+}
+
+/* Killed between its lines and the release. */
+static void test_hold_death(void)
+{
+	auto_free char *path = in_dir("hold-death.jsonl");
+	struct audit audit;
+
+	write_lines(path, 1, "a");
+	if (fork() == 0) {
+		audit_open(&audit, path);
+		audit_hold(&audit);
+		_exit(append_to(&audit, 3));
+	}
+	ok(wait_all() == 0 && verify(path) == 0 &&
+	       strstr(report, "3 at the end by a run"),
+	   "a hold that was never released leaves whole lines");
+	write_lines(path, 2, "b");
+	ok(verify(path) == 0 && strstr(report, "6 lines"),
+	   "behind which the chain goes on");
+}
+
+/* A line that found no room in the midst of a hold. */
+static void test_hold_full(void)
+{
+	auto_free char *path = in_dir("hold-full.jsonl");
+	struct rlimit limit, tight;
+	struct audit audit;
+	struct stat st;
+
+	write_lines(path, 1, "a");
+	audit_open(&audit, path);
+	audit_hold(&audit);
+	append_to(&audit, 1);
+	fstat(audit.fd, &st);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	tight = limit;
+	tight.rlim_cur = (rlim_t)st.st_size + 20;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &tight);
+	ok(append_to(&audit, 1) == 1, "a full disk within a hold is said");
+	setrlimit(RLIMIT_FSIZE, &limit);
+	ok(append_to(&audit, 2) == 0, "later lines find their place");
+	audit_release(&audit);
+	audit_close(&audit);
+	ok(verify(path) == 1 && strstr(report, "line 3: is no line") &&
+	       !strstr(report, "line 4"),
+	   "behind the half of the one that was lost");
+}
+
+/*** Many at once, and rotation ***/
 
 static void fork_writers(const char *path, int n, int lines)
 {
@@ -473,6 +568,9 @@ int main(void)
 	test_torn();
 	test_behind();
 	test_cut_while_open();
+	test_hold();
+	test_hold_death();
+	test_hold_full();
 	test_concurrent();
 	test_rotation();
 	test_stuck_lock();
