@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <signal.h>
 #include <string.h>
@@ -456,6 +457,17 @@ static bool is_ready(const struct pollfd *pfd)
 	return pfd->fd >= 0 && pfd->revents;
 }
 
+/*
+ * Until the payload runs, the user waits for PID 1.  It may be behind us on this
+ * processor, and a poll that does not wait would not let it pass.
+ */
+static void work_aside(struct loop *l)
+{
+	if (!l->started)
+		sched_yield();
+	exec_work(&l->exec);
+}
+
 static void run_loop(struct loop *l)
 {
 	struct pollfd fds[SLOT_SLOTS];
@@ -475,7 +487,7 @@ static void run_loop(struct loop *l)
 				handlers[i](l);
 		/* What nobody waits for has the moments that nobody needs. */
 		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))
-			exec_work(&l->exec);
+			work_aside(l);
 		if (watch_look(&l->watch))
 			kill_all(l);
 		sampler_look(&l->sampler);
