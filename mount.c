@@ -563,6 +563,10 @@ static int enter_root(struct build *b)
 
 static int build_tree(struct build *b)
 {
+	/* With flag F a handler is an open file of the host's: it would be
+	 * executed past every mount, and past Landlock. */
+	if (b->plan->commands.listed)
+		newfs_hide_handlers();
 	if (new_root(b) < 0)
 		return -1;
 	for (size_t i = 0; i < b->plan->n_mounts; i++) {

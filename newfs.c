@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "cause.h"
 #include "err.h"
@@ -58,6 +59,21 @@ int newfs_devpts(void)
 						  { "mode", "0620" } };
 
 	return newfs_make("devpts", options, ARRAY_SIZE(options));
+}
+
+/*
+ * A namespace that has such a file system has its handlers and nobody else's,
+ * also when it is mounted nowhere any more.
+ */
+void newfs_hide_handlers(void)
+{
+	auto_fd int fs = -1;
+
+	/* Without the folder there are none, and to ask would load a module. */
+	if (access("/proc/sys/fs/binfmt_misc", F_OK) == 0)
+		fs = fsopen("binfmt_misc", FSOPEN_CLOEXEC);
+	if (fs >= 0)
+		fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 }
 
 int newfs_overlay(const char *lower, const char *upper, const char *scratch)

@@ -16,4 +16,7 @@ int newfs_tmpfs(uint64_t bytes, mode_t mode);
 /* What a sandbox has of these. */
 int newfs_proc(void);
 int newfs_devpts(void);
+/* From here on this user namespace has no handlers of foreign formats
+ * (binfmt_misc): as far as the kernel can, 6.7. */
+void newfs_hide_handlers(void);
 int newfs_overlay(const char *lower, const char *upper, const char *scratch);
