@@ -21,10 +21,15 @@ struct head {
 	const char *host; /* that it must be for */
 };
 
+static bool is_letter(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 static bool is_token_char(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || (c && strchr("!#$%&'*+-.^_`|~", c));
+	return is_letter(c) || (c >= '0' && c <= '9') ||
+	       (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static bool is_token(struct span s)
@@ -335,35 +340,56 @@ int64_t http1_next(struct http1 *http, const uint8_t *data, size_t len,
 	return (int64_t)end;
 }
 
-int http1_begins(const uint8_t *data, size_t len)
+size_t http1_word(const uint8_t *data, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && is_token_char(data[n]))
+		n++;
+	return n;
+}
+
+/* What stands behind the first word: targets are paths, "*" or have a scheme;
+ * nothing takes a NUL in a line. */
+enum http1_guess http1_after_word(const uint8_t *data, size_t len)
+{
+	const uint8_t *end = memchr(data, '\n', len);
+	size_t n = end ? (size_t)(end - data) : len, at = 0;
+
+	while (at < n && data[at] == ' ')
+		at++;
+	if (at == 0 || memchr(data, '\0', n) ||
+	    (at < n && data[at] != '/' && data[at] != '*' &&
+	     !is_letter(data[at])))
+		return HTTP1_NO;
+	/* Too long for a head: refused as one, and not let pass. */
+	if (n >= HTTP1_HEAD_MAX)
+		return HTTP1_YES;
+	if (!end)
+		return HTTP1_UNCLEAR;
+	/* However badly the line ends: servers take it all the same. */
+	return memmem(data, n, " HTTP/", 6) ? HTTP1_YES : HTTP1_NO;
+}
+
+enum http1_guess http1_begins(const uint8_t *data, size_t len)
 {
 	static const size_t method_max = 16;
-	size_t at = 0, method, n;
-	const uint8_t *end;
+	size_t at = 0, capitals, word;
 
 	/* Servers skip empty lines before a request. */
 	while (at < len && (data[at] == '\r' || data[at] == '\n'))
 		at++;
-	/* What servers know is in capitals: other protocols' words are not to
-	 * be held back for a line end that they never send. */
-	for (method = at; method < len; method++)
-		if (data[method] < 'A' || data[method] > 'Z')
+	for (capitals = at; capitals < len; capitals++)
+		if (data[capitals] < 'A' || data[capitals] > 'Z')
 			break;
-	if (method - at > method_max)
-		return 0;
-	if (method == len)
-		return -1;
-	if (data[method] != ' ' || method == at)
-		return 0;
-	end = memchr(data + method, '\n', len - method);
-	n = end ? (size_t)(end - data) : len;
-	/* Too long for a head: refused as one, and not let pass. */
-	if (n >= HTTP1_HEAD_MAX)
-		return 1;
-	if (!end)
-		return -1;
-	/* However badly the line ends: servers take it all the same. */
-	return memmem(data + method, n - method, " HTTP/", 6) != NULL;
+	word = at + http1_word(data + at, len - at);
+	if (word < len)
+		return word == at ? HTTP1_NO
+				  : http1_after_word(data + word, len - word);
+	/* Other protocols' words are not to be held back for a line end that
+	 * they never send; methods as all clients write them are. */
+	return capitals == len && len - at <= method_max ? HTTP1_UNCLEAR
+							 : HTTP1_WORD;
 }
 
 int http1_upgraded(const uint8_t *answer, size_t len)

@@ -29,11 +29,23 @@ struct http1 {
 	bool used;      /* there was a request */
 };
 
+enum http1_guess {
+	HTTP1_NO,
+	HTTP1_YES,
+	HTTP1_UNCLEAR, /* more is needed to tell */
+	HTTP1_WORD,    /* a word so far, which may be a method: any word is */
+};
+
 /*
- * Could these bytes be the start of an HTTP/1 request?  1 yes, 0 no, -1: more
- * is needed to tell.
+ * Could these bytes be the start of an HTTP/1 request, as any server takes it?
+ * After HTTP1_WORD http1_word tells whether the word goes on, and
+ * http1_after_word about what follows it.
  */
-int http1_begins(const uint8_t *data, size_t len);
+enum http1_guess http1_begins(const uint8_t *data, size_t len);
+/* How many octets at the beginning can belong to a method. */
+size_t http1_word(const uint8_t *data, size_t len);
+/* Never HTTP1_WORD; len may not be 0. */
+enum http1_guess http1_after_word(const uint8_t *data, size_t len);
 
 /*
  * Judges what the client sends next.  Above 0: so many octets (of `data` and of

@@ -169,12 +169,37 @@ static bool is_binary(uint8_t c)
 	return (c < ' ' && c != '\r' && c != '\n' && c != '\t') || c >= 0x7f;
 }
 
+/*
+ * A word that may be a method of HTTP went ahead: were it held back, a protocol
+ * of words without line ends would wait for ever.  Clients of HTTP send it with
+ * what follows; alone it is sent by who wants to get past us.
+ */
+static int64_t next_word(struct inspect *inspect, const uint8_t *data,
+			 size_t len, bool last, struct inspect_verdict *verdict)
+{
+	size_t word = http1_word(data, len);
+	enum http1_guess guess;
+
+	if (word == len)
+		return (int64_t)len;
+	guess = http1_after_word(data + word, len - word);
+	if (guess == HTTP1_UNCLEAR && !last)
+		return 0;
+	if (guess != HTTP1_YES)
+		return let_pass(inspect);
+	snprintf(verdict->reason, sizeof(verdict->reason),
+		 "HTTP request refused: its first word came by itself");
+	return -1;
+}
+
 static int64_t recognise(struct inspect *inspect, const uint8_t *data,
 			 size_t len, bool last, const char *host,
 			 struct inspect_verdict *verdict)
 {
-	int http;
+	enum http1_guess guess;
 
+	if (inspect->word)
+		return next_word(inspect, data, len, last, verdict);
 	if (tls_begins(data, len))
 		return len < 2 ? 0
 			       : next_hello(inspect, data, len, host, verdict);
@@ -187,10 +212,14 @@ static int64_t recognise(struct inspect *inspect, const uint8_t *data,
 	/* No HTTP server takes a request that begins so. */
 	if (is_binary(data[0]))
 		return let_pass(inspect);
-	http = inspect->plain_http ? 1 : http1_begins(data, len);
-	if (http < 0 && !last)
+	guess = inspect->plain_http ? HTTP1_YES : http1_begins(data, len);
+	if (guess == HTTP1_UNCLEAR && !last)
 		return 0;
-	if (http <= 0)
+	if (guess == HTTP1_WORD) {
+		inspect->word = true;
+		return (int64_t)len;
+	}
+	if (guess != HTTP1_YES)
 		return let_pass(inspect);
 	inspect->kind = INSPECT_HTTP1;
 	return next_http(inspect, data, len, host, verdict);

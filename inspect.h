@@ -29,6 +29,7 @@ struct inspect {
 	enum inspect_kind kind;
 	bool plain_http; /* the port is one of plain HTTP */
 	bool tls_only;   /* set by the caller: any other protocol is refused */
+	bool word;       /* one passed that may be a method of HTTP */
 	struct http1 http;
 	uint16_t tls_version; /* offered; 0: no TLS */
 	bool tls_early;

@@ -230,6 +230,8 @@ echo "# 5, 6: another host in HTTP"
 bad=("say:good.test:80:$G evil.test$H"
 	"say:good.test:80:GET http://evil.test/ HTTP/1.1\r\nHost: good.test$H"
 	"say:good.test:443:$G evil.test$H"
+	"say:good.test:443:get / HTTP/1.1\r\nHost: evil.test$H"
+	"say:good.test:443:M_SEARCH-ABCDEFGHIJ / HTTP/1.1\r\nHost: evil.test$H"
 	"say:good.test:80:CONNECT evil.test:443 HTTP/1.1\r\nHost: good.test$H"
 	"say:good.test:80:GET /1 HTTP/1.1\r\nHost: good.test$H|GET /2 HTTP/1.1\r\nHost: evil.test$H"
 	"say:good.test:80:GET /3 HTTP/1.1\r\nHost: good.test${H}GET /4 HTTP/1.1\r\nHost: evil.test$H")
