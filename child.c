@@ -110,17 +110,19 @@ static int set_network(struct child_context *c)
 
 static int take_sources(struct child_context *c)
 {
-	struct control_message message;
-	int fd = -1;
+	struct control_message message = { 0 };
+	int fds[CONTROL_FDS];
+	size_t n;
 
-	for (;;) {
-		if (control_receive(c->control_fd, &message, &fd) != 1 ||
-		    message.kind != CONTROL_SOURCE)
+	while (message.value == 0) {
+		if (control_receive_all(c->control_fd, &message, fds, &n) !=
+			1 ||
+		    message.kind != CONTROL_SOURCES)
 			return fail(0, "the supervisor went away");
-		if (fd < 0)
-			return 0;
-		c->sources->fds[message.value] = fd;
+		for (size_t i = 0; i < n; i++)
+			c->sources->fds[message.places[i]] = fds[i];
 	}
+	return 0;
 }
 
 /*
@@ -132,18 +134,16 @@ static int join_cgroup(struct child_context *c)
 {
 	struct cgroup *cg = c->cgroup;
 	struct control_message message;
-	int fd = -1;
+	int fds[CONTROL_FDS];
+	size_t n;
 
 	if (cg->backend == CGROUP_NOT && !cg->fallback)
 		return 0;
-	for (size_t i = 0;; i++) {
-		if (control_receive(c->control_fd, &message, &fd) != 1 ||
-		    message.kind != CONTROL_CGROUP)
-			return fail(0, "the supervisor went away");
-		if (fd < 0)
-			break;
-		cg->dirs[i].tasks_fd = fd;
-	}
+	if (control_receive_all(c->control_fd, &message, fds, &n) != 1 ||
+	    message.kind != CONTROL_CGROUP)
+		return fail(0, "the supervisor went away");
+	for (size_t i = 0; i < n; i++)
+		cg->dirs[i].tasks_fd = fds[i];
 	cg->fallback = message.value;
 	if (cgroup_join(cg) < 0)
 		return -1;
@@ -486,7 +486,7 @@ static int watch_payload(pid_t payload)
 			kill(-payload, message.value);
 	}
 	getrusage(RUSAGE_CHILDREN, &end.usage);
-	return control_send_message(CONTROL, &end, -1) < 0 ? 125 : 0;
+	return control_send_message(CONTROL, &end, NULL, 0) < 0 ? 125 : 0;
 }
 
 /*

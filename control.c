@@ -9,10 +9,10 @@
 #include "err.h"
 #include "util.h"
 
-/* Room for the one descriptor that a message may carry. */
+/* Room for the descriptors that a message may carry. */
 union carried {
 	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
+	char room[CMSG_SPACE(CONTROL_FDS * sizeof(int))];
 };
 
 int control_pair(int fds[2])
@@ -26,34 +26,42 @@ int control_send(int socket, enum control_kind kind, int value, int fd)
 {
 	struct control_message message = { .kind = kind, .value = value };
 
-	return control_send_message(socket, &message, fd);
+	return control_send_message(socket, &message, &fd, fd >= 0);
 }
 
-int control_send_message(int socket, struct control_message *message, int fd)
+int control_send_message(int socket, struct control_message *message,
+			 const int *fds, size_t n)
 {
 	struct iovec iov = { message, sizeof(*message) };
 	union carried carried = { 0 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
+	ssize_t sent;
 
-	if (fd >= 0) {
+	if (n > 0) {
 		struct cmsghdr *header;
 
 		msg.msg_control = &carried;
-		msg.msg_controllen = sizeof(carried);
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(*fds));
 		header = CMSG_FIRSTHDR(&msg);
 		header->cmsg_level = SOL_SOCKET;
 		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+		header->cmsg_len = CMSG_LEN(n * sizeof(*fds));
+		memcpy(CMSG_DATA(header), fds, n * sizeof(*fds));
 	}
 	do
-		n = sendmsg(socket, &msg, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)sizeof(*message) ? 0 : -1;
+		sent = sendmsg(socket, &msg, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent == (ssize_t)sizeof(*message) ? 0 : -1;
 }
 
-int control_receive(int socket, struct control_message *message, int *fd)
+static void close_all(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+int control_receive_all(int socket, struct control_message *message,
+			int fds[static CONTROL_FDS], size_t *n)
 {
 	struct iovec iov = { message, sizeof(*message) };
 	union carried carried = { 0 };
@@ -61,26 +69,37 @@ int control_receive(int socket, struct control_message *message, int *fd)
 			      .msg_iovlen = 1,
 			      .msg_control = &carried,
 			      .msg_controllen = sizeof(carried) };
-	auto_fd int received = -1;
 	struct cmsghdr *header;
-	ssize_t n;
+	ssize_t got;
 
+	*n = 0;
 	do
-		n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (fd)
-		*fd = -1;
-	if (n <= 0)
-		return (int)n;
+		got = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return (int)got;
 	header = CMSG_FIRSTHDR(&msg);
-	if (header && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&received, CMSG_DATA(header), sizeof(received));
-	if (n != (ssize_t)sizeof(*message)) {
-		errno = EPROTO;
-		return -1;
+	if (header && header->cmsg_type == SCM_RIGHTS) {
+		*n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
+		memcpy(fds, CMSG_DATA(header), *n * sizeof(*fds));
 	}
+	if (got == (ssize_t)sizeof(*message))
+		return 1;
+	close_all(fds, *n);
+	*n = 0;
+	errno = EPROTO;
+	return -1;
+}
+
+int control_receive(int socket, struct control_message *message, int *fd)
+{
+	int fds[CONTROL_FDS];
+	size_t n, kept;
+	int rc = control_receive_all(socket, message, fds, &n);
+
+	kept = fd && n > 0;
 	if (fd)
-		*fd = take_fd(&received);
-	return 1;
+		*fd = kept ? fds[0] : -1;
+	close_all(fds + kept, n - kept);
+	return rc;
 }

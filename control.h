@@ -3,20 +3,20 @@
 
 /*
  * The words between the supervisor and the sandbox's PID 1: one SOCK_SEQPACKET
- * pair, small messages, at most one descriptor each.  Its end of file means
+ * pair, small messages, most with one descriptor or none.  Its end of file means
  * that the other side is dead.
  */
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
 enum control_kind {
 	CONTROL_GO = 1,   /* to the child: ids are mapped, begin */
-	CONTROL_SOURCE,   /* to the child: the source of mount number `value`;
-			     without a descriptor, those were all */
-	CONTROL_CGROUP,   /* to the child: a `tasks` file to enter, or, without
-			     a descriptor, those were all; value 1: there is
-			     none, but a fallback */
+	CONTROL_SOURCES,  /* to the child: the sources of the mounts `places`;
+			     value 1: those were all */
+	CONTROL_CGROUP,   /* to the child: the `tasks` files to enter; value 1:
+			     there is none, but a fallback */
 	CONTROL_SIGNAL,   /* to the child: value is a signal for the payload */
 	CONTROL_NETWORK,  /* from the child: its network namespace */
 	CONTROL_TERMINAL, /* from the child: the master of its pty */
@@ -28,10 +28,14 @@ enum control_kind {
 			   usage that of all that was reaped */
 };
 
+/* Descriptors that one message can carry. */
+#define CONTROL_FDS 32
+
 struct control_message {
 	uint32_t kind;
 	int32_t value;
 	uint32_t alone; /* EXITED: PID 1 has nobody left, and ends too */
+	uint32_t places[CONTROL_FDS]; /* SOURCES: by descriptor */
 	struct rusage usage;
 };
 
@@ -39,9 +43,13 @@ struct control_message {
 int control_pair(int fds[2]);
 /* Sends; fd is -1 or goes along.  0, or -1 with errno. */
 int control_send(int socket, enum control_kind kind, int value, int fd);
-int control_send_message(int socket, struct control_message *message, int fd);
+int control_send_message(int socket, struct control_message *message,
+			 const int *fds, size_t n);
 /*
  * Receives: 1; 0 at the end of file; -1 with errno.  *fd is the descriptor that
  * came along (owned by the caller) or -1; fd may be NULL: then it is closed.
  */
 int control_receive(int socket, struct control_message *message, int *fd);
+/* The same with all that came along, owned by the caller. */
+int control_receive_all(int socket, struct control_message *message,
+			int fds[static CONTROL_FDS], size_t *n);

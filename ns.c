@@ -239,23 +239,34 @@ static int spawn(struct child *child, struct child_context *context,
 }
 
 /* A child that is gone has said why by another way: it need not take more. */
-static int hand_in(int control_fd, enum control_kind kind, int value, int fd)
+static int hand_in(int control_fd, struct control_message *message,
+		   const int *fds, size_t n)
 {
-	if (control_send(control_fd, kind, value, fd) == 0 || errno == EPIPE ||
-	    errno == ECONNRESET)
+	if (control_send_message(control_fd, message, fds, n) == 0 ||
+	    errno == EPIPE || errno == ECONNRESET)
 		return 0;
 	return fail(errno, "cannot hand descriptors to the sandbox's PID 1");
 }
 
 static int send_sources(int control_fd, const struct mount_sources *sources)
 {
+	struct control_message message = { .kind = CONTROL_SOURCES };
+	int fds[CONTROL_FDS];
+	size_t n = 0;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < sources->n; i++)
-		if (sources->fds[i] >= 0)
-			rc = hand_in(control_fd, CONTROL_SOURCE, (int)i,
-				     sources->fds[i]);
-	return rc < 0 ? rc : hand_in(control_fd, CONTROL_SOURCE, 0, -1);
+	for (size_t i = 0; rc == 0 && i < sources->n; i++) {
+		if (sources->fds[i] < 0)
+			continue;
+		message.places[n] = (uint32_t)i;
+		fds[n++] = sources->fds[i];
+		if (n == CONTROL_FDS) {
+			rc = hand_in(control_fd, &message, fds, n);
+			n = 0;
+		}
+	}
+	message.value = 1;
+	return rc < 0 ? rc : hand_in(control_fd, &message, fds, n);
 }
 
 /* Where the child failed first, ours is what came of it: its word counts. */
@@ -305,15 +316,15 @@ int ns_spawn(struct child *child, const struct plan *plan,
 
 int ns_admit(struct child *child, const struct cgroup *cgroup)
 {
-	int rc = 0;
+	struct control_message message = { .kind = CONTROL_CGROUP,
+					   .value = cgroup->fallback };
+	int fds[ARRAY_SIZE(cgroup->dirs)];
+	size_t n = 0;
 
-	for (size_t i = 0; rc == 0 && i < cgroup->n_dirs; i++)
+	for (size_t i = 0; i < cgroup->n_dirs; i++)
 		if (cgroup->dirs[i].tasks_fd >= 0)
-			rc = hand_in(child->control_fd, CONTROL_CGROUP, 0,
-				     cgroup->dirs[i].tasks_fd);
-	return rc < 0 ? rc
-		      : hand_in(child->control_fd, CONTROL_CGROUP,
-				cgroup->fallback, -1);
+			fds[n++] = cgroup->dirs[i].tasks_fd;
+	return hand_in(child->control_fd, &message, fds, n);
 }
 
 void ns_kill(struct child *child)
