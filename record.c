@@ -14,8 +14,10 @@
 
 /* A line of the audit log, at its longest. */
 #define LINE_MAX_BYTES (EVENT_LINE_MAX + AUDIT_PREFIX_MAX)
-/* What a run writes, and its last lines, which no bound holds back. */
-#define EVENTS_MAX     (EVENT_BYTES_MAX + 16 * LINE_MAX_BYTES)
+/* What a run writes, and its last lines, which no bound holds back.  An archive
+ * of a few bytes can hold any number of lines; a text is as long as it is, with
+ * other runs' lines between, and of what it says little is kept. */
+#define EVENTS_MAX     (EVENT_BYTES_MAX + 16 * EVENT_LINE_MAX)
 #define RESULT_MAX     (4 * 1024 * 1024)
 #define CHANGES_MAX    (64 * 1024 * 1024)
 
@@ -24,7 +26,7 @@ struct lines {
 	bool result; /* there is one */
 	char text[LINE_MAX_BYTES];
 	size_t len;
-	uint64_t n, bytes;
+	uint64_t n;
 };
 
 static int bad(const char *what)
@@ -52,13 +54,6 @@ static int take_line(struct lines *lines)
 
 static int take_bytes(struct lines *lines, const char *data, size_t len)
 {
-	/* An archive of a few bytes can hold any number of them. */
-	lines->bytes += len;
-	if (lines->bytes > EVENTS_MAX) {
-		bad("over 64 MiB of events, more than a run writes");
-		return fail_remedy("of a log of many runs take the lines of "
-				   "one: grep RUNID");
-	}
 	while (len > 0) {
 		const char *end = memchr(data, '\n', len);
 		size_t n = end ? (size_t)(end - data) : len;
@@ -104,6 +99,9 @@ static int read_member(struct unpack *u, struct lines *lines,
 		if (at != (off_t)total)
 			return bad("a member of the archive is sparse");
 		total += len;
+		if (lines && total > EVENTS_MAX)
+			return bad("over 64 MiB of events, more than a run "
+				   "writes");
 		if (len > 0 && (lines ? take_bytes(lines, data, len)
 				      : take_text(member, data, len)) < 0)
 			return -1;

@@ -73,8 +73,8 @@ struct record_reader {
 bool record_is_archive(int fd);
 /*
  * Reads an archive, a result or events from the beginning of a file.  -1 by
- * fail() for what is damaged, has a line that is no event, or is more than a
- * run leaves; but the last line may be a half one.
+ * fail() for what is damaged, has a line that is no event, or is an archive with
+ * more than a run leaves; but the last line may be a half one.
  */
 int record_scan(int fd, const struct record_reader *reader);
 /* From the beginning of a file; NULL by fail(). */

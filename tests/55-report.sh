@@ -122,17 +122,31 @@ echo '{"event":' >"$T/torn.jsonl"
 expect_exit 125 "$M9M" --report "$T/no.html" "$T/torn.jsonl"
 contains "$T/err" "line 1 is no event"
 
-echo "# more events than a run writes, in a small archive too"
+echo "# more events than a run writes, in a small archive"
 mkdir "$T/bomb"
 yes '{"event":"x","text":"'"$(printf '%01000d' 0)"'"}' | head -c 70M \
 	>"$T/bomb/events.jsonl"
 tar -C "$T/bomb" -cf "$T/bomb.tar" --use-compress-program="zstd -q" events.jsonl
-for file in "$T/bomb/events.jsonl" "$T/bomb.tar"; do
-	expect_exit 125 "$M9M" --report "$T/no.html" "$file"
-	contains "$T/err" "over 64 MiB of events"
-	check "no page" test ! -e "$T/no.html"
-done
+expect_exit 125 "$M9M" --report "$T/no.html" "$T/bomb.tar"
+contains "$T/err" "over 64 MiB of events"
+check "no page" test ! -e "$T/no.html"
+
+echo "# an audit log of any length: a run's 64 MiB with what chains them, and others"
+awk -v other="$T/bomb/events.jsonl" -v zeros="$(printf '%064d' 0)" 'BEGIN {
+	row = "{\"prev\":\"" zeros "\",\"ts\":\"2026-11-26T01:00:0%dZ\",\"run\":\"r\"," \
+		"\"event\":\"exec\",\"path\":\"/bin/%s\",\"verdict\":\"allowed\"}\n"
+	printf row, 0, "first"
+	while ((getline line <other) > 0)
+		if (line ~ /}$/)
+			print line
+	printf row, 9, "last"
+}' >"$T/long.jsonl"
 rm -r "$T/bomb"
+check "it is longer than a run" test "$(wc -c <"$T/long.jsonl")" -gt $((66 << 20))
+expect_exit 0 "$M9M" --report "$T/long.html" "$T/long.jsonl"
+contains "$T/long.html" /bin/last
+expect_exit 0 "$M9M" --suggest "$T/long.jsonl" true
+rm "$T/long.jsonl"
 
 echo "# each connection ends where its own end is"
 for row in 00:connect:a:1 00:connect:b:2 00:connect:c:3 05:close:b:2 \
