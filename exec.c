@@ -285,14 +285,30 @@ void exec_started(struct exec_recorder *r)
 
 /*** Questions and answers ***/
 
-/* ENOENT: it was killed meanwhile, or a signal came before we read. */
-bool exec_answer(int listener_fd, uint64_t id, int error)
+void exec_lose(struct exec_recorder *r)
+{
+	r->lost = (struct err_record){ .stage = "record", .status = 125 };
+	snprintf(r->lost.message, sizeof(r->lost.message),
+		 "cannot answer a system call that waits: %s; the run was "
+		 "ended",
+		 strerror(errno));
+}
+
+/* ENOENT: it was killed meanwhile, or a signal came before we read.  After any
+ * other failure somebody would wait for ever. */
+bool exec_answer(struct exec_recorder *r, uint64_t id, int error)
 {
 	union answer answer = { .resp = { .id = id, .error = -error } };
+	int rc;
 
 	if (error == 0)
 		answer.resp.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	return ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_SEND, &answer) == 0;
+	do
+		rc = ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	while (rc < 0 && errno == EINTR);
+	if (rc < 0 && errno != ENOENT)
+		exec_lose(r);
+	return rc == 0;
 }
 
 static void serve_first(struct exec_recorder *r,
@@ -300,7 +316,7 @@ static void serve_first(struct exec_recorder *r,
 {
 	r->asked = true;
 	r->first = exec_look_inner(&r->place, (pid_t)notif->pid);
-	exec_answer(r->listener_fd, notif->id, 0);
+	exec_answer(r, notif->id, 0);
 }
 
 static void serve_exec(struct exec_recorder *r,
@@ -312,7 +328,7 @@ static void serve_exec(struct exec_recorder *r,
 		  notif->data.nr == SYS_execveat);
 	/* An answer that is taken after all was read: it was of who asked, who
 	 * waited until then; the number did not go to another process. */
-	if (exec_answer(r->listener_fd, notif->id, 0)) {
+	if (exec_answer(r, notif->id, 0)) {
 		if (a.path == NULL)
 			a.path = xstrdup("?");
 		exec_look_judge(&a);
@@ -361,7 +377,7 @@ static void serve_one(struct exec_recorder *r,
 	}
 	if (notif->data.nr == SYS_socket) {
 		r->on_socket(r->context);
-		exec_answer(r->listener_fd, notif->id, 0);
+		exec_answer(r, notif->id, 0);
 		return;
 	}
 	if (r->asked)
@@ -381,6 +397,8 @@ void exec_serve(struct exec_recorder *r, short revents)
 		if (ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) ==
 		    0)
 			serve_one(r, &request.notif);
+		else if (errno != ENOENT && errno != EINTR)
+			exec_lose(r);
 		return;
 	}
 	/* End of file: all who could ask are dead. */

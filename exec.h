@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "err.h"
 #include "event.h"
 #include "exec_look.h"
 #include "outcome.h"
@@ -53,6 +54,7 @@ struct exec_recorder {
 	pid_t first;     /* inside; -1: it asked, and has not started yet */
 	bool asked;
 	bool told;
+	struct err_record lost; /* an answer; with a status when it is set */
 	uint64_t events;
 	struct exec_refusals refusals;
 	/* Somebody inside wants a socket, and waits for this to return. */
@@ -71,7 +73,8 @@ void exec_open(struct exec_recorder *recorder, const struct plan *plan,
 /* What exec_install sent: takes the descriptor over; error when it has none. */
 void exec_listen(struct exec_recorder *recorder, int listener_fd, int error);
 void exec_program(struct exec_recorder *recorder, int program_fd);
-/* Answers one who waits; `revents` is what poll said of listener_fd. */
+/* Answers one who waits; `revents` is what poll said of listener_fd.  When
+ * `lost` is set somebody waits for ever. */
 void exec_serve(struct exec_recorder *recorder, short revents);
 /* The payload's own execve succeeded. */
 void exec_started(struct exec_recorder *recorder);
@@ -83,5 +86,7 @@ void exec_refuse(struct exec_recorder *recorder,
 		 const struct seccomp_notif *notif, int error);
 /* The answer: `error`, or 0 to let the call go on.  Was somebody waiting for it
  * still? */
-bool exec_answer(int listener_fd, uint64_t id, int error);
+bool exec_answer(struct exec_recorder *recorder, uint64_t id, int error);
+/* It could not be given, errno says why, and he waits. */
+void exec_lose(struct exec_recorder *recorder);
 void exec_close(struct exec_recorder *recorder);

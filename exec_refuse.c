@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "exec.h"
 
+#include <errno.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -106,12 +107,16 @@ void exec_refuse(struct exec_recorder *r, const struct seccomp_notif *notif,
 	uint64_t n;
 
 	/* Only now: while it waits, its number is nobody else's. */
-	if (ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &notif->id) < 0)
+	if (ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &notif->id) <
+	    0) {
+		if (errno != ENOENT)
+			exec_lose(r);
 		return;
+	}
 	n = count(&r->refusals, notif->data.nr);
 	if (n <= EXEC_REFUSALS_MAX)
 		emit(r, notif, name, remedy, error);
-	exec_answer(r->listener_fd, notif->id, error);
+	exec_answer(r, notif->id, error);
 	if (n == EXEC_REFUSALS_MAX + 1)
 		emit_limit(r, name);
 	outcome_add_denial(r->outcome, "seccomp", name,

@@ -480,6 +480,8 @@ static void run_loop(struct loop *l)
 		/* A process waits for each of these answers. */
 		if (is_ready(&fds[SLOT_EXEC]))
 			exec_serve(&l->exec, fds[SLOT_EXEC].revents);
+		if (l->exec.lost.status)
+			fail_run(l, &l->exec.lost);
 		for (int i = 0; i < STREAMS; i++)
 			stream_move(&l->streams[i], &fds[SLOT_STREAMS + 2 * i]);
 		for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)

@@ -131,3 +131,32 @@ is "the payload started in spite of a fault" "$started" 0
 is "other exit codes than 125, 126, 127" "$unfit" 0
 is "messages that do not say what failed" "$silent" 0
 is "something was left behind" "$left" 0
+
+# A system call of the payload's waits for our answer.  The first ioctls of the
+# supervisor, a look at the terminal apart: that it listens, a question, an
+# answer, and so on.
+ask=("$M9M" -q --no-artifact sh -c '/bin/true; unshare -U true; echo END')
+strace -f -o "$T/trace" -e trace=ioctl "${ask[@]}" >"$T/out" 2>/dev/null
+check "it answers without a fault" grep -q END "$T/out"
+awk '!first { first = $1 } $1 == first { n++ }
+	$1 == first && /NOTIF_(RECV|SEND|ID_VALID)/ { print n }' \
+	"$T/trace" >"$T/asked"
+check "some calls are asked about" test "$(wc -l <"$T/asked")" -ge 8
+hanging=0 unsaid=0
+while read -r k; do
+	rc=0
+	timeout -k 1 60 strace -f -o "$T/fault" -e trace=ioctl \
+		-e inject=ioctl:error=EIO:when="$k" "${ask[@]}" \
+		>"$T/out" 2>"$T/err" </dev/null || rc=$?
+	grep 'NOTIF_.*INJECTED' "$T/fault" >"$T/injected" || continue
+	[ "$rc" = 125 ] || {
+		hanging=$((hanging + 1))
+		echo "# ioctl:$k exit $rc: $(cat "$T/injected")"
+	}
+	grep -q '^m9m-sandbox: record: cannot answer' "$T/err" || {
+		unsaid=$((unsaid + 1))
+		echo "# ioctl:$k says: $(head -n 2 "$T/err")"
+	}
+done <"$T/asked"
+is "an answer that could not be given and did not end the run" "$hanging" 0
+is "and was not told" "$unsaid" 0
