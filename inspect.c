@@ -203,6 +203,10 @@ static int64_t recognise(struct inspect *inspect, const uint8_t *data,
 	if (tls_begins(data, len))
 		return len < 2 ? 0
 			       : next_hello(inspect, data, len, host, verdict);
+	if (tls_begins_old(data, len) && len >= TLS_OLD_HEADER)
+		return refuse_hello(verdict, "it has the form of SSL 2");
+	if (tls_begins_old(data, len) && !last)
+		return 0;
 	if (inspect->tls_only) {
 		snprintf(verdict->reason, sizeof(verdict->reason),
 			 "this port requires TLS, and the client speaks "

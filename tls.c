@@ -185,6 +185,15 @@ bool tls_begins(const uint8_t *data, size_t len)
 	       data[0] <= TLS_APPLICATION_DATA && (len < 2 || data[1] < 16);
 }
 
+bool tls_begins_old(const uint8_t *data, size_t len)
+{
+	static const size_t type = 2, version = 3;
+
+	return (data[0] & 0x80) &&
+	       (len <= type || data[type] == CLIENT_HELLO) &&
+	       (len <= version || data[version] == 3);
+}
+
 /* Is the message whole?  Its size with the header, or 0. */
 static size_t message_size(const uint8_t *message, size_t n)
 {

@@ -13,6 +13,7 @@
 #include "netrule.h"
 
 #define TLS_RECORD_HEADER 5
+#define TLS_OLD_HEADER    4
 #define TLS_RECORD_MAX    (16384 + 256)
 /* Post-quantum key shares make 2 KiB; nobody honest sends eight times that. */
 #define TLS_HELLO_MAX     16384
@@ -34,6 +35,13 @@ struct tls_hello {
 
 /* Could these bytes (1 or more) be the start of TLS? */
 bool tls_begins(const uint8_t *data, size_t len);
+
+/*
+ * Could they be a ClientHello in the form of SSL 2, which OpenSSL and Java take
+ * for one of TLS to this day?  It has no room for a name.  TLS_OLD_HEADER octets
+ * tell for sure.
+ */
+bool tls_begins_old(const uint8_t *data, size_t len);
 
 /*
  * Reads the ClientHello that `data` begins with, over as many records as it is

@@ -152,6 +152,10 @@ static const struct {
 	{ "an alert before the hello", 443,
 	  BYTES("\x15\3\3\0\2\1\x5a\x16\3\1\0\5\1\0\0\1x"),
 	  "not TLS handshake" },
+	{ "a hello in the form of SSL 2", 443,
+	  BYTES("\x80\x2e\1\3\3\0\x15\0\0\0\x10"), "SSL 2" },
+	{ "telnet", 23, BYTES("\xff\xfd\3\xff\xfb\x18"), NULL },
+	{ "a byte", 7, BYTES("\xff"), NULL },
 	{ "a late upgrade", 80,
 	  BYTES(GET GOOD "\r\n" GET GOOD "Upgrade: websocket\r\n\r\n" GET EVIL
 			 "\r\n"),
