@@ -194,7 +194,9 @@ static cJSON *dump_copies(struct copies list)
 		cJSON *item = cJSON_CreateObject();
 
 		cJSON_AddStringToObject(item, "from", (*list.v)[i].from);
-		cJSON_AddStringToObject(item, "to", (*list.v)[i].to);
+		/* Named, the folder's files may be replaced. */
+		if (!(*list.v)[i].here)
+			cJSON_AddStringToObject(item, "to", (*list.v)[i].to);
 		if ((*list.v)[i].optional)
 			cJSON_AddTrueToObject(item, "optional");
 		cJSON_AddItemToArray(array, item);

@@ -101,6 +101,15 @@ is "a pattern alone replaces nothing" "$rc $(mine)" "125 mine mine"
 contains "$T/err" "cannot copy out Makefile for the pattern * to $T/o/Makefile: File exists"
 contains "$T/err" 'add ":."'
 is "what is new comes" "$(cat "$T/o/new")" new
+own
+here --output-file '*' --output-file 'M*:.' --print-spec sh -c "$OWN"
+is "and a printed spec says no more than was said" \
+	"$(jq -c '.outputs | map(.to)' "$T/out")" "[null,\"$T/o\"]"
+cp "$T/out" "$T/printed.json"
+here --spec "$T/printed.json" --print-spec
+check "nor when it is read and printed" cmp "$T/out" "$T/printed.json"
+(cd "$T/o" && run "$M9M" -q --spec - <<<"$(jq '.outputs |= .[:1]' "$T/printed.json")")
+is "so that it replaces nothing either" "$(mine)" "mine mine"
 here --output-file 'M*:.' sh -c "$OWN"
 is "a file is, in a folder that is named" "$rc $(mine)" "0 mine theirs"
 for pattern in '*:.' "*:$T/o/"; do
