@@ -27,14 +27,17 @@
  * contents decide.  In a copy every directory is as if opaque.
  */
 
-#define CHANGES_MAX 1000000
-#define OPAQUE      "user.overlay.opaque"
+/* Of what a payload makes.  What it deletes is of the user's own tree: a list
+ * without some of that would be a lie, and one that is refused a loss. */
+#define MADE_MAX 1000000
+#define OPAQUE   "user.overlay.opaque"
 
 struct finder {
 	struct changes *changes;
 	const struct changes_request *req;
 	struct walk_path path;
 	size_t depth;
+	size_t made; /* and not deleted */
 };
 
 static int fail_at(const struct finder *f, int err)
@@ -145,11 +148,11 @@ static int add(struct finder *f, const struct change_side *old,
 	struct changes *c = f->changes;
 	struct change *last;
 
-	if (c->n == CHANGES_MAX)
+	if (new->mode && f->made++ == MADE_MAX)
 		return fail(0,
-			    "cannot list the changes: there are more than "
-			    "%d",
-			    CHANGES_MAX);
+			    "cannot list the changes: more than %d files were "
+			    "made",
+			    MADE_MAX);
 	if (c->n % 1024 == 0)
 		c->v = xrealloc_array(c->v, c->n + 1024, sizeof(*c->v));
 	last = &c->v[c->n++];
