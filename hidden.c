@@ -281,6 +281,9 @@ static int take_line(struct search *s, char *line)
 	if (line[0] == '!')
 		return refuse_line(line, "cannot be taken back here: --show "
 					 "FILE does that");
+	/* As of "x\ ", which would match nothing without a word. */
+	if (line[len - 1] == '\\')
+		return refuse_line(line, "ends with a backslash");
 	if (line[len - 1] == '/') {
 		line[--len] = '\0';
 		folder_only = true;
@@ -328,6 +331,24 @@ static int read_list(struct search *s, char **text)
 	return 0;
 }
 
+/* A mask over a folder hides all of it. */
+static int check_shown(const struct hidden *hidden, const struct strv *shown)
+{
+	for (size_t i = 0; i < shown->n; i++)
+		for (size_t k = 0; k < hidden->folders.n; k++) {
+			const char *folder = hidden->folders.v[k];
+			size_t len = strlen(folder);
+
+			if (strncmp(shown->v[i], folder, len) != 0 ||
+			    shown->v[i][len] != '/')
+				continue;
+			fail(0, "cannot show %s: its folder is hidden",
+			     shown->v[i]);
+			return fail_remedy("--show %s shows all of it", folder);
+		}
+	return 0;
+}
+
 int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown)
 {
 	struct search s = { .hidden = hidden,
@@ -343,6 +364,8 @@ int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown)
 	walk_push(&s.path, "");
 	if (rc == 0)
 		rc = look(&s);
+	if (rc == 0)
+		rc = check_shown(hidden, shown);
 	strv_sort(&hidden->files);
 	strv_sort(&hidden->folders);
 	strv_free(&s.queue);

@@ -144,6 +144,8 @@ static void test_hidden(void)
 	static const char usual[] = ".env .env.local d/.env d/e/.env d/key.key "
 				    "d/private.pem id_rsa .ssh/";
 	static char *one[] = { (char *)"d/.env" };
+	static char *within[] = { (char *)".ssh/config" };
+	static char *own[] = { (char *)"a.txt", (char *)"d/b.txt" };
 	const struct strv shown = { one, 1 };
 	auto_free char *got = NULL;
 
@@ -175,6 +177,8 @@ static void test_hidden(void)
 		     NULL);
 	check_hidden("/none\nd/none\n", usual, NULL);
 	check_hidden("!.env\n", "", "--show FILE");
+	check_hidden("a.txt\n!a.txt\n", "", "--show FILE");
+	check_hidden("x\\ \n", "", "ends with a backslash");
 	check_hidden("a/**/b\n", "", "not understood");
 	check_hidden("../up\n", "", "not understood");
 	check_hidden("/\n", "", "whole project");
@@ -183,6 +187,57 @@ static void test_hidden(void)
 	ok(strcmp(got, ".env .env.local d/e/.env d/key.key d/private.pem "
 		       "id_rsa .ssh/") == 0,
 	   "shown: %s", got);
+	free(hidden_list(&(struct strv){ within, 1 }, "its folder is hidden"));
+	put_ignore("a.txt\nd/*.txt\n");
+	free(take_ptr(&got));
+	got = hidden_list(&(struct strv){ own, 2 }, NULL);
+	ok(strcmp(got, usual) == 0, "shown against the user's list: %s", got);
+}
+
+/* Nothing of our own list is here: what is hidden, the pattern says. */
+static void test_patterns(void)
+{
+	static const char *const files[] = { "a",     "b",      "ab",  "a*b",
+					     "axb",   "[a]",    "s t", "#hash",
+					     "!bang", "back\\", "t/a", "t/c-d",
+					     "t/u/a" };
+	static const struct {
+		const char *ignore, *wanted;
+	} rows[] = {
+		{ "a\\*b\n", "a*b" },
+		{ "a[*]b\n", "a*b" },
+		{ "a*b\n", "a*b ab axb" },
+		{ "a?b\n", "a*b axb" },
+		{ "[ab]\n", "a b t/a t/u/a" },
+		{ "/t/[a-c]\n", "t/a" },
+		{ "[!a]\n", "b t/" },
+		{ "[^a]b\n", "" },
+		{ "[[:punct:]a]b\n", "ab" },
+		{ "\\[a]\n", "[a]" },
+		{ "[[]a]\n", "[a]" },
+		{ "[a\n", "" },
+		{ "s\\ t\n", "s t" },
+		{ "s t  \n", "s t" },
+		{ "\\#hash\n", "#hash" },
+		{ "\\!bang\n", "!bang" },
+		{ "back\\\\?\n", "" },
+		{ "back[\\\\]\n", "back\\" },
+		{ "t/*\n", "t/a t/c-d t/u/" },
+		{ "t/*/\n", "t/u/" },
+		{ "*/a\n", "t/a" },
+		{ "t/[a-c]-[!e]\n", "t/c-d" },
+		{ "t[/]a\n", "" },
+	};
+	auto_free char *away = xstrdup(at("before"));
+
+	rename(at("p"), away);
+	put_dir(at("p"));
+	put_dir(at("p/t"));
+	put_dir(at("p/t/u"));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		put_file(at("p/%s", files[i]), "x\n", 0644);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		check_hidden(rows[i].ignore, rows[i].wanted, NULL);
 }
 
 /* --- text ----------------------------------------------------------------- */
@@ -273,6 +328,7 @@ int main(void)
 	test_paths();
 	test_links();
 	test_hidden();
+	test_patterns();
 	test_diff_words();
 	test_diff_patch();
 	drop_base();
