@@ -307,7 +307,9 @@ static int compare_name(struct finder *f, int upper, int lower,
 
 	if (fstatat(upper, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_at(f, errno);
-	below = lower >= 0 &&
+	/* A copy lacks what is hidden.  What is made in its place is new: told
+	 * as a change it would bring the secret into the patch. */
+	below = lower >= 0 && !strv_search(f->req->hidden, f->path.s) &&
 		fstatat(lower, name, &was, AT_SYMLINK_NOFOLLOW) == 0;
 	if (is_whiteout(&st))
 		return below ? walk_deleted(f, lower, name) : 0;

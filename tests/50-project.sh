@@ -95,6 +95,53 @@ json_is "$T/out" .project.path "$P"
 expect_exit 0 "$M9M" --spec "$T/spec.json" --explain
 matches "$T/out" "project  /work from $P rw"
 
+# --- what is hidden ----------------------------------------------------------
+
+echo secret >"$P/.env"
+mkdir "$P/.aws"
+echo secret >"$P/.aws/credentials"
+echo mine >"$P/list.txt"
+echo '*.txt' >"$P/.m9mignore"
+is_root && chown -R 12345:12345 "$P"
+LOOK='cat .env list.txt; ls .aws; for f in .env list.txt .aws/x; do
+	echo x 2>&- >$f || echo kept; done; rm -rf .env .aws list.txt 2>&-; ls -d .env .aws'
+for mode in overlay bind; do
+	expect_exit 0 "$M9M" -q --project "$P" --project-mode "$mode" \
+		--artifact "$T/hidden.tar" sh -c "$LOOK"
+	is "$mode: what is hidden is empty, and stays" \
+		"$(paste -sd ' ' "$T/out")" "kept kept kept .aws .env"
+	is "$mode: it is on no list of changes" "$(
+		tar -xOf "$T/hidden.tar" changes.json 2>&- | jq '.changes | length')" \
+		"$([ "$mode" = bind ] || echo 0)"
+	is "$mode: nor in the archive" "$(tar -xOf "$T/hidden.tar" | grep -c secret)" 0
+done
+expect_exit 0 "$M9M" -q --project "$P" --project-mode copy \
+	--artifact "$T/hidden.tar" sh -c 'ls -A; echo x >.env; mkdir .aws; echo y >.aws/credentials'
+is "copy: it is not there" "$(grep -c 'env\|aws\|list' "$T/out")" 0
+is "copy: what is made there is new" "$(tar -xOf "$T/hidden.tar" changes.json |
+	jq -r '.changes | map(.change + " " + .path) | join(" ")')" \
+	"added .aws/credentials added .env"
+check "copy: there is a patch" tar -xf "$T/hidden.tar" -C "$T" changes.patch
+lacks "$T/changes.patch" secret
+SHOW=(--show .env --show list.txt --show .aws)
+for mode in overlay copy ro bind; do
+	expect_exit 0 "$M9M" -q --project "$P" --project-mode "$mode" \
+		"${SHOW[@]}" cat .env list.txt .aws/credentials
+	is "$mode: what is named is shown" "$(paste -sd ' ' "$T/out")" \
+		"secret mine secret"
+done
+expect_exit 0 "$M9M" -q --project "$P" "${SHOW[@]}" --artifact "$T/shown.tar" \
+	sh -c 'echo more >>.env; rm list.txt'
+is "and can be changed" "$(tar -xOf "$T/shown.tar" changes.json |
+	jq -r '.changes | map(.change + " " + .path) | join(" ")')" \
+	"modified .env deleted list.txt"
+expect_exit 0 "$M9M" -q --project "$P" --show .env cat .env list.txt
+is "the others stay hidden" "$(cat "$T/out")" secret
+echo '{"command": ["cat", ".env"], "project": "p", "show": [".env"]}' >"$T/show.json"
+expect_exit 0 "$M9M" -q --spec "$T/show.json"
+is "by the spec" "$(cat "$T/out")" secret
+rm "$P/list.txt"
+
 # --- refusals --------------------------------------------------------------
 
 refuse() {
@@ -109,6 +156,8 @@ HOME=$T/p/sub refuse "it holds your home directory" --project "$P"
 refuse "it holds the runs themselves" --project "$T"
 refuse "needs a project" --project-mode ro
 refuse "needs a project" --show .env
+refuse "its folder is hidden" --project "$P" --show .aws/credentials
+refuse "is not below the workdir" --project "$P" --show ../.env
 refuse "give one of the two" --project "$P" --workdir /w --project-at /x
 refuse "shown as it is" --project "$P" --project-mode ro --input "$P/a"
 refuse "which the sandbox may change" --project "$P" --project-mode bind \
