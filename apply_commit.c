@@ -57,6 +57,7 @@ int apply_parent(const struct apply *a, const char *path, const char **name)
 static int check_same(const struct apply *a, const char *staged,
 		      const struct stat *was, const char *path)
 {
+	auto_free char *shown = NULL;
 	struct stat st;
 
 	if (fstatat(a->stage_fd, staged, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -66,8 +67,9 @@ static int check_same(const struct apply *a, const char *staged,
 	    st.st_mtim.tv_sec == was->st_mtim.tv_sec &&
 	    st.st_mtim.tv_nsec == was->st_mtim.tv_nsec)
 		return 0;
-	fail_at(path, 0);
-	return fail(0, "it was changed at this moment");
+	shown = text_visible(path, true);
+	return fail(0, "cannot change %s: it was changed at this moment",
+		    shown);
 }
 
 /* --- steps -------------------------------------------------------------- */

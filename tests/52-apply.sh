@@ -134,6 +134,13 @@ link = lambda to: dict(type="link", mode="0777", size=len(to), sha256=h(to.encod
 changes, members = {
   "dotdot": ([add("../escape")], [("work/../escape",)]),
   "middle": ([add("a/../../escape")], [("work/a/../../escape",)]),
+  "empty": ([add("")], [("work/x",)]),
+  "dot": ([add("./x")], [("work/x",)]),
+  "slashes": ([add("dir//x")], [("work/dir/x",)]),
+  "end": ([add("x/")], [("work/x",)]),
+  "long": ([add("x/" * 2100 + "x")], [("work/x",)]),
+  "name": ([add("x" * 256)], [("work/x",)]),
+  "from": ([dict(path="x", change="renamed", **{"from": "../other"}, old=side(), new=side())], [("work/x",)]),
   "absolute": ([add("/tmp/escape")], [("work//tmp/escape",)]),
   "nul": ([add("x", path_hex="6100")], [("work/a",)]),
   "parent": ([add("door/escape")], [("work/door/escape",)]),
@@ -167,7 +174,8 @@ mkdir "$T/outside"
 ln -s ../outside "$P/door"
 before=$(tree "$P")
 all_before=$(ls -A "$T")
-for kind in dotdot middle absolute nul parent newparent inparent twice twolists \
+for kind in dotdot middle empty dot slashes end long name from absolute nul \
+	parent newparent inparent twice twolists \
 	device fifo symlink hardlink otherbytes longer enormous negative setid \
 	hook wasexec nobytes late; do
 	python3 "$T/hostile.py" "$T/a.tar" "$kind"
@@ -177,6 +185,11 @@ for kind in dotdot middle absolute nul parent newparent inparent twice twolists 
 	is "$kind: nothing outside" "$(ls -A "$T/outside")$(ls -A "$T")" \
 		"$all_before"
 	check "$kind: not in /tmp" test ! -e /tmp/escape
+done
+for kind in dotdot middle empty dot slashes end long name from absolute nul; do
+	python3 "$T/hostile.py" "$T/a.tar" "$kind"
+	apply --dry-run --force
+	contains "$T/err" "cannot take the changes of this archive"
 done
 python3 "$T/hostile.py" "$T/a.tar" wasexec
 apply --force
@@ -230,6 +243,27 @@ if ! is_root; then
 	is "a folder that cannot be written" "$rc" 125
 	unchanged "a folder that cannot be written"
 	chmod 755 "$P/fold" "$P/dir/sub"
+fi
+# The user's own editor is at it, after the check and before the exchange.
+if command -v strace >/dev/null && ! sanitized; then
+	before=$(tree "$P" | grep -v zz)
+	strace -f -o "$T/trace" -e trace=renameat2 \
+		-e inject=renameat2:signal=STOP:when=1 \
+		"$M9M" --apply "$A" --project "$P" >"$T/out" 2>"$T/err" &
+	pid=$!
+	await_line "$T/trace" 'stopped by SIGSTOP'
+	echo theirs >"$P/dir/sub/x"
+	echo theirs >"$P/fold/f"
+	echo theirs >"$P/binary"
+	kill -CONT "$(awk '/stopped by SIGSTOP/ {print $1}' "$T/trace")"
+	wait "$pid"
+	is "changed at this moment" "$? $(grep -c 'changed at this moment' "$T/err")" \
+		"125 1"
+	is "theirs is kept" "$(cat "$P/dir/sub/x" "$P/fold/f" "$P/binary" | uniq -c |
+		tr -s ' ')" " 3 theirs"
+	is "and the rest is as it was" "$(tree "$P" | grep -v "sub/x\|fold/f\|binary")" \
+		"$(echo "$before" | grep -v "sub/x\|fold/f\|binary")"
+	(cd "$P" && printf '\0\1' >binary && echo 4 >dir/sub/x && echo 7 >fold/f)
 fi
 mkdir "$T/libraries"
 echo none >"$T/libraries/libarchive.so.13"
