@@ -161,6 +161,10 @@ static const char *read_encoding(struct span value, struct head *head)
 
 static const char *read_upgrade(struct span value, struct head *head)
 {
+	/* Of several the server picks one, and its answer would be taken for
+	 * that of the other. */
+	if (head->upgrade)
+		return "it has two Upgrade fields";
 	head->upgrade = true;
 	head->websocket = is(value, "websocket");
 	return NULL;

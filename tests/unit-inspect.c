@@ -156,6 +156,9 @@ static const struct {
 	  BYTES("\x80\x2e\1\3\3\0\x15\0\0\0\x10"), "SSL 2" },
 	{ "telnet", 23, BYTES("\xff\xfd\3\xff\xfb\x18"), NULL },
 	{ "a byte", 7, BYTES("\xff"), NULL },
+	{ "two upgrades", 80,
+	  BYTES(GET GOOD "Upgrade: h2c\r\nUpgrade: websocket\r\n\r\n"),
+	  "two Upgrade" },
 	{ "a late upgrade", 80,
 	  BYTES(GET GOOD "\r\n" GET GOOD "Upgrade: websocket\r\n\r\n" GET EVIL
 			 "\r\n"),
