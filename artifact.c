@@ -96,7 +96,6 @@ static int add_all(struct tarball *t, const struct job *job)
 		if (job->log_fds[i] >= 0 &&
 		    tarball_add_file(t, logs[i], job->log_fds[i]) < 0)
 			return -1;
-	tarball_limit(t, &job->request->limits);
 	if (job->request->progress)
 		tarball_show_progress(t, STDERR_FILENO);
 	if (job->request->layer)
@@ -117,7 +116,7 @@ static int build(const void *arg, void *out)
 
 	if (pack_open(&pack, job->request->compression, job->out_fd,
 		      job->request->path) == 0)
-		t = tarball_open(&pack);
+		t = tarball_open(&pack, &job->request->limits);
 	if (t && add_all(t, job) == 0)
 		rc = tarball_finish(t, &report->files, &report->skipped);
 	report->bytes = pack.bytes;

@@ -17,6 +17,8 @@
 #define PREFIX    "m9m_sandbox_"
 #define FILE_NAME "m9m_sandbox.prom"
 #define LOCK_NAME ".m9m_sandbox.lock"
+/* What versions before replace.c left when they were killed. */
+#define OLD_TEMP  ".m9m_sandbox.prom.tmp"
 /* A comment to Prometheus; to us, that nothing was cut off. */
 #define END       "# EOF\n"
 #define FILE_MAX  (1024 * 1024)
@@ -268,6 +270,8 @@ static int replace(int dir_fd, const char *text)
 	int err = errno;
 
 	umask(mask);
+	/* Nobody else writes it: we have the lock that they took too. */
+	(void)unlinkat(dir_fd, OLD_TEMP, 0);
 	return rc == 0 ? 0 : fail(err, "cannot write %s", FILE_NAME);
 }
 

@@ -40,18 +40,21 @@ static char *unescape(const char *word, size_t len)
 	return text;
 }
 
-/* "36 35 98:0 /root /mount/point options..."; false at the end of all. */
-static bool next_mount(const char **text, struct mounted_part *m)
+/* "36 35 98:0 /root /mount/point options...": 1; 0 at the end of all; -1 for a
+ * line that is none such. */
+static int next_mount(const char **text, struct mounted_part *m)
 {
 	const char *words[5], *p = *text;
 	size_t lens[ARRAY_SIZE(words)];
 
+	if (*p == '\0')
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		words[i] = p;
 		lens[i] = strcspn(p, " \n");
 		p += lens[i];
 		if (*p++ != ' ')
-			return false;
+			return -1;
 	}
 	p += strcspn(p, "\n");
 	*text = p + (*p == '\n');
@@ -61,7 +64,7 @@ static bool next_mount(const char **text, struct mounted_part *m)
 		.device = xstrndup(words[2], lens[2]),
 		.place = unescape(words[3], lens[3]),
 	};
-	return true;
+	return 1;
 }
 
 static void push(struct mounted *mounted, const struct mounted_part *part)
@@ -109,14 +112,19 @@ int mounted_read(struct mounted *mounted, const char *tree)
 					 MOUNTS_MAX, NULL);
 	const char *at = text;
 	struct mounted_part part;
+	int more;
 
 	*mounted = (struct mounted){ 0 };
 	if (text == NULL)
 		return fail(errno, "cannot read /proc/self/mountinfo");
-	while (next_mount(&at, &part)) {
+	while ((more = next_mount(&at, &part)) == 1) {
 		part.inside = path_under(part.at, tree);
 		push(mounted, &part);
 	}
+	/* Whatever mounts come after it would be overlooked. */
+	if (more < 0)
+		return fail(0, "cannot read /proc/self/mountinfo: a line of it "
+			       "tells of no mount");
 	if (!find_place(mounted, tree, &part))
 		return fail(0, "cannot tell which mount %s is on", tree);
 	part.inside = true;

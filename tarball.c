@@ -80,6 +80,9 @@ static struct pax_member member_of(const char *path, const struct stat *st)
 
 static void tell(struct tarball *t)
 {
+	/* Most have nobody who looks: no clock is read for each block then. */
+	if (t->progress.fd < 0)
+		return;
 	progress_tell(&t->progress, t->files, t->bytes,
 		      now_ms(CLOCK_MONOTONIC));
 }
@@ -363,13 +366,6 @@ static size_t names_limit(const struct tarball *t)
 	return (NAMES_MEMORY - t->names_memory) / 2;
 }
 
-void tarball_limit(struct tarball *t, const struct artifact_limits *limits)
-{
-	t->limits = *limits;
-	if (t->limits.files == 0)
-		t->limits.files = SPEC_ARTIFACT_FILES;
-}
-
 void tarball_show_progress(struct tarball *t, int fd)
 {
 	progress_start(&t->progress, fd, "archiving the workdir",
@@ -411,12 +407,15 @@ int tarball_add_tree(struct tarball *t, const char *name, int dir_fd)
 
 /* --- begin and end ------------------------------------------------------ */
 
-struct tarball *tarball_open(struct pack *pack)
+struct tarball *tarball_open(struct pack *pack,
+			     const struct artifact_limits *limits)
 {
 	struct tarball *t = xcalloc(1, sizeof(*t));
 
 	t->pack = pack;
-	t->limits.files = SPEC_ARTIFACT_FILES;
+	t->limits = *limits;
+	if (t->limits.files == 0)
+		t->limits.files = SPEC_ARTIFACT_FILES;
 	t->progress.fd = -1;
 	t->block = malloc(BLOCK);
 	t->segments = malloc(SPARSE_MAX * sizeof(*t->segments));

@@ -16,10 +16,11 @@
 
 struct tarball;
 
-/* Borrows `pack`, which is open.  NULL by fail(); all else by fail() too. */
-struct tarball *tarball_open(struct pack *pack);
+/* Borrows `pack`, which is open; 0 files are the usual limit, 0 bytes none.
+ * NULL by fail(); all else by fail() too. */
+struct tarball *tarball_open(struct pack *pack,
+			     const struct artifact_limits *limits);
 
-void tarball_limit(struct tarball *t, const struct artifact_limits *limits);
 /* Tells the terminal `fd` how far it is, if it takes long. */
 void tarball_show_progress(struct tarball *t, int fd);
 

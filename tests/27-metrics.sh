@@ -103,7 +103,10 @@ clean "many"
 
 echo "# a writer that died, a file that is damaged"
 echo half >"$DIR/.m9m_sandbox.prom.m9m.tmp"
+echo half >"$DIR/.m9m_sandbox.prom.tmp"
 expect_exit 0 "${count[@]}" true
+check "what an old version left is cleared" \
+	test ! -e "$DIR/.m9m_sandbox.prom.tmp"
 is "what a dead writer left is no hindrance" \
 	"$(value 'runs_total{agent="none",status="ok"}')" "$((before + 31))"
 cp "$FILE" "$T/good"

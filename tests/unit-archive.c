@@ -287,7 +287,7 @@ static int write_to_pipe(int fd, int pipe_fd)
 
 	if (pack_open(&pack, ARTIFACT_NONE, pipe_fd, "pipe") < 0)
 		return 2;
-	t = tarball_open(&pack);
+	t = tarball_open(&pack, &(struct artifact_limits){ 0 });
 	if (t && tarball_add_file(t, "file", fd) == 0)
 		rc = tarball_finish(t, &files, &skipped);
 	tarball_free(t);

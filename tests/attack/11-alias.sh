@@ -14,7 +14,8 @@ cat >"$T/on-host" <<'END'
 #!/bin/bash
 # SOURCE:TARGET... -- COMMAND...
 while [ "$1" != -- ]; do
-	mount --bind "${1%%:*}" "${1#*:}" || exit 99
+	to=${1#*:}
+	mount --bind "${1%%:*}" "${to/#\/proc\/self/\/proc\/$$}" || exit 99
 	shift
 done
 shift
@@ -63,6 +64,14 @@ while IFS='|' read -r what mount tree program file; do
 	is "$what: refused" "$rc" 125
 	check "$what: and said so" grep -qE 'lies in|as well' "$T/err"
 done <"$T/rows"
+
+# --- a list of mounts that breaks off before the one that matters ---
+awk '{ print } NR == 1 { print "of another form" }' /proc/self/mountinfo \
+	>"$T/mountinfo"
+run "${world[@]}" "$T/mountinfo:/proc/self/mountinfo" -- "$M9M" -q --no-artifact \
+	--bind "$data" /s --allow-command cp -- cp --version </dev/null
+is "such a list is refused" "$rc" 125
+contains "$T/err" "a line of it tells of no mount"
 
 # --- and what we write ourselves ---
 mkdir -p "$T/mine" "$T/specs"
