@@ -360,7 +360,8 @@ enum http1_guess http1_after_word(const uint8_t *data, size_t len)
 	const uint8_t *end = memchr(data, '\n', len);
 	size_t n = end ? (size_t)(end - data) : len, at = 0;
 
-	while (at < n && data[at] == ' ')
+	/* What Python's server has between words; others, spaces only. */
+	while (at < n && memchr(" \t\v\f", data[at], 4))
 		at++;
 	if (at == 0 || memchr(data, '\0', n) ||
 	    (at < n && data[at] != '/' && data[at] != '*' &&
@@ -372,7 +373,7 @@ enum http1_guess http1_after_word(const uint8_t *data, size_t len)
 	if (!end)
 		return HTTP1_UNCLEAR;
 	/* However badly the line ends: servers take it all the same. */
-	return memmem(data, n, " HTTP/", 6) ? HTTP1_YES : HTTP1_NO;
+	return memmem(data, n, "HTTP/", 5) ? HTTP1_YES : HTTP1_NO;
 }
 
 enum http1_guess http1_begins(const uint8_t *data, size_t len)

@@ -164,6 +164,30 @@ int inspect_answer(struct inspect *inspect, const uint8_t *data, size_t len,
 
 /*** Which one is it? ***/
 
+/*
+ * The PROXY protocol's, as load balancers put it before their clients' words.
+ * No client has a use for it, and a server that takes it reads on behind it.
+ */
+static const struct {
+	const char *text;
+	size_t len;
+} proxy_headers[] = {
+	{ "PROXY ", 6 },
+	{ "\r\n\r\n\0\r\nQUIT\n", 12 },
+};
+
+/* 1 it is one, 0 no, -1: more is needed. */
+static int begins_as_proxy(const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(proxy_headers); i++) {
+		size_t n = proxy_headers[i].len;
+
+		if (memcmp(data, proxy_headers[i].text, len < n ? len : n) == 0)
+			return len < n ? -1 : 1;
+	}
+	return 0;
+}
+
 static bool is_binary(uint8_t c)
 {
 	return (c < ' ' && c != '\r' && c != '\n' && c != '\t') || c >= 0x7f;
@@ -197,6 +221,7 @@ static int64_t recognise(struct inspect *inspect, const uint8_t *data,
 			 struct inspect_verdict *verdict)
 {
 	enum http1_guess guess;
+	int proxy;
 
 	if (inspect->word)
 		return next_word(inspect, data, len, last, verdict);
@@ -213,6 +238,14 @@ static int64_t recognise(struct inspect *inspect, const uint8_t *data,
 			 "something else");
 		return -1;
 	}
+	proxy = begins_as_proxy(data, len);
+	if (proxy > 0) {
+		snprintf(verdict->reason, sizeof(verdict->reason),
+			 "a PROXY header, behind which anything could be said");
+		return -1;
+	}
+	if (proxy < 0 && !last)
+		return 0;
 	/* No HTTP server takes a request that begins so. */
 	if (is_binary(data[0]))
 		return let_pass(inspect);

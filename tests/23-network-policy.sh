@@ -208,7 +208,8 @@ echo "# 4: one name to the resolver, another in TLS"
 try "${allow[@]}" -- tls:good.test:443:good.test tls:good.test:443:evil.test \
 	tls:good.test:443:xgood.test tls:good.test:443:- \
 	'say:good.test:443:\x16\x03\x01\x00\x05nonsense' \
-	'say:good.test:443:\x80\x2e\x01\x03\x03\x00\x15\x00\x00\x00\x10'
+	'say:good.test:443:\x80\x2e\x01\x03\x03\x00\x15\x00\x00\x00\x10' \
+	'say:good.test:443:PROXY UNKNOWN\r\nevil.test'
 came tls:good.test:443:good.test heard
 for sni in evil.test xgood.test -; do
 	came "tls:good.test:443:$sni" ECONNRESET
@@ -219,6 +220,7 @@ lacks "$T/world/hits" evil
 denied '.reason | contains("evil.test")'
 denied '.reason | contains("without a server name")'
 denied '.reason | contains("form of SSL 2")'
+denied '.reason | contains("PROXY")'
 try "${allow[@]}" --require-tls 443 -- 'say:good.test:443:SSH-2.0-x' \
 	"say:$OWN:443:SSH-2.0-x" tls:good.test:443:good.test "tls:$OWN:443:-"
 came 'say:good.test:443:SSH-2.0-x' ECONNRESET
