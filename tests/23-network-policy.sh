@@ -350,6 +350,27 @@ is "of good and bad answers, and of the first, the good ones are dialled" \
 try --allow "$PRIVATE:80" -- "say:$PRIVATE:80:$G x$H"
 contains "$T/world/hits" "$PRIVATE 80 b'GET"
 
+echo "# a port of the host's is reached by its name, and no other by it"
+try --host-port 80 --allow loopback.test:80 --allow good.test:443 -- \
+	"say:host.m9m.internal:80:$G x$H" "say:host.docker.internal:80:$G x$H" \
+	say:host.m9m.internal:443:x say:host.m9m.internal:5432:x \
+	say:x.host.m9m.internal:80:x "say:loopback.test:80:$G loopback.test$H" \
+	say:127.0.0.1:80:x "say:[::1]:80:x" say:0.0.0.0:80:x "say:$OWN:80:x" \
+	dns:host.m9m.internal:16 dns:host.m9m.internal:28 dns:host.m9m.internal:255
+for name in host.m9m.internal host.docker.internal; do
+	came_of "say:$name:80:$G x$H" 'HTTP/1.1 200 OK .*served'
+done
+is "nothing else was" "$(grep -c accepted "$T/world/hits")" 2
+denied '.name == "host.m9m.internal" and .port == 443'
+denied '.name == "host.m9m.internal" and .port == 5432'
+denied '.name == "loopback.test" and .port == 80'
+came say:x.host.m9m.internal:80:x EAI_AGAIN
+for type in 16 255; do came "dns:host.m9m.internal:$type" "rcode 5 none"; done
+came dns:host.m9m.internal:28 "rcode 0 none"
+try --allow good.test:443 -- say:host.m9m.internal:443:x
+came say:host.m9m.internal:443:x EAI_AGAIN
+untouched "the host of a run that may not reach it"
+
 echo "# literals"
 try "${allow[@]}" -- "say:$METADATA:80:x" "say:$PRIVATE:443:x" \
 	"say:[::ffff:$PRIVATE]:443:x" "say:[64:ff9b::a09:807]:443:x" \
