@@ -140,7 +140,17 @@ is "the others stay hidden" "$(cat "$T/out")" secret
 echo '{"command": ["cat", ".env"], "project": "p", "show": [".env"]}' >"$T/show.json"
 expect_exit 0 "$M9M" -q --spec "$T/show.json"
 is "by the spec" "$(cat "$T/out")" secret
-rm "$P/list.txt"
+rm "$P/list.txt" "$P/.m9mignore"
+mkdir -p "$P/1/deep/er/still" "$P/2/wide"
+(cd "$P/2/wide" && seq 4100 | xargs touch)
+echo secret | tee "$P/1/.env" >"$P/1/deep/er/still/.env"
+expect_exit 0 "$M9M" -q --project "$P" --result "$T/r.json" cat 1/.env 1/deep/er/still/.env
+is "in a large tree the nearest are hidden" "$(cat "$T/out")" secret
+contains "$T/r.json" "only the first 4000 entries"
+echo .env >"$P/.m9mignore"
+expect_exit 0 "$M9M" -q --project "$P" --result "$T/r.json" cat 1/.env 1/deep/er/still/.env
+is "with a list of the user's, all" "$(cat "$T/out")" ""
+rm -r "$P/1" "$P/2" "$P/.m9mignore"
 
 # --- refusals --------------------------------------------------------------
 
@@ -154,6 +164,9 @@ refuse "cannot show / as a project" --project /
 HOME=$T/p refuse "it holds your home directory" --project "$P"
 HOME=$T/p/sub refuse "it holds your home directory" --project "$P"
 refuse "it holds the runs themselves" --project "$T"
+refuse "cannot show / as a project" --project / --project-mode bind
+HOME=$T/p refuse "it holds your home directory" --project "$P" \
+	--project-mode bind
 refuse "needs a project" --project-mode ro
 refuse "needs a project" --show .env
 refuse "its folder is hidden" --project "$P" --show .aws/credentials

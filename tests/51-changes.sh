@@ -162,6 +162,41 @@ contains "$T/diff" "rename from old-name"
 contains "$T/diff" 'a\x1b[31mb'
 is "whiteouts are no devices" "$(tar -xOf "$A" skipped.txt)" "fifo work/fifo"
 
+# At a terminal it has colours, and no others than ours.
+cat >"$T/terminal.py" <<'END'
+import os, pty, subprocess, sys
+m, s = pty.openpty()
+p = subprocess.Popen(sys.argv[1:], stderr=s, stdin=subprocess.DEVNULL)
+os.close(s)
+try:
+    while chunk := os.read(m, 4096): sys.stdout.buffer.write(chunk)
+except OSError: pass
+sys.exit(p.wait())
+END
+SAY='echo more >>modified; printf "a\033[31mb\n" >esc'
+for no_color in "" 1; do
+	expect_exit 0 env ${no_color:+NO_COLOR=1} python3 "$T/terminal.py" \
+		"$M9M" -q --project "$P" --no-artifact --diff sh -c "$SAY"
+	is "an added line${no_color:+, with NO_COLOR}" \
+		"$(grep more "$T/out" | tr -d '\r\n' | sed 's/\x1b/ESC/g')" \
+		"$([ -n "$no_color" ] && echo +more || echo 'ESC[32m+moreESC[0m')"
+	contains "$T/out" 'a\x1b[31mb'
+	lacks "$T/out" $'\033[31mb'
+done
+
+# An earlier run has written git's configuration: nobody asks git.
+mkdir "$T/bin"
+printf '#!/bin/sh\n: >%s\n' "$T/caught" | tee "$T/bin/git" >"$T/trap"
+chmod 755 "$T/bin/git" "$T/trap"
+git -C "$P" config core.fsmonitor "$T/trap"
+"${G[@]}" -C "$P" status >/dev/null 2>&1
+check "git itself is caught" rm "$T/caught"
+expect_exit 0 env PATH="$T/bin:$PATH" "$M9M" -q --project "$P" \
+	--artifact "$A" --diff sh -c 'echo more >>modified'
+contains "$T/err" "+more"
+check "we are not" test ! -e "$T/caught"
+git -C "$P" config --unset core.fsmonitor
+
 # A change of the user's during the run is told apart.
 echo 1 >"$P/raced"
 "${G[@]}" -C "$P" add raced
@@ -198,4 +233,21 @@ if is_root; then
 	large=$(times --project "$P")
 	echo "# an empty run $small ms, with 100,000 files $large ms"
 	check "the start does not read the tree" test "$large" -le $((small + 60))
+	mkdir -p "$T/few"
+	cp -r "$P"/d{1..12} "$T/few"
+	looks() {
+		strace -f -o "$T/trace" -e trace=openat,openat2,newfstatat,getdents64 \
+			"$M9M" -q --project "$1" --artifact "$A" sh -c \
+			'for i in $(seq 100); do echo x >>d1/$i; done; rm -r d2'
+		tar -xOf "$A" changes.json | jq '.changes | length' >"$T/n"
+		grep -c '(' "$T/trace"
+	}
+	if command -v strace >/dev/null && ! sanitized; then
+		few=$(looks "$T/few")
+		is "all changes are told" "$(cat "$T/n")" 600
+		many=$(looks "$P")
+		is "of the large tree too" "$(cat "$T/n")" 600
+		echo "# looks of a run: $few at 6,000 files, $many at 100,000"
+		check "neither does the end" test "$many" -le $((few + few / 20))
+	fi
 fi
