@@ -9,7 +9,6 @@
 
 #include "err.h"
 
-#define JOURNAL     "journal"
 #define JOURNAL_MAX (16 * 1024 * 1024)
 
 int journal_open(int run_dir_fd)

@@ -3,11 +3,13 @@
 
 /*
  * What a run has outside its own directory, and how far it came: said before it
- * is done, in the file `journal` of the run directory, for whoever finds the run
+ * is done, in the file JOURNAL of the run directory, for whoever finds the run
  * dead.  An entry is a key and a value, of any bytes but NUL.
  */
 
 #include "util.h"
+
+#define JOURNAL "journal"
 
 /* The file, made if it is not there; a descriptor, or -1 by fail(). */
 int journal_open(int run_dir_fd);

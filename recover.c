@@ -95,7 +95,7 @@ static bool is_of_this_boot(int run_fd)
 
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return fstatat(run_fd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return fstatat(run_fd, JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       st.st_mtim.tv_sec >= real.tv_sec - boot.tv_sec - 1;
 }
 

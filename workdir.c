@@ -445,9 +445,31 @@ int workdir_empty(struct workdir *wd)
 	return 0;
 }
 
+/* The journal last: what a kill leaves without one is a run to be archived. */
+static int empty_run_dir(const struct workdir *wd)
+{
+	struct walk_reader reader;
+	struct walk_name entry;
+	struct stat st;
+	int fd = walk_reopen_dir(wd->run_fd, true, &st), rc;
+
+	if (fd < 0)
+		return fail(errno, "cannot open %s", wd->path);
+	walk_start(&reader, fd);
+	while ((rc = walk_next(&reader, &entry)) == 1)
+		if (strcmp(entry.name, JOURNAL) != 0 &&
+		    rmtree_at(wd->run_fd, entry.name, wd->path) < 0)
+			break;
+	walk_end(&reader);
+	if (rc < 0)
+		return fail(errno, "cannot read %s", wd->path);
+	return rc == 1 ? -1 : rmtree_at(wd->run_fd, JOURNAL, wd->path);
+}
+
 int workdir_remove(struct workdir *wd)
 {
-	if (workdir_empty(wd) < 0 || check_same(wd) < 0)
+	if (workdir_empty(wd) < 0 || check_same(wd) < 0 ||
+	    empty_run_dir(wd) < 0)
 		return -1;
 	return rmtree_at(wd->runs_fd, wd->run_id, wd->path);
 }

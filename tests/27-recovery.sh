@@ -221,6 +221,16 @@ expect_exit 0 "$M9M" --gc
 is "the old one has its name" "$(cat "$T/outs/tree/old")" old
 is "and no other is there" "$(ls -A "$T/outs")" tree
 
+echo "# archived already: killed in the midst of the run's removal"
+clear_all
+# The journal tells that there is nothing to archive: it has to go last.
+strace -f -o "$T/trace" -e trace=unlink,unlinkat "$M9M" \
+	--artifact "$T/own.tar" -- sh -c 'echo x >file; echo said' >/dev/null
+awk -F '"' '/unlinkat/ && / = 0$/ && $2 ~ /^(stdout.log|events.jsonl|journal)$/ {
+	print $2 }' "$T/trace" >"$T/order"
+contains "$T/order" stdout.log
+is "the journal goes after the logs" "$(tail -n 1 "$T/order")" journal
+
 echo "# archived already: killed between the archive and the end"
 clear_all
 dead -- 'echo x >file'
