@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The relay's name service, asked from inside. */
+#include "names.h"
 #include "netbox_dns.h"
 
 static const char *const rules[] = { "t.test:7001", "*.wild.test:7001", NULL };
@@ -131,6 +132,40 @@ static void test_wildcard_caps(void)
 	ok(ask("n1.wild.test", 1, &addr) == 0, "known ones still answer");
 }
 
+/* Every address that there is to give: none stands for two names, ever. */
+static void test_names_full(void)
+{
+	static struct names names;
+	struct name *first, *gateway;
+	uint32_t last = 0;
+	size_t n = 0, good = 0;
+	char text[32];
+
+	names_init(&names);
+	gateway = names_find(&names, NAMES_GATEWAY);
+	for (;;) {
+		struct name *name;
+
+		snprintf(text, sizeof(text), "n%zu.test", n);
+		name = names_add(&names, text);
+		if (!name)
+			break;
+		good += names_address(name) > last &&
+			names_in_range(names_address(name)) &&
+			names_address(name) != names_address(gateway);
+		last = names_address(name);
+		n++;
+	}
+	ok(n == NAMES_MAX && good == n, "%zu names, each with its own", n);
+	ok(!names_find(&names, text), "the one too many has none");
+	first = names_find(&names, "n0.test");
+	ok(first && names_by_address(&names, names_address(first)) == first,
+	   "the first one has its own still");
+	ok(!names_by_address(&names, last + 1) &&
+	       !names_by_address(&names, names_address(first) - 1),
+	   "and beside them nothing stands for a name");
+}
+
 int main(void)
 {
 	struct net_policy policy;
@@ -142,6 +177,7 @@ int main(void)
 	if (!ok(box_start(&policy) == 0, "the relay takes the sockets: %s",
 		err_get() ? err_get()->message : ""))
 		return done();
+	test_names_full();
 	test_dns();
 	test_dns_events();
 	test_dns_tcp();
