@@ -147,9 +147,17 @@ ALLOW(shmat) ALLOW(shmctl) ALLOW(shmdt) ALLOW(shmget)
 
 /* Sockets: unix, IPv4, IPv6 and the route netlink that getifaddrs asks.  The
  * exotic families (vsock, alg, packet, bluetooth, ...) reach past the network
- * namespace or into little used kernel code. */
-ALLOW_IF(socket, IS(0, AF_UNIX)) ALLOW_IF(socket, IS(0, AF_INET))
-ALLOW_IF(socket, IS(0, AF_INET6))
+ * namespace or into little used kernel code, and so do the exotic protocols of
+ * the internet's (SCTP, DCCP, L2TP, SMC, UDP-Lite, ...): to ask for one has the
+ * host load its module.  Go's listeners ask for MPTCP. */
+#define INTERNET BITS(0, ~(AF_INET ^ AF_INET6), AF_INET)
+ALLOW_IF(socket, IS(0, AF_UNIX)) ALLOW_IF(socket, BOTH(INTERNET, IS(2, 0)))
+ALLOW_IF(socket, BOTH(INTERNET, IS(2, IPPROTO_TCP)))
+ALLOW_IF(socket, BOTH(INTERNET, IS(2, IPPROTO_UDP)))
+ALLOW_IF(socket, BOTH(INTERNET, IS(2, IPPROTO_ICMP)))
+ALLOW_IF(socket, BOTH(INTERNET, IS(2, IPPROTO_ICMPV6)))
+ALLOW_IF(socket, BOTH(INTERNET, IS(2, IPPROTO_MPTCP)))
+DENY_IF(EPROTONOSUPPORT, socket, INTERNET)
 ALLOW_IF(socket, BOTH(IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE)))
 DENY(EPERM, socket)
 ALLOW_IF(socketpair, IS(0, AF_UNIX)) DENY(EPERM, socketpair)

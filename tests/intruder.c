@@ -10,6 +10,7 @@
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -109,6 +110,11 @@ static bool socket_alg_high(void)
 static bool socket_vsock(void)
 {
 	return has_socket(AF_VSOCK, SOCK_STREAM, 0);
+}
+
+static bool socket_udplite(void)
+{
+	return has_socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
 }
 
 static bool socket_diag(void)
@@ -422,6 +428,7 @@ static const struct attack attacks[] = {
 	{ "socket-alg", socket_alg },
 	{ "socket-alg-high", socket_alg_high },
 	{ "socket-vsock", socket_vsock },
+	{ "socket-udplite", socket_udplite },
 	{ "socket-diag", socket_diag },
 	{ "socket-uevent", socket_uevent },
 	{ "call-bpf", call_bpf },

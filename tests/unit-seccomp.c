@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -108,6 +109,28 @@ static const struct attempt attempts[] = {
 	{ "socket PACKET", SYS_socket, { AF_PACKET, NONE, 0 }, EPERM },
 	{ "socket BLUETOOTH", SYS_socket, { AF_BLUETOOTH, NONE, 0 }, EPERM },
 	{ "socket KEY", SYS_socket, { AF_KEY, NONE, 0 }, EPERM },
+	{ "socket SCTP",
+	  SYS_socket,
+	  { AF_INET, NONE, IPPROTO_SCTP },
+	  EPROTONOSUPPORT },
+	{ "socket DCCP",
+	  SYS_socket,
+	  { AF_INET6, NONE, IPPROTO_DCCP },
+	  EPROTONOSUPPORT },
+	{ "socket L2TP", SYS_socket, { AF_INET, NONE, 115 }, EPROTONOSUPPORT },
+	{ "socket SMC", SYS_socket, { AF_INET, NONE, 256 }, EPROTONOSUPPORT },
+	{ "socket UDP-Lite",
+	  SYS_socket,
+	  { AF_INET6, NONE, IPPROTO_UDPLITE },
+	  EPROTONOSUPPORT },
+	{ "socket raw",
+	  SYS_socket,
+	  { AF_INET, NONE, IPPROTO_RAW },
+	  EPROTONOSUPPORT },
+	{ "socket SCTP high",
+	  SYS_socket,
+	  { HIGH | AF_INET, NONE, HIGH | IPPROTO_SCTP },
+	  EPROTONOSUPPORT },
 	{ "socket netlink audit",
 	  SYS_socket,
 	  { AF_NETLINK, NONE, NETLINK_AUDIT },
@@ -382,6 +405,9 @@ static int use_sockets(const void *arg)
 		if (socket(families[i], SOCK_STREAM | SOCK_CLOEXEC, 0) < 0 &&
 		    errno != EAFNOSUPPORT)
 			return 1;
+	if (socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) < 0 ||
+	    socket(AF_INET, SOCK_DGRAM, IPPROTO_UDP) < 0)
+		return 5;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0)
 		return 2;
 	if (socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) < 0)
@@ -546,6 +572,24 @@ static const struct {
 	  TELL(EPERM) },
 	{ "clone3", ARM, 435, { 0 }, ERROR(ENOSYS), ERROR(ENOSYS) },
 	{ "socket inet", ARM, 198, { AF_INET, 1, 0 }, ALLOWED, ALLOWED },
+	{ "socket mptcp",
+	  ARM,
+	  198,
+	  { AF_INET, 1, IPPROTO_MPTCP },
+	  ALLOWED,
+	  ALLOWED },
+	{ "socket icmp6",
+	  ARM,
+	  198,
+	  { AF_INET6, 2, IPPROTO_ICMPV6 },
+	  ALLOWED,
+	  ALLOWED },
+	{ "socket sctp",
+	  ARM,
+	  198,
+	  { HIGH | AF_INET6, 1, IPPROTO_SCTP },
+	  TELL(EPROTONOSUPPORT),
+	  TELL(EPROTONOSUPPORT) },
 	{ "socket vsock",
 	  ARM,
 	  198,
