@@ -92,8 +92,7 @@ static int write_all_of(const struct job *job, const struct changes *changes,
 	if (file == NULL)
 		return -1;
 	out->patch = true;
-	out->left_out = patch_print(changes, job->request.work_fd,
-				    job->request.lower_fd, file);
+	out->left_out = patch_print(changes, &job->request, file);
 	return close_stream(file);
 }
 

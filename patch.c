@@ -346,8 +346,23 @@ static bool in_git(const char *path)
 	return true;
 }
 
-size_t patch_print(const struct changes *changes, int work_fd, int lower_fd,
-		   FILE *out)
+/* It, or a folder that it is in. */
+static bool is_hidden(const struct strv *hidden, const char *path)
+{
+	auto_free char *part = xstrdup(path);
+	char *slash;
+
+	while (!strv_search(hidden, part)) {
+		slash = strrchr(part, '/');
+		if (slash == NULL)
+			return false;
+		*slash = '\0';
+	}
+	return true;
+}
+
+size_t patch_print(const struct changes *changes,
+		   const struct changes_request *of, FILE *out)
 {
 	size_t left_out = 0;
 
@@ -361,7 +376,8 @@ size_t patch_print(const struct changes *changes, int work_fd, int lower_fd,
 			    in_git(c->path) || (c->from && in_git(c->from)))
 				continue;
 			if (ftell(out) > TOTAL_MAX ||
-			    !put_change(c, work_fd, lower_fd, out))
+			    is_hidden(of->hidden, c->path) ||
+			    !put_change(c, of->work_fd, of->lower_fd, out))
 				left_out++;
 		}
 	return left_out;

@@ -10,8 +10,9 @@
 #include "changes.h"
 
 /*
- * What lies in a .git is left out, and what is too large; the number of those
- * that are too large.
+ * What lies in a .git is left out; and what is too large, or takes the place of
+ * something hidden, which is there in the project: their number.  `of` is what
+ * found the changes.
  */
-size_t patch_print(const struct changes *changes, int work_fd, int lower_fd,
-		   FILE *out);
+size_t patch_print(const struct changes *changes,
+		   const struct changes_request *of, FILE *out);

@@ -168,7 +168,7 @@ for mode in overlay copy; do
 	expect_exit 0 "$M9M" --gc
 	member "$id" changes.json >"$T/changes.json"
 	is "$mode: as at a run's own end" "$(told)" "$want"
-	matches <(told) '^added added,deleted gone,.*modified kept$'
+	matches <(told) '^added .*added,deleted gone,modified kept$'
 	member "$id" changes.patch >"$T/patch"
 	contains "$T/patch" "+c"
 	contains "$T/patch" "deleted file mode"

@@ -123,6 +123,8 @@ is "copy: what is made there is new" "$(tar -xOf "$T/hidden.tar" changes.json |
 	"added .aws/credentials added .env"
 check "copy: there is a patch" tar -xf "$T/hidden.tar" -C "$T" changes.patch
 lacks "$T/changes.patch" secret
+lacks "$T/changes.patch" .env
+lacks "$T/changes.patch" .aws
 SHOW=(--show .env --show list.txt --show .aws)
 for mode in overlay copy ro bind; do
 	expect_exit 0 "$M9M" -q --project "$P" --project-mode "$mode" \
