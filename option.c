@@ -337,7 +337,7 @@ void spec_print_help(FILE *out)
 
 		if (!o->flag && o->help)
 			fprintf(out, "\n%s\n", o->help);
-		else if (o->flag && !o->pending)
+		else if (o->flag)
 			print_row(o, out);
 	}
 	fputs(

@@ -68,8 +68,6 @@ struct option {
 	uint64_t min, max;
 	const char *const *choices; /* NULL-terminated */
 	const char *help; /* a row with neither flag nor key: a heading */
-	/* Why it cannot be had yet; refused with this, and not in --help. */
-	const char *pending;
 };
 
 extern const struct option option_table[];
@@ -125,7 +123,7 @@ struct seccomp_profile *spec_read_seccomp(struct parse *p, const char *text,
 					  size_t len);
 /*
  * Says that the row is given at p->where, by p->source.  False, after a
- * complaint, if it may not be: pending, said twice, or against another row.
+ * complaint, if it may not be: said twice, or against another row.
  */
 bool option_claim(struct parse *p, const struct option *o);
 /* Claims the row and reads its value: a flag's words, or JSON. */

@@ -120,10 +120,6 @@ bool option_claim(struct parse *p, const struct option *o)
 {
 	size_t i = option_index(o);
 
-	if (o->pending) {
-		complain(p, "not supported yet: %s", o->pending);
-		return false;
-	}
 	if (p->source == FROM_FILE && p->from[i] == FROM_FILE) {
 		complain(p, "is given as %s already", p->spelled[i]);
 		return false;
@@ -431,8 +427,7 @@ static void put(cJSON *tree, const char *key, cJSON *value)
 
 static bool is_printed(const struct spec *spec, const struct option *o)
 {
-	if (!o->key || !o->type || !o->type->dump || o->pending ||
-	    option_by_key(o->key) != o)
+	if (!o->key || !o->type || !o->type->dump || option_by_key(o->key) != o)
 		return false;
 	/* A mode that the lists imply is worth seeing. */
 	if (o->type == &type_choice &&
