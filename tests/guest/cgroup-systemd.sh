@@ -5,8 +5,11 @@
 # of every kind, in units that are theirs or not.
 . "$(dirname "$0")/../lib.sh"
 
-UNIT=$TOP/$B/unit-cgroup
+# Where a user can reach them: the checkout may lie below /root.
 chmod 755 "$T"
+cp "$M9M" "$TOP/$B/unit-cgroup" "$T/"
+M9M=$T/m9m-sandbox
+UNIT=$T/unit-cgroup
 useradd -m -u 1234 lingers
 useradd -m -u 1235 visitor
 loginctl enable-linger lingers

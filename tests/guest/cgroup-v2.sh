@@ -7,7 +7,11 @@
 . "$(dirname "$0")/../lib.sh"
 
 CG=/sys/fs/cgroup
-UNIT=$TOP/$B/unit-cgroup
+# Where a user can reach them: the checkout may lie below /root.
+chmod 755 "$T"
+cp "$M9M" "$TOP/$B/unit-cgroup" "$T/"
+M9M=$T/m9m-sandbox
+UNIT=$T/unit-cgroup
 SOMEBODY=1234
 
 as_user() {
