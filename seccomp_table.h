@@ -17,8 +17,8 @@
  *   ..._NR(name, number)         newer than some libseccomp; from 424 on a
  *                                number is the same on every architecture
  *
- * A CONDITION is IS(argument, value), BITS(argument, mask, value) or two of
- * them.  Every one compares the low 32 bits only: the arguments named here are
+ * A CONDITION is IS(argument, value), BITS(argument, mask, value),
+ * BITS_ANY(argument, mask), or two of them.  Every one compares the low 32 bits only: the arguments named here are
  * `int` to the kernel, which drops the high half, so a rule that looked at it
  * would be passed by adding 1 << 32 (CVE-2019-10063).
  *
@@ -149,9 +149,12 @@ ALLOW(shmat) ALLOW(shmctl) ALLOW(shmdt) ALLOW(shmget)
  * exotic families (vsock, alg, packet, bluetooth, ...) reach past the network
  * namespace or into little used kernel code, and so do the exotic protocols of
  * the internet's (SCTP, DCCP, L2TP, SMC, UDP-Lite, ...): to ask for one has the
- * host load its module.  Go's listeners ask for MPTCP. */
+ * host load its module.  Go's listeners ask for MPTCP.  Protocol 0 is what the
+ * type makes of it: 5 SCTP, 6 DCCP, and 10 another name for AF_PACKET. */
 #define INTERNET BITS(0, ~(AF_INET ^ AF_INET6), AF_INET)
-ALLOW_IF(socket, IS(0, AF_UNIX)) ALLOW_IF(socket, BOTH(INTERNET, IS(2, 0)))
+ALLOW_IF(socket, IS(0, AF_UNIX))
+DENY_IF(EPROTONOSUPPORT, socket, BOTH(INTERNET, BITS_ANY(1, 0xc)))
+ALLOW_IF(socket, BOTH(INTERNET, IS(2, 0)))
 ALLOW_IF(socket, BOTH(INTERNET, IS(2, IPPROTO_TCP)))
 ALLOW_IF(socket, BOTH(INTERNET, IS(2, IPPROTO_UDP)))
 ALLOW_IF(socket, BOTH(INTERNET, IS(2, IPPROTO_ICMP)))
