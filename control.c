@@ -83,11 +83,13 @@ int control_receive_all(int socket, struct control_message *message,
 		*n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
 		memcpy(fds, CMSG_DATA(header), *n * sizeof(*fds));
 	}
-	if (got == (ssize_t)sizeof(*message))
+	/* Truncated when we may not have as many: half of the cgroups, or a
+	 * mount without its source, would go unnoticed. */
+	if (got == (ssize_t)sizeof(*message) && !(msg.msg_flags & MSG_CTRUNC))
 		return 1;
 	close_all(fds, *n);
 	*n = 0;
-	errno = EPROTO;
+	errno = msg.msg_flags & MSG_CTRUNC ? EMFILE : EPROTO;
 	return -1;
 }
 
