@@ -153,6 +153,9 @@ void plan_explain(const struct plan *plan, FILE *out)
 	fputc('\n', out);
 	for (size_t i = 0; i < plan->degraded.n; i++)
 		fprintf(out, "degraded     %s\n", plan->degraded.v[i]);
-	for (size_t i = 0; i < plan->warnings.n; i++)
-		fprintf(out, "warning      %s\n", plan->warnings.v[i]);
+	for (size_t i = 0; i < plan->warnings.n; i++) {
+		fputs("warning      ", out);
+		print_word(out, plan->warnings.v[i]);
+		fputc('\n', out);
+	}
 }
