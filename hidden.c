@@ -281,13 +281,13 @@ static int take_line(struct search *s, char *line)
 	if (line[0] == '!')
 		return refuse_line(line, "cannot be taken back here: --show "
 					 "FILE does that");
-	/* As of "x\ ", which would match nothing without a word. */
-	if (line[len - 1] == '\\')
-		return refuse_line(line, "ends with a backslash");
 	if (line[len - 1] == '/') {
 		line[--len] = '\0';
 		folder_only = true;
 	}
+	/* As of "x\ ", which would match nothing without a word. */
+	if (len > 0 && line[len - 1] == '\\')
+		return refuse_line(line, "ends with a backslash");
 	if (strncmp(line, "**/", 3) == 0 && !strchr(line + 3, '/'))
 		line += 3;
 	if (strstr(line, "**") || strstr(line, ".."))

@@ -179,6 +179,7 @@ static void test_hidden(void)
 	check_hidden("!.env\n", "", "--show FILE");
 	check_hidden("a.txt\n!a.txt\n", "", "--show FILE");
 	check_hidden("x\\ \n", "", "ends with a backslash");
+	check_hidden("x\\/\n", "", "ends with a backslash");
 	check_hidden("a/**/b\n", "", "not understood");
 	check_hidden("../up\n", "", "not understood");
 	check_hidden("/\n", "", "whole project");
