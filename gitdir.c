@@ -99,6 +99,18 @@ static char *resolve(const char *base, const char *path)
 	return realpath(whole, NULL);
 }
 
+/* The same of a record of git's, which has no links on its way: one that is
+ * there now a payload put into a tree that it could write, for the records of
+ * one project to stand for another. */
+static char *resolve_record(const char *base, const char *path)
+{
+	auto_free char *whole = path[0] == '/' ? xstrdup(path)
+					       : path_join(base, path);
+	auto_fd int fd = open_dir(whole);
+
+	return fd < 0 ? NULL : realpath(whole, NULL);
+}
+
 /* --- git's configuration ------------------------------------------------ */
 
 static const char *skip_blank(const char *s)
@@ -175,7 +187,8 @@ static const char *check_module(const struct look *l)
 		return no_git;
 	for (size_t i = 0; i < ARRAY_SIZE(configs); i++) {
 		auto_free char *value = read_worktree(l->dir_fd, configs[i]);
-		auto_free char *tree = value ? resolve(l->dir, value) : NULL;
+		auto_free char *tree = value ? resolve_record(l->dir, value)
+					     : NULL;
 
 		if (tree && strcmp(tree, l->project) == 0) {
 			l->git->path = xstrdup(l->dir);
@@ -202,6 +215,36 @@ static char *above_worktrees(const char *dir)
 	return take_ptr(&path);
 }
 
+/* A bare repository may have other trees in it, and so their secrets. */
+static bool holds_others(const struct look *l, int git_fd, const char *path)
+{
+	int fd = walk_open_below(git_fd, "worktrees", O_RDONLY | O_DIRECTORY);
+	struct walk_reader reader;
+	struct walk_name entry;
+	bool found = false;
+
+	if (fd < 0)
+		return false;
+	walk_start(&reader, fd);
+	while (!found && walk_next(&reader, &entry) == 1) {
+		auto_free char *file = xasprintf("%s/gitdir", entry.name);
+		auto_free char *dir = xasprintf("%s/worktrees/%s", path,
+						entry.name);
+		auto_free char *text = read_text(reader.fd, file);
+		auto_free char *tree = NULL;
+		char *slash = text ? strrchr(text, '/') : NULL;
+
+		if (slash)
+			slash[1] = '\0';
+		tree = slash ? resolve(dir, text) : NULL;
+
+		found = tree && path_under(tree, path) &&
+			strcmp(tree, l->project) != 0;
+	}
+	walk_end(&reader);
+	return found;
+}
+
 static const char *check_worktree(const struct look *l, const char *common)
 {
 	auto_free char *back = read_text(l->dir_fd, "gitdir");
@@ -214,7 +257,7 @@ static const char *check_worktree(const struct look *l, const char *common)
 	if (slash == NULL || strcmp(slash, "/.git") != 0)
 		return no_pointer;
 	slash[1] = '\0';
-	tree = resolve(l->dir, back);
+	tree = resolve_record(l->dir, back);
 	if (tree == NULL || strcmp(tree, l->project) != 0)
 		return no_pointer;
 	fd = open_dir(path);
@@ -223,6 +266,8 @@ static const char *check_worktree(const struct look *l, const char *common)
 		return no_git;
 	if (!is_owned(fd, l->owner))
 		return "is not in a folder of the project's owner";
+	if (holds_others(l, fd, path))
+		return "is in a repository that has other trees in it";
 	l->git->path = take_ptr(&path);
 	l->git->below = xstrdup(l->dir + strlen(l->git->path));
 	return NULL;

@@ -98,13 +98,19 @@ static void plan_git(struct plan *plan, const struct spec *spec,
 	if (fstatat(fd, ".git", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	project->git = true;
-	if (S_ISDIR(st.st_mode))
+	/* Whoever hides it does not want to see there what it names. */
+	if (S_ISDIR(st.st_mode) || strv_has(&project->hidden.files, ".git"))
 		return;
 	why = gitdir_find(git, fd, project->path);
 	holds = why ? NULL : precious_in(git->path, host);
 	if (holds)
 		why = xasprintf("%s, which the project's .git names, holds %s",
 				git->path, holds);
+	/* They name its tree, which is at another place inside. */
+	if (why == NULL && git->module && plan->disk &&
+	    strcmp(plan->workdir, project->path) != 0)
+		why = xstrdup("--disk has no room for what would have to be "
+			      "changed in a submodule's records");
 	if (why)
 		strv_push(&plan->warnings,
 			  xasprintf("git does not work inside: %s", why));

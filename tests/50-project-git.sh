@@ -225,6 +225,15 @@ not_shown() {
 	matches "$T/out" '^  project'
 	is "no git directory is shown" "$(grep -c '^  git ' "$T/out")" 0
 }
+# A link in the place of another worktree of theirs, in a tree that a payload
+# could write as well, does not make their records this project's.
+mkdir "$T/q"
+git -C "$O" worktree add -q "$T/q/wt" -b q 2>&-
+says "$O/.git/worktrees/wt"
+rm -r "$T/q/wt"
+ln -s "$P" "$T/q/wt"
+not_shown "does not name this tree" --project "$P"
+
 mkdir -p "$P/g/worktrees/x" "$P/g/objects" "$P/g/refs"
 for dir in "$P/g" "$P/g/worktrees/x"; do cp "$T/given/HEAD" "$dir/HEAD"; done
 echo "$P/.git" >"$P/g/worktrees/x/gitdir"
@@ -265,6 +274,20 @@ XDG_STATE_HOME=$M/.git/state not_shown "holds the runs" --project "$T/tree"
 git clone -q --bare "$T/lib" "$T/bare"
 git -C "$T/bare" worktree add -q "$T/bare/in" 2>&-
 not_shown "has the project in it" --project "$T/bare/in"
+# And another one in it would be seen with them.
+git -C "$T/bare" worktree add -q "$T/aside" 2>&-
+not_shown "has other trees in it" --project "$T/aside"
+
+# Who hides the file hides what it names.
+echo .git >"$T/sparse/.m9mignore"
+expect_exit 0 "$M9M" --project "$T/sparse" --explain true
+is "what is hidden names nothing" "$(grep -c '^  git ' "$T/out")" 0
+rm "$T/sparse/.m9mignore"
+expect_exit 0 "$M9M" --project "$M/sub" --project-mode copy --disk 8M --explain true
+contains "$T/out" "--disk has no room"
+expect_exit 0 "$M9M" --project "$M/sub" --project-mode copy --disk 8M \
+	--project-at "$M/sub" git log --format=%s
+contains "$T/out" lib
 
 # --- in place, and for root another user's ------------------------------------
 
