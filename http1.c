@@ -353,19 +353,21 @@ size_t http1_word(const uint8_t *data, size_t len)
 	return n;
 }
 
-/* What stands behind the first word: targets are paths, "*" or have a scheme;
- * nothing takes a NUL in a line. */
+bool http1_is_blank(uint8_t c)
+{
+	return c && strchr(" \t\v\f\r\x1c\x1d\x1e\x1f\x85\xa0", c);
+}
+
+/* What stands behind the first word: of a target some servers take anything
+ * ("?x"), and nothing takes a NUL in a line. */
 enum http1_guess http1_after_word(const uint8_t *data, size_t len)
 {
 	const uint8_t *end = memchr(data, '\n', len);
 	size_t n = end ? (size_t)(end - data) : len, at = 0;
 
-	/* What Python's server has between words; others, spaces only. */
-	while (at < n && memchr(" \t\v\f", data[at], 4))
+	while (at < n && http1_is_blank(data[at]))
 		at++;
-	if (at == 0 || memchr(data, '\0', n) ||
-	    (at < n && data[at] != '/' && data[at] != '*' &&
-	     !is_letter(data[at])))
+	if (at == 0 || memchr(data, '\0', n))
 		return HTTP1_NO;
 	/* Too long for a head: refused as one, and not let pass. */
 	if (n >= HTTP1_HEAD_MAX)
@@ -381,8 +383,8 @@ enum http1_guess http1_begins(const uint8_t *data, size_t len)
 	static const size_t method_max = 16;
 	size_t at = 0, capitals, word;
 
-	/* Servers skip empty lines before a request. */
-	while (at < len && (data[at] == '\r' || data[at] == '\n'))
+	/* Servers skip empty lines before a request, and Python's blanks. */
+	while (at < len && (data[at] == '\n' || http1_is_blank(data[at])))
 		at++;
 	for (capitals = at; capitals < len; capitals++)
 		if (data[capitals] < 'A' || data[capitals] > 'Z')

@@ -42,6 +42,8 @@ enum http1_guess {
  * http1_after_word about what follows it.
  */
 enum http1_guess http1_begins(const uint8_t *data, size_t len);
+/* What Python's server splits words by; others, by spaces only. */
+bool http1_is_blank(uint8_t c);
 /* How many octets at the beginning can belong to a method. */
 size_t http1_word(const uint8_t *data, size_t len);
 /* Never HTTP1_WORD; len may not be 0. */

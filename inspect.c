@@ -247,7 +247,7 @@ static int64_t recognise(struct inspect *inspect, const uint8_t *data,
 	if (proxy < 0 && !last)
 		return 0;
 	/* No HTTP server takes a request that begins so. */
-	if (is_binary(data[0]))
+	if (is_binary(data[0]) && !http1_is_blank(data[0]))
 		return let_pass(inspect);
 	guess = inspect->plain_http ? HTTP1_YES : http1_begins(data, len);
 	if (guess == HTTP1_UNCLEAR && !last)
