@@ -18,9 +18,10 @@
  *                                number is the same on every architecture
  *
  * A CONDITION is IS(argument, value), BITS(argument, mask, value),
- * BITS_ANY(argument, mask), or two of them.  Every one compares the low 32 bits only: the arguments named here are
- * `int` to the kernel, which drops the high half, so a rule that looked at it
- * would be passed by adding 1 << 32 (CVE-2019-10063).
+ * BITS_ANY(argument, mask), or two of them.  Every one compares the low 32 bits
+ * only: the arguments named here are `int` to the kernel, which drops the high
+ * half, so a rule that looked at it would be passed by adding 1 << 32
+ * (CVE-2019-10063).
  *
  * This file is included by seccomp_gen.c; calls that an architecture does not
  * have are left out there.

@@ -65,7 +65,6 @@ works() {
 	is "$what: nothing is left" "$(find $CG -name 'm9m*')" ""
 }
 
-chmod 755 "$T"
 all='+memory +pids +cpu +io'
 
 # --- root ---
