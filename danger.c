@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "danger.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "util.h"
+#include "walk.h"
 
 static const char shell[] = "a shell does whatever it is told, by itself";
 static const char user[] = "it is there to get another user's rights";
@@ -166,23 +166,23 @@ static void look_for_patterns(struct dangers *dangers,
 			      int fd)
 {
 	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
-	const struct dirent *entry;
+	struct walk_reader reader;
+	struct walk_name entry;
 
-	while (dir && (entry = readdir(dir)))
+	if (list_fd < 0)
+		return;
+	walk_start(&reader, list_fd);
+	while (walk_next(&reader, &entry) == 1)
 		for (size_t i = 0; i < ARRAY_SIZE(dangerous); i++) {
 			const char *pattern = dangerous[i].name;
 
-			if (pattern[0] == entry->d_name[0] &&
+			if (pattern[0] == entry.name[0] &&
 			    is_pattern(pattern) &&
-			    fnmatch(pattern, entry->d_name, 0) == 0)
-				add_found(dangers, lookup, folder,
-					  entry->d_name, dangerous[i].reason);
+			    fnmatch(pattern, entry.name, 0) == 0)
+				add_found(dangers, lookup, folder, entry.name,
+					  dangerous[i].reason);
 		}
-	if (dir)
-		closedir(dir);
-	else
-		cleanup_fd(&list_fd);
+	walk_end(&reader);
 }
 
 static void look_in(struct dangers *dangers, const struct lookup *lookup,

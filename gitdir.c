@@ -4,12 +4,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -41,14 +39,6 @@ struct look {
 	char *dir; /* what the .git file names */
 	int dir_fd;
 };
-
-static int open_dir(const char *path)
-{
-	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-				.resolve = RESOLVE_NO_SYMLINKS };
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-}
 
 /* Without the ends of its last line; NULL: no such file, or no text. */
 static char *read_text(int dir_fd, const char *name)
@@ -106,7 +96,7 @@ static char *resolve_record(const char *base, const char *path)
 {
 	auto_free char *whole = path[0] == '/' ? xstrdup(path)
 					       : path_join(base, path);
-	auto_fd int fd = open_dir(whole);
+	auto_fd int fd = walk_open_plain(whole);
 
 	return fd < 0 ? NULL : realpath(whole, NULL);
 }
@@ -260,7 +250,7 @@ static const char *check_worktree(const struct look *l, const char *common)
 	tree = resolve_record(l->dir, back);
 	if (tree == NULL || strcmp(tree, l->project) != 0)
 		return no_pointer;
-	fd = open_dir(path);
+	fd = walk_open_plain(path);
 	if (fd < 0 || !is_git_directory(fd) ||
 	    !is_kind(l->dir_fd, "HEAD", S_IFREG))
 		return no_git;
@@ -352,7 +342,7 @@ char *gitdir_find(struct gitdir *git, int project_fd, const char *project)
 	l.owner = st.st_uid;
 	l.dir = resolve(project, git->pointer);
 	if (l.dir)
-		l.dir_fd = open_dir(l.dir);
+		l.dir_fd = walk_open_plain(l.dir);
 	why = l.dir && layer_is_off("gitdir") ? take_its_word(&l) : check(&l);
 	words = why ? xasprintf("the project's .git names %s, which %s",
 				l.dir ? l.dir : git->pointer, why)

@@ -337,10 +337,8 @@ static int check_shown(const struct hidden *hidden, const struct strv *shown)
 	for (size_t i = 0; i < shown->n; i++)
 		for (size_t k = 0; k < hidden->folders.n; k++) {
 			const char *folder = hidden->folders.v[k];
-			size_t len = strlen(folder);
 
-			if (strncmp(shown->v[i], folder, len) != 0 ||
-			    shown->v[i][len] != '/')
+			if (!path_under(shown->v[i], folder))
 				continue;
 			fail(0, "cannot show %s: its folder is hidden",
 			     shown->v[i]);

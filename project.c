@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #include "copy.h"
 #include "err.h"
+#include "walk.h"
 
 /*
  * As whose the payload reads the tree
@@ -30,14 +30,6 @@
  *				be written through it: in place, a file made
  *				inside would be root's, with any mode.
  */
-
-static int open_tree_at(const char *path)
-{
-	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-				.resolve = RESOLVE_NO_SYMLINKS };
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-}
 
 /* --- plan --------------------------------------------------------------- */
 
@@ -154,7 +146,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 		     project->path, holds);
 		return fail_remedy("name the folder of one project");
 	}
-	fd = open_tree_at(project->path);
+	fd = walk_open_plain(project->path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail(errno, "cannot open the project %s", project->path);
 	plan_owner(plan, host, &st);
@@ -267,7 +259,7 @@ static int open_mount(struct project_tree *tree, const struct plan *plan)
 static int open_git(struct project_tree *tree, const struct plan *plan)
 {
 	const char *path = plan->project.elsewhere.path;
-	auto_fd int fd = open_tree_at(path);
+	auto_fd int fd = walk_open_plain(path);
 	bool foreign;
 
 	if (fd >= 0)
@@ -284,7 +276,7 @@ int project_open(struct project_tree *tree, const struct plan *plan)
 		return -1;
 	if (path == NULL || plan->project.mode == SPEC_PROJECT_BIND)
 		return 0;
-	tree->dir_fd = open_tree_at(path);
+	tree->dir_fd = walk_open_plain(path);
 	if (tree->dir_fd < 0)
 		return fail(errno, "cannot open the project %s", path);
 	if (geteuid() == 0 && open_mount(tree, plan) < 0)

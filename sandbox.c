@@ -214,7 +214,7 @@ static void stop_relay(struct run *run)
 }
 
 /* Found out inside, where no word of it can be sent. */
-static void note_copied(struct run *run)
+static void note_fallbacks(struct run *run)
 {
 	if (workdir_git_is_fixed(&run->workdir))
 		outcome_add_warning(run->out,
@@ -355,7 +355,7 @@ static void tear_down(struct run *run)
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
 	if (run->workdir.run_fd >= 0) {
 		watch_disk(&run->log, run->out, run->plan, &run->workdir);
-		note_copied(run);
+		note_fallbacks(run);
 		if (run->out->started) {
 			copy_outputs(run);
 			record_changes(run);

@@ -476,8 +476,7 @@ static void add_masks(struct plan *plan, const struct strv *paths, mode_t mode)
 	}
 }
 
-/* Where the project's .git file leads; as it stands, unless that is no absolute
- * path or another one than the place inside. */
+/* Where the project's .git file leads. */
 static void add_git(struct plan *plan)
 {
 	const struct plan_project *project = &plan->project;
@@ -492,6 +491,8 @@ static void add_git(struct plan *plan)
 		m->text = gitdir_config(plan->workdir);
 }
 
+/* As it stands, unless that is no absolute path or another one than the place
+ * inside. */
 static void add_git_file(struct plan *plan)
 {
 	const struct plan_project *project = &plan->project;

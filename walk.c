@@ -38,6 +38,14 @@ int walk_open_below(int root_fd, const char *path, int flags)
 	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
 
+int walk_open_plain(const char *path)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+				.resolve = RESOLVE_NO_SYMLINKS };
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
 void walk_start(struct walk_reader *reader, int dir_fd)
 {
 	*reader = (struct walk_reader){ .fd = dir_fd };

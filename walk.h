@@ -23,6 +23,12 @@
  */
 int walk_open_below(int root_fd, const char *path, int flags);
 
+/*
+ * Opens the directory at an absolute host path for reading, if no link is on the
+ * way; -1 with errno.
+ */
+int walk_open_plain(const char *path);
+
 /* The names in a directory, in the file system's order, without . and .. */
 struct walk_reader {
 	int fd; /* owned */
