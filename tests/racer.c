@@ -2,8 +2,9 @@
 
 /*
  * racer FOLDER: executes one path again and again while a thread swaps what it
- * leads to, between /usr/bin/true and a copy of this program.  One line for each
- * way: NAME, how often the copy ran, how often true did, how often neither.
+ * leads to, between /usr/bin/true and a copy of this program.  It goes on until
+ * the ends were not all the same, or MOST of them were.  One line for each way:
+ * NAME, how often the copy ran, how often true did, how often neither.
  * Without arguments this is the copy, and tells so by its exit status.
  */
 
@@ -24,6 +25,7 @@
 
 #define COPY_RAN 42
 #define TRIES    150
+#define MOST     1500
 #define SWAPPED  77 /* a descriptor */
 
 static char program[] = "/usr/bin/true";
@@ -124,14 +126,14 @@ static void run_race(const struct race *race)
 	/* With the same memory, descriptors and folder as the thread. */
 	const int flags = CLONE_VM | CLONE_VFORK | CLONE_FS | CLONE_FILES |
 			  SIGCHLD;
-	int copies = 0, programs = 0, neither = 0, status = 0;
+	int copies = 0, programs = 0, neither = 0, same = 0, status = 0;
 	pthread_t thread;
 
 	over = false;
 	race->swap(false);
 	if (pthread_create(&thread, NULL, swap_on, (void *)race) != 0)
 		exit(99);
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < TRIES || (same == i && i < MOST); i++) {
 		pid_t pid = clone(execute, stack + sizeof(stack), flags,
 				  (void *)race);
 
@@ -143,6 +145,8 @@ static void run_race(const struct race *race)
 			programs++;
 		else
 			neither++;
+		if (copies == i + 1 || programs == i + 1 || neither == i + 1)
+			same = i + 1;
 	}
 	over = true;
 	pthread_join(thread, NULL);
