@@ -120,6 +120,21 @@ const char *cause_refusal(void)
 			 "apparmor=unconfined";
 }
 
+/* Did the kernel say no to the set-up, as policies make it do? */
+static bool is_refusal(const struct err_record *record)
+{
+	return strcmp(record->stage, "exec") != 0 &&
+	       (strstr(record->message, strerror(EPERM)) ||
+		strstr(record->message, strerror(EACCES)));
+}
+
+void cause_add(struct err_record *record)
+{
+	if (record->remedy[0] == '\0' && is_refusal(record))
+		snprintf(record->remedy, sizeof(record->remedy), "%s",
+			 cause_refusal());
+}
+
 /*
  * Does the /proc that we see hide a part of itself?  The kernel makes no new
  * one then, since that would show it: nothing may be mounted over it, but for

@@ -8,12 +8,16 @@
 
 #include <stdbool.h>
 
+#include "err.h"
+
 /* A host setting, or a sandbox around us, that takes user namespaces from us. */
 const char *cause_setting(void);
 /* Of clone3 and unshare, which failed with this errno. */
 const char *cause_namespaces(int err);
 /* Of a set-up step that the kernel refused; never NULL. */
 const char *cause_refusal(void);
+/* The same, for a failure without a remedy, if it is such a refusal. */
+void cause_add(struct err_record *record);
 /* Of a new proc that was refused: what is mounted over the one we see. */
 const char *cause_proc(int err);
 /* Of a kernel by its release, as of uname: too old. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fallback.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -18,12 +17,10 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "members.h"
 #include "mount_build.h"
 #include "seccomp.h"
 #include "util.h"
-
-/* More processes than any sane cap; each look at one costs 20 us. */
-#define PROCESSES_MAX 16384
 
 /*** Cores ***/
 
@@ -116,47 +113,6 @@ static uint64_t cpu_ms_of(pid_t pid)
 	       (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-struct members {
-	pid_t pids[PROCESSES_MAX];
-	size_t n;
-};
-
-/* Who was forked by this thread, or came to it as an orphan. */
-static void add_children(struct members *m, pid_t pid, const char *thread)
-{
-	auto_free char *path = xasprintf("/proc/%d/task/%s/children", pid,
-					 thread);
-	auto_free char *text = read_file(AT_FDCWD, path, 1 << 20, NULL);
-	char *end = text;
-
-	for (char *at = text; at && *at && m->n < PROCESSES_MAX; at = end) {
-		long child = strtol(at, &end, 10);
-
-		if (end == at)
-			return;
-		m->pids[m->n++] = (pid_t)child;
-		end += *end == ' ';
-	}
-}
-
-/* Returns how many threads it has. */
-static uint64_t add_children_of(struct members *m, pid_t pid)
-{
-	auto_free char *path = xasprintf("/proc/%d/task", pid);
-	DIR *threads = opendir(path);
-	struct dirent *entry;
-	uint64_t n = 0;
-
-	while (threads && (entry = readdir(threads)))
-		if (entry->d_name[0] != '.') {
-			add_children(m, pid, entry->d_name);
-			n++;
-		}
-	if (threads)
-		closedir(threads);
-	return n;
-}
-
 /* The sandbox's root, as some process in it sees it; PID 1 itself does not let
  * itself be looked at. */
 static int open_root(const struct members *m)
@@ -203,19 +159,17 @@ void fallback_fill(pid_t pid, const struct plan *plan, struct cgroup_now *now)
 
 	if (known.memory && known.cpu_ms && known.pids)
 		return;
-	m = xcalloc(1, sizeof(*m));
-	m->pids[m->n++] = pid;
+	m = members_of(pid);
+	if (!known.pids)
+		now->pids = m->threads;
 	for (size_t i = 0; i < m->n; i++) {
 		uint64_t pss = known.memory ? 0 : pss_of(m->pids[i], &mapped);
-		uint64_t threads = add_children_of(m, m->pids[i]);
 
 		if (!known.memory)
 			now->memory += pss ? pss : rss_of(m->pids[i]);
 		all_mapped += mapped;
 		if (!known.cpu_ms)
 			now->cpu_ms += cpu_ms_of(m->pids[i]);
-		if (!known.pids)
-			now->pids += threads;
 	}
 	/* What is mapped of them was counted. */
 	files = known.memory ? 0 : files_of(m, plan);

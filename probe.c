@@ -275,12 +275,8 @@ static void await(struct trial *trial, uint64_t deadline,
 		fail(ETIMEDOUT, "no answer in time");
 	else if (!err_receive(trial->fd, result))
 		fail(0, "the trial died");
-	/* The kernel refused, as policies make it do. */
-	else if (result->status && result->remedy[0] == '\0' &&
-		 (strstr(result->message, strerror(EPERM)) ||
-		  strstr(result->message, strerror(EACCES))))
-		snprintf(result->remedy, sizeof(result->remedy), "%s",
-			 cause_refusal());
+	else if (result->status)
+		cause_add(result);
 }
 
 static void end(struct trial *trial)

@@ -21,6 +21,7 @@
 #include "output.h"
 #include "sample.h"
 #include "secret.h"
+#include "straggler.h"
 #include "stream.h"
 #include "terminal.h"
 #include "watch.h"
@@ -66,6 +67,7 @@ struct loop {
 	struct exec_recorder exec;
 	struct watch watch;
 	struct sampler sampler;
+	struct straggler straggler;
 	int master_fd; /* of the payload's terminal; -1 none */
 	bool relay_gone;
 	bool network_wanted; /* a socket, where nothing is allowed */
@@ -172,6 +174,7 @@ static void use_terminal(struct loop *l, int master)
 
 static void kill_all(struct loop *l)
 {
+	straggler_begin(&l->straggler);
 	l->killed = true;
 	l->kill_at = 0;
 	ns_kill(l->run->child);
@@ -220,8 +223,8 @@ static void check_deadlines(struct loop *l)
 
 static int next_timeout(const struct loop *l)
 {
-	const uint64_t times[] = { l->deadline, l->kill_at, l->watch.next,
-				   l->sampler.next };
+	const uint64_t times[] = { l->deadline, l->kill_at, l->straggler.next,
+				   l->watch.next, l->sampler.next };
 	uint64_t now = now_ms(CLOCK_MONOTONIC), next = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
@@ -240,6 +243,13 @@ static int next_timeout(const struct loop *l)
 static bool all_dead(const struct loop *l)
 {
 	return l->run->child->reaped || l->run->child->alone;
+}
+
+/* They are: no time matters any more, and nobody reads. */
+static void stop_clocks(struct loop *l)
+{
+	l->deadline = l->kill_at = l->straggler.next = l->sampler.next = 0;
+	stream_close(&l->streams[IN]);
 }
 
 /*** What the descriptors say ***/
@@ -269,23 +279,13 @@ static void on_signal(struct loop *l)
 	}
 }
 
-/* Did the kernel say no to the set-up, as policies make it do? */
-static bool is_refusal(const struct err_record *record)
-{
-	return strcmp(record->stage, "exec") != 0 &&
-	       (strstr(record->message, strerror(EPERM)) ||
-		strstr(record->message, strerror(EACCES)));
-}
-
 static void on_err(struct loop *l)
 {
 	struct child *child = l->run->child;
 	struct err_record record;
 
 	if (err_receive(child->err_fd, &record)) {
-		if (record.remedy[0] == '\0' && is_refusal(&record))
-			snprintf(record.remedy, sizeof(record.remedy), "%s",
-				 cause_refusal());
+		cause_add(&record);
 		fail_run(l, &record);
 	} else if (!l->failed) {
 		l->started = true;
@@ -307,12 +307,13 @@ static void on_exited(struct loop *l, const struct control_message *end)
 	l->status = end->value;
 	if (child->err_fd >= 0)
 		on_err(l);
-	if (!end->alone)
+	if (!end->alone) {
+		straggler_begin(&l->straggler);
 		return;
+	}
 	child->alone = true;
 	child->usage = end->usage;
-	l->deadline = l->kill_at = l->sampler.next = 0;
-	stream_close(&l->streams[IN]);
+	stop_clocks(l);
 }
 
 static void on_control(struct loop *l)
@@ -408,8 +409,7 @@ static void on_pid(struct loop *l)
 	if (wait4(child->pid, &child->status, WNOHANG, &child->usage) ==
 	    child->pid)
 		child->reaped = true;
-	l->deadline = l->kill_at = l->sampler.next = 0;
-	stream_close(&l->streams[IN]);
+	stop_clocks(l);
 }
 
 /* The reader of the events has room again for what it was slow on. */
@@ -493,6 +493,7 @@ static void run_loop(struct loop *l)
 		if (watch_look(&l->watch))
 			kill_all(l);
 		sampler_look(&l->sampler);
+		straggler_look(&l->straggler, l->run, l->outcome);
 		check_deadlines(l);
 	}
 }
