@@ -413,7 +413,9 @@ void event_emit(struct event_log *log, const char *name, cJSON *fields)
 
 void event_hold(struct event_log *log)
 {
-	if (log->audit.path)
+	/* Not while a file is written that may lie anywhere: for as long as
+	 * its file system hangs, no other run could write either. */
+	if (log->audit.path && !log->user_is_file)
 		audit_hold(&log->audit);
 }
 
