@@ -15,7 +15,7 @@ static const char *const kind_names[] = {
 	[PLAN_GIT] = "git",         [PLAN_TMPFS] = "tmpfs",
 	[PLAN_PROC] = "proc",       [PLAN_DEVPTS] = "devpts",
 	[PLAN_READ_ONLY] = "lock",  [PLAN_MASK] = "mask",
-	[PLAN_SEAL] = "seal",
+	[PLAN_HOLD] = "hold",       [PLAN_SEAL] = "seal",
 };
 _Static_assert(ARRAY_SIZE(kind_names) == PLAN_SEAL + 1, "a kind has no name");
 

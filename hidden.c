@@ -19,13 +19,17 @@
  * looked through first, up to a number of entries; a small project is seen to
  * the end.  What the user lists costs what it costs: names with a slash and no
  * wildcard are looked up, all else is looked for everywhere.
+ *
+ * Where a payload writes the tree itself, it shapes what the next run looks
+ * through: it could put any number of entries before a secret.  So there, all
+ * of it is looked through.  What is passed over by its name may be: nothing that
+ * is hidden can be moved into it (tree.c).
  */
 
-#define IGNORE_FILE ".m9mignore"
-#define IGNORE_MAX  (64 * 1024)
-#define LOOK_MAX    (64 * 1024)
+#define IGNORE_MAX (64 * 1024)
+#define LOOK_MAX   (64 * 1024)
 /* More is no tree to walk before each start. */
-#define WALK_MAX    2000000
+#define WALK_MAX   2000000
 
 struct pattern {
 	const char *glob;  /* with a slash: from the top */
@@ -68,6 +72,7 @@ struct search {
 	int root_fd;
 	struct pattern *patterns; /* the user's globs, and then ours */
 	size_t n_patterns, n_user;
+	bool whole;
 	/* Which bytes a name that any matches can begin and end with.  Few
 	 * names do: all others are done with after two looks. */
 	bool begins[256], ends[256];
@@ -114,8 +119,12 @@ static bool holds(const struct search *s, const char *text)
 	auto_fd int fd = walk_open_below(s->root_fd, s->path.s,
 					 O_RDONLY | O_NONBLOCK);
 	auto_free char *buf = xcalloc(1, LOOK_MAX);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, LOOK_MAX);
+	ssize_t n;
 
+	/* Its owner can make it readable inside. */
+	if (fd < 0)
+		return errno == EACCES;
+	n = read(fd, buf, LOOK_MAX);
 	return n > 0 && memmem(buf, (size_t)n, text, strlen(text));
 }
 
@@ -161,7 +170,7 @@ static int hide(const struct search *s, const char *path, bool folder)
 	if (h->files.n + h->folders.n == HIDDEN_MAX) {
 		fail(0, "cannot hide more than %d files of the project",
 		     HIDDEN_MAX);
-		return fail_remedy("name their folders in " IGNORE_FILE
+		return fail_remedy("name their folders in " HIDDEN_LIST
 				   ", with a slash at the end");
 	}
 	strv_push(list, xstrdup(path));
@@ -199,22 +208,40 @@ static int look_at(struct search *s, int dir_fd, const struct walk_name *entry)
 	return 0;
 }
 
-/* What cannot be opened here cannot be opened inside either. */
+static size_t most_entries(const struct search *s)
+{
+	return s->n_user || s->whole ? WALK_MAX : HIDDEN_ENTRIES;
+}
+
+/*
+ * Its owner, who may be the payload, can open a folder that cannot be opened
+ * here: all of it is hidden.  What lies deeper than a path can be long is
+ * nobody's secret.
+ */
+static int pass_over(struct search *s, const char *folder, int err)
+{
+	if (err == EACCES)
+		return strv_has(s->shown, folder) ? 0 : hide(s, folder, true);
+	if (err == ENOENT || err == ENOTDIR || err == ELOOP ||
+	    err == ENAMETOOLONG)
+		return 0;
+	return fail(err, "cannot look through the project's %s", folder);
+}
+
 static int look_through(struct search *s, const char *folder)
 {
 	int fd = walk_open_below(s->root_fd, *folder ? folder : ".",
 				 O_RDONLY | O_DIRECTORY);
-	size_t limit = s->n_user ? WALK_MAX : HIDDEN_ENTRIES;
 	struct walk_reader reader;
 	struct walk_name entry;
 	int rc = 0;
 
 	if (fd < 0)
-		return 0;
+		return pass_over(s, folder, errno);
 	walk_cut(&s->path, 0);
 	walk_push(&s->path, folder);
 	walk_start(&reader, fd);
-	while (rc == 0 && s->entries < limit &&
+	while (rc == 0 && s->entries < most_entries(s) &&
 	       walk_next(&reader, &entry) == 1) {
 		size_t before = walk_push(&s->path, entry.name);
 
@@ -226,25 +253,30 @@ static int look_through(struct search *s, const char *folder)
 	return rc;
 }
 
+static int refuse_size(const struct search *s)
+{
+	fail(0,
+	     "cannot look through the project: it holds more than %d entries",
+	     WALK_MAX);
+	return s->whole
+		   ? fail_remedy("use --project-mode overlay, whose payload "
+				 "cannot move what is hidden")
+		   : fail_remedy("name the files in " HIDDEN_LIST
+				 " by their whole path, without wildcards");
+}
+
 static int look(struct search *s)
 {
 	strv_push(&s->queue, xstrdup(""));
 	while (s->next < s->queue.n) {
 		if (look_through(s, s->queue.v[s->next++]) < 0)
 			return -1;
-		if (s->n_user && s->entries == WALK_MAX) {
-			fail(0,
-			     "cannot look through the project: it holds "
-			     "more than %d entries",
-			     WALK_MAX);
-			return fail_remedy("name the files in " IGNORE_FILE
-					   " by their whole path, without "
-					   "wildcards");
-		}
-		if (s->n_user == 0 && s->entries == HIDDEN_ENTRIES) {
-			s->hidden->partial = true;
-			break;
-		}
+		if (s->entries < most_entries(s))
+			continue;
+		if (s->entries == WALK_MAX)
+			return refuse_size(s);
+		s->hidden->partial = true;
+		break;
 	}
 	return 0;
 }
@@ -253,17 +285,23 @@ static int look(struct search *s)
 
 static int refuse_line(const char *line, const char *why)
 {
-	fail(0, IGNORE_FILE ": \"%.80s\": %s", line, why);
+	fail(0, HIDDEN_LIST ": \"%.80s\": %s", line, why);
 	return fail_remedy("it takes names and paths with * ? [], one a line, "
 			   "and # for comments");
 }
 
 /* One file: it is looked up, not for. */
-static int hide_literal(struct search *s, const char *path)
+static int hide_literal(struct search *s, char *path)
 {
 	auto_fd int fd = walk_open_below(s->root_fd, path, O_PATH);
+	char *slash = strrchr(path, '/');
 	struct stat st;
 
+	/* As of all that cannot be looked through: its folder is. */
+	if (fd < 0 && errno == EACCES && slash) {
+		*slash = '\0';
+		return hide_literal(s, path);
+	}
 	if (fd < 0 || fstat(fd, &st) < 0 || strv_has(s->shown, path))
 		return 0;
 	return hide(s, path, S_ISDIR(st.st_mode));
@@ -310,7 +348,7 @@ static int take_line(struct search *s, char *line)
 
 static int read_list(struct search *s, char **text)
 {
-	auto_fd int fd = walk_open_below(s->root_fd, IGNORE_FILE,
+	auto_fd int fd = walk_open_below(s->root_fd, HIDDEN_LIST,
 					 O_RDONLY | O_NONBLOCK);
 	size_t len = 0;
 	char *save;
@@ -320,9 +358,10 @@ static int read_list(struct search *s, char **text)
 	if (fd >= 0)
 		*text = read_fd(fd, IGNORE_MAX, &len);
 	if (*text == NULL)
-		return fail(errno, "cannot read the project's " IGNORE_FILE);
+		return fail(errno, "cannot read the project's " HIDDEN_LIST);
+	s->hidden->listed = true;
 	if (strlen(*text) != len)
-		return fail(0, "cannot read the project's " IGNORE_FILE
+		return fail(0, "cannot read the project's " HIDDEN_LIST
 			       ": it holds a NUL");
 	for (char *line = strtok_r(*text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
@@ -347,11 +386,29 @@ static int check_shown(const struct hidden *hidden, const struct strv *shown)
 	return 0;
 }
 
-int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown)
+static void note_above(struct hidden *hidden, const struct strv *paths)
+{
+	for (size_t i = 0; i < paths->n; i++) {
+		char *path = paths->v[i];
+
+		for (char *slash = strchr(path, '/'); slash;
+		     slash = strchr(slash + 1, '/')) {
+			auto_free char *folder = xstrndup(
+			    path, (size_t)(slash - path));
+
+			if (!strv_has(&hidden->above, folder))
+				strv_push(&hidden->above, take_ptr(&folder));
+		}
+	}
+}
+
+int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
+		bool whole)
 {
 	struct search s = { .hidden = hidden,
 			    .shown = shown,
-			    .root_fd = project_fd };
+			    .root_fd = project_fd,
+			    .whole = whole };
 	auto_free char *text = NULL;
 	int rc;
 
@@ -364,8 +421,11 @@ int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown)
 		rc = look(&s);
 	if (rc == 0)
 		rc = check_shown(hidden, shown);
+	note_above(hidden, &hidden->files);
+	note_above(hidden, &hidden->folders);
 	strv_sort(&hidden->files);
 	strv_sort(&hidden->folders);
+	strv_sort(&hidden->above);
 	strv_free(&s.queue);
 	walk_free(&s.path);
 	free(s.patterns);
@@ -376,4 +436,5 @@ void hidden_free(struct hidden *hidden)
 {
 	strv_free(&hidden->files);
 	strv_free(&hidden->folders);
+	strv_free(&hidden->above);
 }

@@ -12,21 +12,26 @@
 
 #include "util.h"
 
-/* Entries that the look for our own list goes through; the user's list is held
- * to the last entry. */
+/* Entries that the look for our own list goes through, where that is enough. */
 #define HIDDEN_ENTRIES 4000
 /* Each takes a mount of its own. */
 #define HIDDEN_MAX     1000
 
 struct hidden {
 	struct strv files, folders; /* below the project, sorted */
+	struct strv above;          /* the folders on the way to them, sorted */
+	bool listed;                /* the user has a list */
 	bool partial;               /* there were more than HIDDEN_ENTRIES */
 };
 
+/* The user's list, at the top of the project. */
+#define HIDDEN_LIST ".m9mignore"
+
 /*
- * `shown` are paths that stay visible.  By fail(): the user's list cannot be
- * read or understood, or too much is to be hidden; hidden_free is due then, too.
+ * `shown` are paths that stay visible.  `whole`: to the last entry, as a user's
+ * list takes it, too.  By fail(): that list cannot be read or understood, there
+ * is too much to look through or to hide; hidden_free is due then, too.
  */
-int hidden_find(struct hidden *hidden, int project_fd,
-		const struct strv *shown);
+int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
+		bool whole);
 void hidden_free(struct hidden *hidden);

@@ -507,7 +507,7 @@ static int (*const makers[])(struct build *, const struct plan_mount *,
 	[PLAN_TMPFS] = make_tmpfs,     [PLAN_PROC] = make_proc,
 	[PLAN_DEVPTS] = make_devpts,   [PLAN_READ_ONLY] = make_read_only,
 	[PLAN_GIT] = mount_git,        [PLAN_MASK] = make_mask,
-	[PLAN_SEAL] = make_seal,
+	[PLAN_HOLD] = mount_hold,      [PLAN_SEAL] = make_seal,
 };
 _Static_assert(ARRAY_SIZE(makers) == PLAN_SEAL + 1, "a kind has no maker");
 

@@ -41,5 +41,7 @@ int mount_reopen(const char *path, int held_fd);
 /* Make PLAN_PROJECT and PLAN_GIT (mount_project.c). */
 int mount_project(struct build *b, const struct plan_mount *m, int source);
 int mount_git(struct build *b, const struct plan_mount *m, int source);
+/* Makes PLAN_HOLD. */
+int mount_hold(struct build *b, const struct plan_mount *m, int source);
 /* Makes PLAN_FILE where a tree that is not ours has one. */
 int mount_lay_file(struct build *b, const struct plan_mount *m);

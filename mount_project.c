@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "layers.h"
 #include "newfs.h"
 
 /*
@@ -218,6 +219,23 @@ int mount_git(struct build *b, const struct plan_mount *m, int source)
 	if (attach_run(b, m, source) < 0 || lay_or_fix(b, m) < 0)
 		return -1;
 	return detach_run(b);
+}
+
+/* --- the way to what is hidden in place ----------------------------------- */
+
+/* The kernel renames no mount point, and nothing from one mount to another. */
+int mount_hold(struct build *b, const struct plan_mount *m, int source)
+{
+	auto_fd int at = -1, tree = -1;
+
+	(void)source;
+	if (layer_is_off("holds"))
+		return 0;
+	at = mount_lookup(b->root_fd, m->destination, RESOLVE_INSIDE);
+	tree = at < 0 ? -1 : mount_clone(at, m->flags);
+	if (tree < 0)
+		return fail(errno, "cannot hold %s", m->destination);
+	return mount_attach(b, tree, m->destination);
 }
 
 /* --- a file of it that has to say something else ------------------------- */

@@ -40,7 +40,8 @@ enum plan_mount_kind {
 	PLAN_DEVPTS,
 	PLAN_READ_ONLY, /* what is at `destination` over itself, read-only */
 	PLAN_MASK,      /* empty file or directory over `destination` */
-	PLAN_SEAL,      /* the mount at `destination`, now read-only */
+	PLAN_HOLD, /* what is at `destination` over itself, to stay there */
+	PLAN_SEAL, /* the mount at `destination`, now read-only */
 };
 
 enum plan_mount_flag {

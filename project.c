@@ -158,7 +158,8 @@ int project_plan(struct plan *plan, const struct spec *spec,
 		return fail_remedy("give it to another user, or use "
 				   "--project-mode overlay and --apply");
 	}
-	if (hidden_find(&project->hidden, fd, &spec->show) < 0)
+	if (hidden_find(&project->hidden, fd, &spec->show,
+			project->mode == SPEC_PROJECT_BIND) < 0)
 		return -1;
 	plan_git(plan, spec, host, fd);
 	warn_hidden(plan);

@@ -476,6 +476,29 @@ static void add_masks(struct plan *plan, const struct strv *paths, mode_t mode)
 	}
 }
 
+/*
+ * A payload that writes the tree in place shapes it for the next run, too.  A
+ * mask cannot be moved, but the folder that it is in could be: to where that
+ * run does not look.  Nor may it change what that run takes for the user's list.
+ */
+static void add_holds(struct plan *plan)
+{
+	const struct hidden *hidden = &plan->project.hidden;
+
+	for (size_t i = 0; i < hidden->above.n; i++) {
+		auto_free char *at = path_join(plan->workdir,
+					       hidden->above.v[i]);
+
+		tree_add(plan, PLAN_HOLD, at, NULL)->flags =
+		    PLAN_RW | holes_closed(plan, true);
+	}
+	if (hidden->listed) {
+		auto_free char *at = path_join(plan->workdir, HIDDEN_LIST);
+
+		tree_add(plan, PLAN_HOLD, at, NULL)->flags = PLAN_NOEXEC;
+	}
+}
+
 /* Where the project's .git file leads. */
 static void add_git(struct plan *plan)
 {
@@ -529,6 +552,8 @@ static int add_project(struct plan *plan, const struct spec *spec,
 	tree_add(plan, shown[project->mode].kind, plan->workdir,
 		 xstrdup(project->path))
 	    ->flags = shown[project->mode].flags | holes_closed(plan, true);
+	if (project->mode == SPEC_PROJECT_BIND)
+		add_holds(plan);
 	add_masks(plan, &project->hidden.files, S_IFREG);
 	add_masks(plan, &project->hidden.folders, S_IFDIR);
 	add_git_file(plan);

@@ -29,8 +29,9 @@ static const struct plan_mount *mount_of(const struct plan *plan,
 
 		if (!path_under(path, m->destination))
 			continue;
-		*locked = m->kind == PLAN_READ_ONLY || m->kind == PLAN_SEAL;
-		if (!*locked)
+		*locked = m->kind == PLAN_READ_ONLY || m->kind == PLAN_SEAL ||
+			  (m->kind == PLAN_HOLD && !(m->flags & PLAN_RW));
+		if (!*locked && m->kind != PLAN_HOLD)
 			on_top = m;
 	}
 	return on_top;

@@ -103,7 +103,7 @@ static char *hidden_list(const struct strv *shown, const char *message)
 	auto_fd int fd = open(at("p"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct hidden hidden;
 	char *list = xstrdup("");
-	int rc = hidden_find(&hidden, fd, shown);
+	int rc = hidden_find(&hidden, fd, shown, false);
 
 	for (size_t i = 0; i < hidden.files.n + hidden.folders.n; i++) {
 		bool file = i < hidden.files.n;
@@ -121,6 +121,27 @@ static char *hidden_list(const struct strv *shown, const char *message)
 		return list;
 	free(list);
 	return xstrdup("(otherwise)");
+}
+
+/* What a payload in place may not move. */
+static void check_above(const char *wanted)
+{
+	auto_fd int fd = open(at("p"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct strv none = { 0 };
+	struct hidden hidden;
+	char *list = xstrdup("");
+
+	went_well(hidden_find(&hidden, fd, &none, true));
+	for (size_t i = 0; i < hidden.above.n; i++) {
+		char *longer = xasprintf("%s%s%s", list, *list ? " " : "",
+					 hidden.above.v[i]);
+
+		free(list);
+		list = longer;
+	}
+	ok(strcmp(list, wanted) == 0, "what is hidden is in %s", list);
+	free(list);
+	hidden_free(&hidden);
 }
 
 static void check_hidden(const char *ignore, const char *wanted,
@@ -184,6 +205,7 @@ static void test_hidden(void)
 	check_hidden("../up\n", "", "not understood");
 	check_hidden("/\n", "", "whole project");
 	put_ignore("");
+	check_above("d d/e");
 	got = hidden_list(&shown, NULL);
 	ok(strcmp(got, ".env .env.local d/e/.env d/key.key d/private.pem "
 		       "id_rsa .ssh/") == 0,
