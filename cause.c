@@ -74,8 +74,8 @@ static const struct {
 	const char *remedy;
 } namespaces[] = {
 	{ EPERM,
-	  "a container or policy forbids new namespaces, as Docker's and "
-	  "Podman's default seccomp profile does: start it with "
+	  "a container or policy forbids new namespaces, as Docker's default "
+	  "seccomp profile does: start it with "
 	  "--security-opt seccomp=unconfined or a profile that allows "
 	  "clone3 and unshare with namespace flags" },
 	{ ENOSPC, "a limit on namespaces is reached: see the sysctls "
@@ -114,10 +114,11 @@ const char *cause_refusal(void)
 {
 	const char *setting = cause_setting();
 
-	return setting ? setting
-		       : "a container or policy forbids it: in Docker, "
-			 "--security-opt seccomp=unconfined --security-opt "
-			 "apparmor=unconfined";
+	return setting
+		   ? setting
+		   : "a container or policy forbids it: in Docker and "
+		     "Podman, --security-opt seccomp=unconfined --security-opt "
+		     "apparmor=unconfined";
 }
 
 /* Did the kernel say no to the set-up, as policies make it do? */
@@ -168,6 +169,15 @@ const char *cause_proc(int err)
 	return "the host's /proc has masks over it, as in a container: start "
 	       "that with --security-opt systempaths=unconfined (Docker) or "
 	       "unmask=ALL (Podman)";
+}
+
+const char *cause_hostname(int err)
+{
+	if (err != EPERM)
+		return NULL;
+	return "a container forbids it, as Podman's default seccomp profile "
+	       "does: start it with --security-opt seccomp=unconfined or a "
+	       "profile that allows sethostname";
 }
 
 const char *cause_kernel(const char *release)

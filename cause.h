@@ -20,6 +20,8 @@ const char *cause_refusal(void);
 void cause_add(struct err_record *record);
 /* Of a new proc that was refused: what is mounted over the one we see. */
 const char *cause_proc(int err);
+/* Of a name for a UTS namespace of our own that was refused. */
+const char *cause_hostname(int err);
 /* Of a kernel by its release, as of uname: too old. */
 const char *cause_kernel(const char *release);
 /* Of a cgroup that cannot be had, on WSL2. */

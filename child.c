@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cause.h"
 #include "control.h"
 #include "err.h"
 #include "exec.h"
@@ -96,11 +97,13 @@ static int leave_keyring(struct child_context *c)
 
 static int set_hostname(struct child_context *c)
 {
-	const char *name = c->plan->hostname;
+	const char *name = c->plan->hostname, *cause;
 
-	if (sethostname(name, strlen(name)) < 0)
-		return fail(errno, "cannot set the host name");
-	return 0;
+	if (sethostname(name, strlen(name)) == 0)
+		return 0;
+	cause = cause_hostname(errno);
+	fail(errno, "cannot set the host name");
+	return cause ? fail_remedy("%s", cause) : -1;
 }
 
 static int set_network(struct child_context *c)
