@@ -256,15 +256,13 @@ static int open_mount(struct project_tree *tree, const struct plan *plan)
 	return 0;
 }
 
-/* What of it only root may read stays so where ids cannot be exchanged. */
 static int open_git(struct project_tree *tree, const struct plan *plan)
 {
 	const char *path = plan->project.elsewhere.path;
 	auto_fd int fd = walk_open_plain(path);
-	bool foreign;
 
 	if (fd >= 0)
-		tree->git_fd = hold_mount(fd, plan, &foreign);
+		tree->git_fd = hold_mount(fd, plan, &tree->git_foreign);
 	return tree->git_fd < 0 ? fail(errno, "cannot show %s", path) : 0;
 }
 

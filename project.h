@@ -19,7 +19,8 @@ struct project_tree {
 	int dir_fd;   /* to read it as the payload's host ids may; -1: none */
 	int git_fd;   /* as mount_fd, of its git directory elsewhere */
 	bool foreign; /* root's files could not be made the payload's */
-	bool copied;  /* into the workdir, which takes its place */
+	bool git_foreign; /* and those of git_fd */
+	bool copied;      /* into the workdir, which takes its place */
 };
 
 #define PROJECT_TREE_NONE                                                      \

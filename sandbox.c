@@ -103,8 +103,10 @@ static int set_up_project(struct run *run)
 				    "its file system cannot show root's files "
 				    "as the payload's");
 	if (mode == SPEC_PROJECT_RO && run->project.foreign)
-		outcome_add_warning(run->out, "files of the project that only "
-					      "root may read are not readable");
+		outcome_add_warning(run->out,
+				    "files of the project that only root may "
+				    "read are not readable, and git takes "
+				    "them all for another user's");
 	run->project.copied = mode != SPEC_PROJECT_RO &&
 			      mode != SPEC_PROJECT_BIND;
 	if (!run->project.copied)
@@ -213,15 +215,36 @@ static void stop_relay(struct run *run)
 	relay_close(&run->relay);
 }
 
+/* Git refuses what another user owns; and where a submodule's records cannot be
+ * changed, they name its tree at its place outside. */
+static void note_git(struct run *run)
+{
+	const struct plan_project *project = &run->plan->project;
+	bool fixed = workdir_git_is_fixed(&run->workdir);
+	bool placed = strcmp(run->plan->workdir, project->path) == 0;
+
+	if (run->project.git_foreign)
+		outcome_add_warning(run->out,
+				    "git did not work inside: this kernel, or "
+				    "the file system of %s, cannot show root's "
+				    "files as the payload's",
+				    project->elsewhere.path);
+	else if (fixed)
+		outcome_add_warning(run->out,
+				    "%s inside: this kernel, or the file "
+				    "system of %s, cannot lay one tree over "
+				    "another",
+				    project->elsewhere.module && !placed
+					? "git did not work"
+					: "git's own records were read-only",
+				    project->elsewhere.path);
+}
+
 /* Found out inside, where no word of it can be sent. */
 static void note_fallbacks(struct run *run)
 {
-	if (workdir_git_is_fixed(&run->workdir))
-		outcome_add_warning(run->out,
-				    "git's own records were read-only inside: "
-				    "this kernel, or the file system of %s, "
-				    "cannot lay one tree over another",
-				    run->plan->project.elsewhere.path);
+	if (run->plan->project.git_at)
+		note_git(run);
 	if (!workdir_was_copied(&run->workdir))
 		return;
 	run->project.copied = true;

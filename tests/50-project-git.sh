@@ -132,8 +132,31 @@ if is_root; then
 		"git log --format=%s | head -n 1; ! touch $M/.git/x 2>&-"
 	is "it can be read" "$(cat "$T/out")" second
 	contains "$T/r.json" "git's own records were read-only"
+	# A submodule's name its tree, which is at another place.
+	XDG_STATE_HOME=$T/m expect_exit 1 "$M9M" --project "$M/sub" \
+		--result "$T/r.json" bash -c "git log 2>&1 || exit 1"
+	contains "$T/r.json" "git did not work inside"
+	XDG_STATE_HOME=$T/m expect_exit 0 "$M9M" --project "$M/sub" \
+		--project-at "$M/sub" --result "$T/r.json" git log --format=%s
+	is "at its own place, it can be read" "$(cat "$T/out")" lib
+	contains "$T/r.json" "git's own records were read-only"
 	is "nothing is left there" \
 		"$(find "$T/m/m9m-sandbox/runs" -mindepth 1)" ""
+	# Nor is it shown with other ids than its own, which git asks for.
+	git -C "$T" clone -q "$M" "$T/m/clone" 2>&-
+	git -C "$T/m/clone" worktree add -q "$T/rooted" -b rooted 2>&-
+	for mode in overlay ro; do
+		run "$M9M" --project "$T/rooted" --project-mode "$mode" \
+			--result "$T/r.json" git log --format=%s
+		is "$mode: git works, or it is said that it does not" "$(
+			jq '.warnings | any(test("git did not work"))' "$T/r.json"
+		)" "$([ "$rc" = 0 ] && echo false || echo true)"
+		run "$M9M" --project "$T/m/clone" --project-mode "$mode" \
+			--result "$T/r.json" git log --format=%s
+		is "$mode: the same in the tree" "$(
+			jq '.warnings | any(test("git takes them all"))' "$T/r.json"
+		)" "$([ "$rc" = 0 ] && echo false || echo true)"
+	done
 fi
 
 # What is left by one that was killed goes with the rest.
