@@ -4,6 +4,7 @@
  * judged.  A host with a name server of the test's, and an "internet" of three
  * addresses behind a veth pair.
  */
+#include "clock.h"
 #include "netbox_dns.h"
 
 #include <net/route.h>
@@ -465,7 +466,7 @@ static void test_rebinding(void)
 	char first = who("rebind.test");
 	char second;
 
-	usleep(2200000);
+	clock_hands->ahead += 2000; /* it is asked for anew */
 	second = who("rebind.test");
 	ok(first == 'I' && second == 0,
 	   "a name that moves to loopback is dropped: %c %d", first, second);
@@ -487,6 +488,25 @@ static void test_dead(void)
 	ok(who("good.test") == 'I', "nor do those who gave up on it");
 }
 
+static void test_no_answer(void)
+{
+	int fd = box_connect(fake("dead.test"), PORT);
+	const struct net_event *e;
+	char c;
+
+	/* After this one it is being looked up. */
+	who("good.test");
+	box_pump(0);
+	box_n_events = 0;
+	clock_hands->ahead += 30000;
+	fake("good.test");
+	ok(read(fd, &c, 1) < 0 && errno == ECONNRESET, "it is given up");
+	e = box_event(NET_EVENT_CONNECT, "dead.test");
+	ok(e && e->error == ETIMEDOUT, "for that no answer came in time: %s",
+	   e ? e->reason : "not told of");
+	close(fd);
+}
+
 int main(void)
 {
 	struct net_policy policy;
@@ -502,14 +522,17 @@ int main(void)
 	box_server("127.0.0.1", PORT, say_host);
 	box_server("192.0.2.1", PORT, say_host);
 	box_policy(&policy, rules, resolve, 0);
+	clock_shared = clock_init();
 	if (!ok(box_start(&policy) == 0, "the relay takes the sockets: %s",
 		err_get() ? err_get()->message : ""))
 		return done();
+	clock_shared = false;
 	test_good();
 	test_refused();
 	test_questions();
 	test_rebinding();
 	test_dead();
+	test_no_answer();
 	ok(relay_stop(&box_relay) == 0, "the relay ends in order");
 	relay_close(&box_relay);
 	box_stop();
