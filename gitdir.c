@@ -28,12 +28,18 @@
  *
  * and has the tree's owner.  Nothing of it is opened through a link, and git is
  * never asked: it obeys the configuration that it finds.
+ *
+ * A bare repository may have trees in it, this one or others, and so all their
+ * secrets: then nothing is shown but what git itself makes there.
  */
 
-#define FILE_MAX (64 * 1024)
+#define FILE_MAX   (64 * 1024)
+/* Each takes a mount of its own. */
+#define OTHERS_MAX 256
 
 struct look {
-	const char *project; /* its real path */
+	const char *project;    /* its real path */
+	struct mounted mounted; /* what of the host it shows */
 	uid_t owner;
 	struct gitdir *git;
 	char *dir; /* what the .git file names */
@@ -167,6 +173,19 @@ static char *read_worktree(int dir_fd, const char *name)
 static const char no_pointer[] = "does not name this tree in turn";
 static const char no_place[] = "is not where git makes such a folder";
 static const char no_git[] = "is no git directory";
+static const char in_project[] = "lies in the project";
+static const char has_project[] = "has the project in it";
+
+/*
+ * By whatever mount: what lies in the project a payload could have written, with
+ * all that it says; and what holds it would show what is hidden of it.
+ */
+static const char *check_reach(const struct look *l, const char *path)
+{
+	if (mounted_holds(&l->mounted, path))
+		return in_project;
+	return mounted_meets(&l->mounted, path) ? has_project : NULL;
+}
 
 /* With extensions.worktreeConfig, git moved it to the second. */
 static const char *const configs[] = { "config", "config.worktree" };
@@ -205,34 +224,112 @@ static char *above_worktrees(const char *dir)
 	return take_ptr(&path);
 }
 
-/* A bare repository may have other trees in it, and so their secrets. */
-static bool holds_others(const struct look *l, int git_fd, const char *path)
+/* What git makes at the top of a bare repository. */
+static const char *const gits[] = {
+	"FETCH_HEAD",  "HEAD",      "ORIG_HEAD",
+	"branches",    "config",    "config.worktree",
+	"description", "gc.log",    "hooks",
+	"index",       "info",      "lfs",
+	"logs",        "modules",   "objects",
+	"packed-refs", "refs",      "reftable",
+	"remotes",     "rr-cache",  "shallow",
+	"svn",         "worktrees",
+};
+
+static bool is_gits(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(gits); i++)
+		if (strlen(gits[i]) == len && memcmp(gits[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+/* The tree that worktrees/`name` of the repository at `path` is of, or NULL. */
+static char *tree_of(int worktrees_fd, const char *path, const char *name)
+{
+	auto_free char *file = xasprintf("%s/gitdir", name);
+	auto_free char *dir = xasprintf("%s/worktrees/%s", path, name);
+	auto_free char *text = read_text(worktrees_fd, file);
+	char *slash = text ? strrchr(text, '/') : NULL;
+
+	if (slash == NULL)
+		return NULL;
+	slash[1] = '\0';
+	return resolve(dir, text);
+}
+
+/* Trees in the repository; NULL, or why they cannot be told from it. */
+static const char *find_trees(const struct look *l, int git_fd,
+			      const char *path, bool *found)
 {
 	int fd = walk_open_below(git_fd, "worktrees", O_RDONLY | O_DIRECTORY);
 	struct walk_reader reader;
 	struct walk_name entry;
-	bool found = false;
+	const char *why = NULL;
 
+	*found = path_under(l->project, path);
 	if (fd < 0)
-		return false;
+		return NULL;
 	walk_start(&reader, fd);
-	while (!found && walk_next(&reader, &entry) == 1) {
-		auto_free char *file = xasprintf("%s/gitdir", entry.name);
-		auto_free char *dir = xasprintf("%s/worktrees/%s", path,
-						entry.name);
-		auto_free char *text = read_text(reader.fd, file);
-		auto_free char *tree = NULL;
-		char *slash = text ? strrchr(text, '/') : NULL;
+	while (why == NULL && walk_next(&reader, &entry) == 1) {
+		auto_free char *tree = tree_of(reader.fd, path, entry.name);
+		const char *below = tree ? tree + strlen(path) + 1 : NULL;
 
-		if (slash)
-			slash[1] = '\0';
-		tree = slash ? resolve(dir, text) : NULL;
-
-		found = tree && path_under(tree, path) &&
-			strcmp(tree, l->project) != 0;
+		if (tree == NULL || !path_under(tree, path))
+			continue;
+		*found = true;
+		if (strcmp(tree, path) == 0 ||
+		    is_gits(below, strcspn(below, "/")))
+			why = "is in a repository that has trees among what "
+			      "is git's";
 	}
 	walk_end(&reader);
-	return found;
+	return why;
+}
+
+/* One name in the repository at `path`; NULL, or why it cannot be shown. */
+static const char *sort_name(const struct look *l, int git_fd, const char *path,
+			     const char *name)
+{
+	struct gitdir *git = l->git;
+	auto_free char *whole = path_join(path, name);
+	struct stat st;
+
+	if (is_gits(name, strlen(name)))
+		return mounted_meets(&l->mounted, whole) ? has_project : NULL;
+	/* What a link leads to is not here. */
+	if (fstatat(git_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    S_ISLNK(st.st_mode))
+		return NULL;
+	if (git->files.n + git->folders.n == OTHERS_MAX)
+		return "is in a repository that has too much else in it";
+	strv_push(S_ISDIR(st.st_mode) ? &git->folders : &git->files,
+		  xstrdup(name));
+	return NULL;
+}
+
+/* All that is not git's, if there are trees; NULL, or why that is no way. */
+static const char *set_aside(const struct look *l, int git_fd, const char *path)
+{
+	struct walk_reader reader;
+	struct walk_name entry;
+	const char *why;
+	bool trees;
+	int fd;
+
+	why = find_trees(l, git_fd, path, &trees);
+	if (why || !trees)
+		return why ? why : check_reach(l, path);
+	if (mounted_holds(&l->mounted, path))
+		return in_project;
+	fd = walk_open_below(git_fd, ".", O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return no_git;
+	walk_start(&reader, fd);
+	while (why == NULL && walk_next(&reader, &entry) == 1)
+		why = sort_name(l, git_fd, path, entry.name);
+	walk_end(&reader);
+	return why;
 }
 
 static const char *check_worktree(const struct look *l, const char *common)
@@ -240,6 +337,7 @@ static const char *check_worktree(const struct look *l, const char *common)
 	auto_free char *back = read_text(l->dir_fd, "gitdir");
 	auto_free char *tree = NULL, *path = above_worktrees(l->dir);
 	char *slash = back ? strrchr(back, '/') : NULL;
+	const char *why;
 	auto_fd int fd = -1;
 
 	if (path == NULL || strcmp(common, "../..") != 0)
@@ -256,8 +354,9 @@ static const char *check_worktree(const struct look *l, const char *common)
 		return no_git;
 	if (!is_owned(fd, l->owner))
 		return "is not in a folder of the project's owner";
-	if (holds_others(l, fd, path))
-		return "is in a repository that has other trees in it";
+	why = set_aside(l, fd, path);
+	if (why)
+		return why;
 	l->git->path = take_ptr(&path);
 	l->git->below = xstrdup(l->dir + strlen(l->git->path));
 	return NULL;
@@ -271,24 +370,6 @@ static bool is_modules_place(const char *dir)
 	return git && strstr(git, "/modules/");
 }
 
-/*
- * By whatever mount: what lies in the project a payload could have written, with
- * all that it says; and what holds it would show what is hidden of it.
- */
-static const char *check_reach(const struct look *l, const char *path)
-{
-	auto_mounted struct mounted mounted = { 0 };
-	const char *why = NULL;
-
-	if (mounted_read(&mounted, l->project) < 0 ||
-	    mounted_holds(&mounted, path))
-		why = "lies in the project";
-	else if (mounted_meets(&mounted, path))
-		why = "has the project in it";
-	err_reset();
-	return why;
-}
-
 static const char *check(struct look *l)
 {
 	auto_free char *common = NULL;
@@ -298,14 +379,17 @@ static const char *check(struct look *l)
 		return "cannot be opened";
 	if (!is_owned(l->dir_fd, l->owner))
 		return "is not the project's owner's";
+	if (mounted_read(&l->mounted, l->project) < 0) {
+		err_reset();
+		return "cannot be told from the project";
+	}
 	why = check_reach(l, l->dir);
 	if (why)
 		return why;
 	common = read_text(l->dir_fd, "commondir");
 	if (common == NULL && !is_modules_place(l->dir))
 		return no_place;
-	why = common ? check_worktree(l, common) : check_module(l);
-	return why ? why : check_reach(l, l->git->path);
+	return common ? check_worktree(l, common) : check_module(l);
 }
 
 /* For the tests: what comes of it without the checks. */
@@ -347,8 +431,7 @@ char *gitdir_find(struct gitdir *git, int project_fd, const char *project)
 	words = why ? xasprintf("the project's .git names %s, which %s",
 				l.dir ? l.dir : git->pointer, why)
 		    : NULL;
-	if (why)
-		gitdir_free(git);
+	mounted_free(&l.mounted);
 	cleanup_fd(&l.dir_fd);
 	free(l.dir);
 	return words;
@@ -373,5 +456,7 @@ void gitdir_free(struct gitdir *git)
 	free(git->path);
 	free(git->below);
 	free(git->pointer);
+	strv_free(&git->files);
+	strv_free(&git->folders);
 	*git = (struct gitdir){ 0 };
 }

@@ -10,17 +10,22 @@
 
 #include <stdbool.h>
 
+#include "util.h"
+
 struct gitdir {
 	char *path;    /* the folder to be shown, without links; NULL: none */
 	char *below;   /* this tree's own part of it: "/worktrees/x", or "" */
-	char *pointer; /* what the .git file says */
+	char *pointer; /* what the .git file says; NULL: nothing */
 	bool module;   /* its configuration says where its tree is */
+	/* Names in `path` that are not git's, and not to be shown: it has other
+	 * trees in it, or the project. */
+	struct strv files, folders;
 };
 
 /*
  * `project` is the real path of the folder that project_fd is.  NULL, or owned
  * words that say why nothing is to be shown: the end of "git does not work
- * inside: ".
+ * inside: ".  gitdir_free is due in either case.
  */
 char *gitdir_find(struct gitdir *git, int project_fd, const char *project);
 /* What a submodule's configuration gets appended for its tree to be at `path`;

@@ -61,9 +61,18 @@ static void plan_owner(struct plan *plan, const struct host *host,
 	plan->host_gid = st->st_gid ? st->st_gid : host->payload_gid;
 }
 
+/* What the user mounts there counts. */
+static bool is_mounted_on(const struct spec *spec, const char *path)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (path_under(path, spec->mounts[i].destination))
+			return true;
+	return false;
+}
+
 /*
  * At its own path, which other files may name, unless that is in the workdir, or
- * in a rootfs, where nothing can be made.  What the user mounts there counts.
+ * in a rootfs, where nothing can be made.
  */
 static char *place_git(const struct plan *plan, const struct spec *spec)
 {
@@ -72,10 +81,7 @@ static char *place_git(const struct plan *plan, const struct spec *spec)
 		     path_under(plan->workdir, path);
 	const char *at = taken ? "/run/git" : path;
 
-	for (size_t i = 0; i < spec->n_mounts; i++)
-		if (path_under(at, spec->mounts[i].destination))
-			return NULL;
-	return xstrdup(at);
+	return is_mounted_on(spec, at) ? NULL : xstrdup(at);
 }
 
 static void plan_git(struct plan *plan, const struct spec *spec,
@@ -94,6 +100,9 @@ static void plan_git(struct plan *plan, const struct spec *spec,
 	if (S_ISDIR(st.st_mode) || strv_has(&project->hidden.files, ".git"))
 		return;
 	why = gitdir_find(git, fd, project->path);
+	/* It is the user who says that it may be shown. */
+	if (why && git->pointer && is_mounted_on(spec, git->pointer))
+		return;
 	holds = why ? NULL : precious_in(git->path, host);
 	if (holds)
 		why = xasprintf("%s, which the project's .git names, holds %s",

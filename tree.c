@@ -467,10 +467,11 @@ static int add_user_mounts(struct plan *plan, const struct spec *spec,
 }
 
 /* What is hidden of the project, which is at the workdir. */
-static void add_masks(struct plan *plan, const struct strv *paths, mode_t mode)
+static void add_masks(struct plan *plan, const char *top,
+		      const struct strv *paths, mode_t mode)
 {
 	for (size_t i = 0; i < paths->n; i++) {
-		auto_free char *at = path_join(plan->workdir, paths->v[i]);
+		auto_free char *at = path_join(top, paths->v[i]);
 
 		tree_add(plan, PLAN_MASK, at, NULL)->mode = mode;
 	}
@@ -512,6 +513,8 @@ static void add_git(struct plan *plan)
 	m->flags = (plan->disk ? 0 : PLAN_RW) | holes_closed(plan, false);
 	if (git->module)
 		m->text = gitdir_config(plan->workdir);
+	add_masks(plan, project->git_at, &git->files, S_IFREG);
+	add_masks(plan, project->git_at, &git->folders, S_IFDIR);
 }
 
 /* As it stands, unless that is no absolute path or another one than the place
@@ -554,8 +557,8 @@ static int add_project(struct plan *plan, const struct spec *spec,
 	    ->flags = shown[project->mode].flags | holes_closed(plan, true);
 	if (project->mode == SPEC_PROJECT_BIND)
 		add_holds(plan);
-	add_masks(plan, &project->hidden.files, S_IFREG);
-	add_masks(plan, &project->hidden.folders, S_IFDIR);
+	add_masks(plan, plan->workdir, &project->hidden.files, S_IFREG);
+	add_masks(plan, plan->workdir, &project->hidden.folders, S_IFDIR);
 	add_git_file(plan);
 	return 0;
 }

@@ -268,6 +268,10 @@ static void find_hidden(struct finding *f, const struct plan *plan,
 		f->remedy = xasprintf("--show %s", v->mount->destination +
 						       strlen(plan->workdir) +
 						       1);
+	} else if (plan->project.git_at &&
+		   path_under(v->path, plan->project.git_at)) {
+		f->reason = xstrdup("it is in the project's repository, and "
+				    "not git's");
 	} else if (path_under(v->path, "/proc")) {
 		f->reason = xstrdup("it tells of the host, and is masked");
 	} else {

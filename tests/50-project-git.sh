@@ -52,6 +52,8 @@ echo new >n; echo more >>FILE; git add n; git diff --stat | tail -n 1
 $GIT commit -qam inside; git status --porcelain; git log --format=%s | head -n 1
 git checkout -q -b other; git config my.key value; git gc -q; git fsck 2>&1"
 
+GIT_WARNINGS='.warnings | map(select(test("git"))) | length'
+
 picture >"$T/before"
 each() {
 	local name=$1 dir=$2 file=$3 subject=$4 mode=$5 before
@@ -61,7 +63,7 @@ each() {
 		bash -c "${WORK//FILE/$file}"
 	is "$name, $mode: git works" "$(paste -sd ' ' "$T/out")" \
 		"$subject  1 file changed, 1 insertion(+) inside"
-	json_is "$T/r.json" '.warnings | map(select(test("git"))) | length' 0
+	json_is "$T/r.json" "$GIT_WARNINGS" 0
 	is "$name, $mode: its head is where it was" \
 		"$(git -C "$dir" rev-parse HEAD)" "$before"
 	tar -xOf "$T/a.tar" changes.patch >"$T/patch"
@@ -293,13 +295,66 @@ HOME=$M/.git/info not_shown "holds your home directory" --project "$T/tree"
 mkdir "$M/.git/state"
 XDG_STATE_HOME=$M/.git/state not_shown "holds the runs" --project "$T/tree"
 
-# A worktree in a bare repository would be seen twice, once with its secrets.
+# Trees in a bare repository: git works in one, and in one beside it, and nothing
+# else that lies in it is seen, although the git directory is.
 git clone -q --bare "$T/lib" "$T/bare"
-git -C "$T/bare" worktree add -q "$T/bare/in" 2>&-
-not_shown "has the project in it" --project "$T/bare/in"
-# And another one in it would be seen with them.
-git -C "$T/bare" worktree add -q "$T/aside" 2>&-
-not_shown "has other trees in it" --project "$T/aside"
+for tree in bare/in bare/deep/er aside; do
+	git -C "$T/bare" worktree add -q "$T/$tree" 2>&-
+	echo secret | tee "$T/$tree/.env" >"$T/$tree/more.key"
+done
+echo secret >"$T/bare/.env"
+# What it was, and what is no tree any more.
+mkdir "$T/bare/old"
+echo secret >"$T/bare/old/secret"
+ln -s in "$T/bare/link"
+bare_picture() {
+	(cd "$T" && find bare aside -printf '%p %y %m %U %s %T@ %l\n' | sort)
+}
+bare_picture >"$T/before"
+SEEN="find . $T/bare -type f -size +0 | xargs cat 2>&- | grep -a -m 1 secret;
+	find $T/bare/old $T/bare/deep -mindepth 1; cat $T/bare/link/.env 2>&-"
+for tree in bare/in bare/deep/er aside; do
+	for mode in overlay bind; do
+		# In place, root's tree is refused.
+		if [ "$mode" = bind ] && is_root; then continue; fi
+		expect_exit 0 "$M9M" -q --project "$T/$tree" \
+			--project-mode "$mode" --result "$T/r.json" bash -c \
+			"git status -uno --porcelain
+			$GIT commit -q --allow-empty -m inside
+			git log --format=%s | paste -sd ' '; git fsck"
+		is "$tree, $mode: git works" "$(cat "$T/out")" "inside lib"
+		json_is "$T/r.json" "$GIT_WARNINGS" 0
+		run "$M9M" -q --project "$T/$tree" --project-mode "$mode" \
+			bash -c "$SEEN"
+		is "$tree, $mode: and shows no other tree" "$(cat "$T/out")" ""
+	done
+	run "$M9M" -q --project "$T/$tree" --project-at "$T/$tree" bash -c \
+		"git log --format=%s; ${SEEN//$T\/bare/\$(git rev-parse --git-common-dir)}"
+	is "$tree: nor at its own place" "$(cat "$T/out")" lib
+	M9M_TEST_OFF=masks run "$SWITCHED" -q --project "$T/$tree" bash -c "$SEEN"
+	contains "$T/out" secret
+done
+bare_picture >"$T/after"
+check "all is as it was" cmp "$T/before" "$T/after"
+expect_exit 1 "$M9M" --project "$T/aside" --why "$T/bare/old/secret" true
+contains "$T/out" "not git's"
+git -C "$T/bare" worktree add -q "$T/bare/info/tree" 2>&-
+not_shown "trees among what is git's" --project "$T/aside"
+not_shown "trees among what is git's" --project "$T/bare/in"
+not_shown "trees among what is git's" --project "$T/bare/info/tree"
+git -C "$T/bare" worktree remove -f "$T/bare/info/tree"
+(cd "$T/bare" && seq -f stray%g 300 | xargs mkdir)
+not_shown "has too much else in it" --project "$T/aside"
+rm -r "$T/bare/stray"*
+
+# What says nothing of the tree is shown if the user names it.
+git init -q --separate-git-dir "$T/apart" "$P/sep"
+git -C "$P/sep" commit -q --allow-empty -m apart
+not_shown "is not where git makes such a folder" --project "$P/sep"
+expect_exit 0 "$M9M" -q --project "$P/sep" --ro-bind "$T/apart" "$T/apart" \
+	--result "$T/r.json" git -c safe.directory='*' log --format=%s
+is "it is shown where the user says so" "$(cat "$T/out")" apart
+json_is "$T/r.json" "$GIT_WARNINGS" 0
 
 # Who hides the file hides what it names.
 echo .git >"$T/sparse/.m9mignore"
