@@ -27,10 +27,7 @@
  * contents decide.  In a copy every directory is as if opaque.
  */
 
-/* Of what a payload makes.  What it deletes is of the user's own tree: a list
- * without some of that would be a lie, and one that is refused a loss. */
-#define MADE_MAX 1000000
-#define OPAQUE   "user.overlay.opaque"
+#define OPAQUE "user.overlay.opaque"
 
 struct finder {
 	struct changes *changes;
@@ -148,11 +145,11 @@ static int add(struct finder *f, const struct change_side *old,
 	struct changes *c = f->changes;
 	struct change *last;
 
-	if (new->mode && f->made++ == MADE_MAX)
+	if (new->mode && f->made++ == f->req->most_made)
 		return fail(0,
-			    "cannot list the changes: more than %d files were "
+			    "cannot list the changes: more than %zu files were "
 			    "made",
-			    MADE_MAX);
+			    f->req->most_made);
 	if (c->n % 1024 == 0)
 		c->v = xrealloc_array(c->v, c->n + 1024, sizeof(*c->v));
 	last = &c->v[c->n++];

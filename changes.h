@@ -53,9 +53,13 @@ struct changes_request {
 	bool whole;                /* a copy: what it lacks was deleted */
 	const struct strv *hidden; /* sorted; never a deletion */
 	struct timespec began;
+	/* Of what a payload makes.  What it deletes is of the user's own tree:
+	 * a list without some of that would be a lie, and one that is refused
+	 * a loss. */
+	size_t most_made;
 };
 
-/* By fail(); changes_free is due in either case. */
+/* By fail(): also if more was made than may be; changes_free is due in either case. */
 int changes_find(struct changes *changes, const struct changes_request *req);
 void changes_free(struct changes *changes);
 

@@ -17,6 +17,8 @@
 #include "review.h"
 #include "text.h"
 
+#define MADE_MAX 1000000
+
 struct job {
 	struct changes_request request;
 	char *about;
@@ -171,7 +173,8 @@ static int record(const struct workdir *wd, const struct plan *plan,
 					      .lower_fd = tree->dir_fd,
 					      .whole = tree->copied,
 					      .hidden = &hidden,
-					      .began = *began },
+					      .began = *began,
+					      .most_made = MADE_MAX },
 				 .about = about,
 				 .json_fd = json_fd,
 				 .patch_fd = patch_fd };
