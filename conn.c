@@ -45,8 +45,8 @@ static void describe(const struct conn *c, struct net_event *event)
 	snprintf(event->detail, sizeof(event->detail), "%s", c->detail);
 	snprintf(event->rule, sizeof(event->rule), "%s", c->rule);
 	if (c->rule == relay_permissive.text)
-		relay_flag(c->name ? c->name->text : NULL, &c->addr, c->port,
-			   event->remedy);
+		relay_flag(c->state->policy, c->name ? c->name->text : NULL,
+			   &c->addr, c->port, event->remedy);
 }
 
 void conn_announce(struct conn *c, int error, const char *reason)

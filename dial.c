@@ -266,13 +266,11 @@ static void interleave(struct in6_addr *addrs, size_t n)
 static void deny_answer(struct conn *c, const struct in6_addr *addr,
 			const char *why)
 {
-	char text[INET6_ADDRSTRLEN], reason[128], remedy[160];
-	bool v4 = netaddr_is_v4(addr);
+	char text[INET6_ADDRSTRLEN], reason[128], remedy[NET_FLAG_MAX];
 
 	netaddr_format(addr, text);
 	snprintf(reason, sizeof(reason), "the name leads to %s, %s", text, why);
-	snprintf(remedy, sizeof(remedy), "--allow %s%s%s:%u", v4 ? "" : "[",
-		 text, v4 ? "" : "]", c->port);
+	relay_flag(c->state->policy, NULL, addr, c->port, remedy);
 	conn_deny(c, reason, remedy);
 }
 

@@ -77,17 +77,6 @@ static bool awaits_answer(const struct conn *c)
 	return c->inspect && inspect_awaits_answer(c->inspect);
 }
 
-static void deny(struct conn *c, const struct inspect_verdict *verdict)
-{
-	char remedy[160] = "";
-
-	/* Only another allowed name mends it, and only if there is one. */
-	if (verdict->name[0])
-		snprintf(remedy, sizeof(remedy), "--allow %.130s:%u",
-			 verdict->name, c->port);
-	conn_deny(c, verdict->reason, remedy);
-}
-
 /*
  * How many of the `n` octets in the window may go to the server: 0 when more is
  * needed, -1 when the connection was refused.
@@ -104,7 +93,9 @@ static ssize_t approve(struct conn *c, struct flow *flow, size_t n)
 				    c->client.hup || n == INSPECT_WINDOW,
 				    c->name ? c->name->text : NULL, &verdict);
 		if (pass < 0) {
-			deny(c, &verdict);
+			/* Words for another host are refused whatever else
+			 * is allowed. */
+			conn_deny(c, verdict.reason, "");
 			return -1;
 		}
 		flow->allowed = pass;
@@ -125,7 +116,7 @@ static enum moved heed_answer(struct conn *c, size_t n)
 	int rc = inspect_answer(c->inspect, c->state->window, n, &verdict);
 
 	if (rc < 0) {
-		deny(c, &verdict);
+		conn_deny(c, verdict.reason, "");
 		return REFUSED;
 	}
 	return rc > 0 ? MOVED : STALLED;

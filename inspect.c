@@ -55,7 +55,6 @@ static int check_name(const struct tls_hello *hello, const char *host,
 			 "TLS without a server name (SNI)");
 		return -1;
 	}
-	memcpy(verdict->name, hello->name, sizeof(verdict->name));
 	snprintf(verdict->reason, sizeof(verdict->reason),
 		 "TLS is for another host (SNI): %.64s",
 		 hello->name[0] ? hello->name : "not a host name");

@@ -38,7 +38,6 @@ struct inspect {
 /* Of a refusal. */
 struct inspect_verdict {
 	char reason[128];
-	char name[NET_NAME_MAX]; /* the host that was asked for, or "" */
 };
 
 void inspect_begin(struct inspect *inspect, uint16_t port);

@@ -192,6 +192,7 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 	*policy = (struct net_policy){ .mode = NET_DENY };
 	switch (spec->network) {
 	case SPEC_NETWORK_DENY:
+		policy->closed = spec_asked(spec, "network.mode");
 		break;
 	case SPEC_NETWORK_HOST:
 		policy->mode = NET_HOST;
@@ -199,6 +200,7 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 	case SPEC_NETWORK_RESTRICTED:
 		if (add_agent_hosts(policy, agent, spec) < 0)
 			return -1;
+		add_hosts(policy, spec);
 		break;
 	case SPEC_NETWORK_ALLOW:
 		add_hosts(policy, spec);

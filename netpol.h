@@ -36,6 +36,7 @@ struct net_policy {
 	struct proxy *proxy; /* NULL: connections go out directly */
 	struct spec_publish *publish;
 	size_t n_publish;
+	bool closed;     /* deny was said, not only left unsaid */
 	bool permissive; /* what no rule allows is let through at
 			    listen_ports, and told of with the rule it needs */
 };

@@ -28,6 +28,9 @@ struct relay {
 	((struct relay){                                                       \
 	    .pid = -1, .pidfd = -1, .sockets_fd = -1, .event_fd = -1 })
 
+/* "--network allow --allow NAME:PORT" with its NUL, whatever the name. */
+#define NET_FLAG_MAX (NET_NAME_MAX + 32)
+
 enum net_event_kind {
 	NET_EVENT_DNS,     /* a question */
 	NET_EVENT_CONNECT, /* an attempt that was allowed and dialled, or failed */
@@ -44,11 +47,11 @@ struct net_event {
 	uint16_t port;
 	char protocol
 	    [8]; /* "tcp", "udp": a question too came over one of them */
-	char detail[16];    /* DNS: question type; TLS: version offered */
-	char rule[96];      /* the rule that decided, as written; "" */
-	char reason[128];   /* of a denial or failure; "" */
-	char remedy[160];   /* the flag that would allow it; "" */
-	int error;          /* errno of a failed dial, or 0 */
+	char detail[16];  /* DNS: question type; TLS: version offered */
+	char rule[96];    /* the rule that decided, as written; "" */
+	char reason[128]; /* of a denial or failure; "" */
+	char remedy[NET_FLAG_MAX]; /* the flag that would allow it; "" */
+	int error;                 /* errno of a failed dial, or 0 */
 	uint8_t proxied;    /* by the proxy, who knows the address of a name */
 	uint8_t inbound;    /* from the host to a published port */
 	uint64_t bytes_out; /* sandbox to host */

@@ -29,7 +29,7 @@ struct verdict {
 	bool has_addr;
 	struct in_addr addr;
 	const char *rule, *reason;
-	char remedy[160];
+	char remedy[NET_FLAG_MAX];
 };
 
 static bool spend_budget(struct relay_state *state)
@@ -81,7 +81,15 @@ static struct name *admit(struct relay_state *state, const char *text,
 	return name;
 }
 
-static void refuse_name(struct verdict *v, const struct dns_query *query)
+/* Of an allowed name; no flag lets any other question through. */
+static bool is_answered(uint16_t type)
+{
+	return type == DNS_A || type == DNS_AAAA || type == DNS_HTTPS ||
+	       type == DNS_SVCB;
+}
+
+static void refuse_name(const struct relay_state *state, struct verdict *v,
+			const struct dns_query *query)
 {
 	v->rcode = DNS_REFUSED;
 	if (!query->name[0]) {
@@ -89,25 +97,22 @@ static void refuse_name(struct verdict *v, const struct dns_query *query)
 		return;
 	}
 	v->reason = "the name is not allowed";
-	snprintf(v->remedy, sizeof(v->remedy), "--allow %.140s", query->name);
+	if (is_answered(query->type))
+		relay_flag(state->policy, query->name, NULL, 0, v->remedy);
 }
 
 static void answer_type(struct verdict *v, uint16_t type,
 			const struct name *name)
 {
-	switch (type) {
-	case DNS_A:
-		v->has_addr = true;
-		v->addr.s_addr = htonl(names_address(name));
-		break;
-	case DNS_AAAA:
-	case DNS_HTTPS:
-	case DNS_SVCB:
-		break; /* it exists, and has nothing of this kind */
-	default:
+	if (!is_answered(type)) {
 		v->rcode = DNS_REFUSED;
 		v->reason = "this type of question is not answered";
+		return;
 	}
+	/* Of the other types it has nothing, but it exists. */
+	v->has_addr = type == DNS_A;
+	if (v->has_addr)
+		v->addr.s_addr = htonl(names_address(name));
 }
 
 static void judge_gateway(struct relay_state *state, struct verdict *v,
@@ -120,7 +125,8 @@ static void judge_gateway(struct relay_state *state, struct verdict *v,
 	}
 	v->rcode = DNS_REFUSED;
 	v->reason = "no port of the host is allowed";
-	snprintf(v->remedy, sizeof(v->remedy), "--host-port PORT");
+	if (is_answered(query->type))
+		relay_flag_host(state->policy, 0, v->remedy);
 }
 
 static void judge(struct relay_state *state, struct verdict *v,
@@ -135,13 +141,12 @@ static void judge(struct relay_state *state, struct verdict *v,
 	}
 	rule = relay_rule_naming(state->policy, query->name);
 	if (!query->name[0] || !rule) {
-		refuse_name(v, query);
+		refuse_name(state, v, query);
 		return;
 	}
 	v->rule = rule->text;
-	if (rule == &relay_permissive)
-		snprintf(v->remedy, sizeof(v->remedy), "--allow %.140s",
-			 query->name);
+	if (rule == &relay_permissive && is_answered(query->type))
+		relay_flag(state->policy, query->name, NULL, 0, v->remedy);
 	name = admit(state, query->name, rule, &v->reason);
 	if (!name) {
 		v->rcode = DNS_REFUSED;

@@ -83,6 +83,59 @@ bool relay_needs_tls(const struct net_policy *policy, uint16_t port)
 	return has_port(policy->tls_ports, policy->n_tls_ports, port);
 }
 
+/* Inside, something else answers at these: such a rule is refused. */
+static bool is_taken(const struct net_policy *policy, uint16_t port)
+{
+	for (size_t i = 0; i < policy->n_publish; i++)
+		if (policy->publish[i].port == port)
+			return true;
+	return port == 53;
+}
+
+static bool is_any(const struct in6_addr *addr)
+{
+	return IN6_IS_ADDR_UNSPECIFIED(addr) ||
+	       (netaddr_is_v4(addr) && netaddr_v4(addr) >> 24 == 0);
+}
+
+/* Who said deny has to unsay it: a mere --allow conflicts with that. */
+static const char *mode_flag(const struct net_policy *policy)
+{
+	return policy->closed ? "--network allow " : "";
+}
+
+void relay_flag(const struct net_policy *policy, const char *name,
+		const struct in6_addr *addr, uint16_t port,
+		char flag[static NET_FLAG_MAX])
+{
+	char text[INET6_ADDRSTRLEN], at[8] = "";
+	bool v6 = !name && !netaddr_is_v4(addr);
+
+	flag[0] = '\0';
+	if (is_taken(policy, port) || (!name && is_any(addr)))
+		return;
+	if (!name)
+		netaddr_format(addr, text);
+	if (port)
+		snprintf(at, sizeof(at), ":%u", port);
+	snprintf(flag, NET_FLAG_MAX, "%s--allow %s%s%s%s", mode_flag(policy),
+		 v6 ? "[" : "", name ? name : text, v6 ? "]" : "", at);
+}
+
+void relay_flag_host(const struct net_policy *policy, uint16_t port,
+		     char flag[static NET_FLAG_MAX])
+{
+	char text[8] = "PORT";
+
+	flag[0] = '\0';
+	if (is_taken(policy, port))
+		return;
+	if (port)
+		snprintf(text, sizeof(text), "%u", port);
+	snprintf(flag, NET_FLAG_MAX, "%s--host-port %s", mode_flag(policy),
+		 text);
+}
+
 static void judge_gateway(const struct net_policy *policy, uint16_t port,
 			  struct relay_verdict *v)
 {
@@ -91,21 +144,7 @@ static void judge_gateway(const struct net_policy *policy, uint16_t port,
 		return;
 	}
 	v->reason = "this port of the host is not allowed";
-	snprintf(v->remedy, sizeof(v->remedy), "--host-port %u", port);
-}
-
-void relay_flag(const char *name, const struct in6_addr *addr, uint16_t port,
-		char flag[static 160])
-{
-	char text[INET6_ADDRSTRLEN];
-	bool v6 = false;
-
-	if (!name) {
-		netaddr_format(addr, text);
-		v6 = !netaddr_is_v4(addr);
-	}
-	snprintf(flag, 160, "--allow %s%.140s%s:%u", v6 ? "[" : "",
-		 name ? name : text, v6 ? "]" : "", port);
+	relay_flag_host(policy, port, v->remedy);
 }
 
 void relay_judge_name(const struct net_policy *policy, const char *name,
@@ -122,7 +161,7 @@ void relay_judge_name(const struct net_policy *policy, const char *name,
 	if (!rule)
 		v->reason = "this port is not allowed for the name";
 	if (!rule || rule == &relay_permissive)
-		relay_flag(name, NULL, port, v->remedy);
+		relay_flag(policy, name, NULL, port, v->remedy);
 }
 
 /* Who names an address means it; but nobody named this one. */
@@ -143,7 +182,7 @@ void relay_judge_addr(const struct net_policy *policy, int route_fd,
 	if (!rule)
 		v->reason = "the address is not allowed";
 	if (!rule || rule == &relay_permissive)
-		relay_flag(NULL, addr, port, v->remedy);
+		relay_flag(policy, NULL, addr, port, v->remedy);
 }
 
 const char *relay_made_up(const struct net_rule *rule, const char *name)

@@ -147,7 +147,7 @@ void relay_inlet_give(struct relay_state *state, int fd);
 struct relay_verdict {
 	const char *rule;   /* the one that allows it, as written; or NULL */
 	const char *reason; /* why it is refused (a literal), or NULL */
-	char remedy[160];   /* the flag that would allow it, or "" */
+	char remedy[NET_FLAG_MAX]; /* the flag that would allow it, or "" */
 };
 
 /* What a permissive policy lets through, by the text of it. */
@@ -160,9 +160,14 @@ void relay_judge_name(const struct net_policy *policy, const char *name,
 void relay_judge_addr(const struct net_policy *policy, int route_fd,
 		      const struct in6_addr *addr, uint16_t port,
 		      struct relay_verdict *v);
-/* The flag that allows it: a name, or NULL and an address. */
-void relay_flag(const char *name, const struct in6_addr *addr, uint16_t port,
-		char flag[static 160]);
+/* The flag that allows it, to be added to those of the run: a name, or NULL and
+ * an address; port 0: not known yet.  "" where there is none that would. */
+void relay_flag(const struct net_policy *policy, const char *name,
+		const struct in6_addr *addr, uint16_t port,
+		char flag[static NET_FLAG_MAX]);
+/* The same for a port of the host's; port 0: not known yet. */
+void relay_flag_host(const struct net_policy *policy, uint16_t port,
+		     char flag[static NET_FLAG_MAX]);
 /* Why this name is not to be made up, though a rule covers it, or NULL. */
 const char *relay_made_up(const struct net_rule *rule, const char *name);
 const struct net_rule *relay_rule_for_name(const struct net_policy *policy,

@@ -6,20 +6,23 @@
 
 #include "mounted.h"
 
-#define MODE(m) (1U << SPEC_NETWORK_##m)
+#define MODE_OF(network) (1U << (network))
+#define MODE(m)          MODE_OF(SPEC_NETWORK_##m)
 
 /* What says something only in certain network modes. */
 static const struct {
 	const char *key;
 	unsigned int modes;
+	bool opens; /* a flag --network restricted closes what a file says */
 } network_lists[] = {
-	{ "network.hosts", MODE(ALLOW) },
-	{ "network.ports", MODE(ALLOW) },
-	{ "network.host_ports", MODE(ALLOW) },
-	{ "network.resolve", MODE(ALLOW) | MODE(RESTRICTED) },
-	{ "network.tls_ports", MODE(ALLOW) | MODE(RESTRICTED) },
-	{ "network.proxy", MODE(ALLOW) | MODE(RESTRICTED) },
-	{ "network.publish", MODE(ALLOW) | MODE(RESTRICTED) | MODE(DENY) },
+	{ "network.hosts", MODE(ALLOW) | MODE(RESTRICTED), true },
+	{ "network.ports", MODE(ALLOW), true },
+	{ "network.host_ports", MODE(ALLOW) | MODE(RESTRICTED), true },
+	{ "network.resolve", MODE(ALLOW) | MODE(RESTRICTED), false },
+	{ "network.tls_ports", MODE(ALLOW) | MODE(RESTRICTED), false },
+	{ "network.proxy", MODE(ALLOW) | MODE(RESTRICTED), false },
+	{ "network.publish", MODE(ALLOW) | MODE(RESTRICTED) | MODE(DENY),
+	  false },
 };
 
 static void imply_allow(struct parse *p)
@@ -30,11 +33,35 @@ static void imply_allow(struct parse *p)
 			p->spec->network = SPEC_NETWORK_ALLOW;
 }
 
+static void check_list(struct parse *p, const struct option *list,
+		       unsigned int modes, bool opens, bool by_flag)
+{
+	const char *const *names = option_by_key("network.mode")->choices;
+	enum option_from from = p->from[option_index(list)];
+	bool closes = by_flag && opens &&
+		      p->spec->network == SPEC_NETWORK_RESTRICTED;
+
+	if (modes & MODE_OF(p->spec->network) && !closes)
+		return;
+	/* A stricter flag is there to close what the file opens. */
+	if (by_flag && from == FROM_FILE)
+		option_forget(p, list);
+	else if (!(modes & MODE_OF(p->spec->network)))
+		complain_at(p, list, "conflicts with network mode %s (%s)",
+			    names[p->spec->network],
+			    modes & MODE(DENY)
+				? "its ports are the host's already"
+				: "it needs mode allow");
+	else if (p->spelled[option_index(list)])
+		complain_at(p, list,
+			    "adds to the spec's, which --network restricted "
+			    "takes back (leave one of them out)");
+}
+
 static void check_network(struct parse *p)
 {
 	const struct option *mode = option_given(p, "network.mode");
-	const char *const *names = option_by_key("network.mode")->choices;
-	enum option_from by = mode ? p->from[option_index(mode)] : FROM_NOBODY;
+	bool by_flag = mode && p->from[option_index(mode)] == FROM_FLAG;
 
 	if (mode && p->refused[option_index(mode)])
 		return;
@@ -44,18 +71,9 @@ static void check_network(struct parse *p)
 		const struct option *list = option_given(p,
 							 network_lists[i].key);
 
-		if (!list || network_lists[i].modes & (1U << p->spec->network))
-			continue;
-		/* A stricter flag is there to close what the file opens. */
-		if (by == FROM_FLAG && p->from[option_index(list)] == FROM_FILE)
-			option_forget(p, list);
-		else
-			complain_at(p, list,
-				    "conflicts with network mode %s (%s)",
-				    names[p->spec->network],
-				    network_lists[i].modes & MODE(DENY)
-					? "its ports are the host's already"
-					: "it needs mode allow");
+		if (list)
+			check_list(p, list, network_lists[i].modes,
+				   network_lists[i].opens, by_flag);
 	}
 }
 

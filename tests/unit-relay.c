@@ -312,9 +312,9 @@ static void test_sni(void)
 	(void)!write(fd, data, n);
 	ok(how_it_ends(fd) == ECONNRESET, "TLS for another name is reset");
 	e = box_event(NET_EVENT_DENIED, "t.test");
-	ok(e && strstr(e->reason, "evil.test") &&
-	       !strcmp(e->remedy, "--allow evil.test:443"),
-	   "and told of: %s", e ? e->reason : "");
+	ok(e && strstr(e->reason, "evil.test") && !e->remedy[0],
+	   "and told of, with no flag that would not help: %s",
+	   e ? e->reason : "");
 	fd = box_connect(fake("t.test"), 443);
 	(void)!write(fd, data, 30);
 	shutdown(fd, SHUT_WR);
