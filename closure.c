@@ -318,7 +318,7 @@ static bool read_head(const char *source, char head[static SHEBANG_MAX])
 	return n > 2 && head[0] == '#' && head[1] == '!';
 }
 
-bool closure_script(const struct gather *g, const char *source,
+bool closure_script(const struct lookup *lookup, const char *source,
 		    char **interpreter, char **by_env)
 {
 	char head[SHEBANG_MAX], *save = NULL, *word;
@@ -336,13 +336,13 @@ bool closure_script(const struct gather *g, const char *source,
 	do
 		word = strtok_r(NULL, " \t", &save);
 	while (word && (word[0] == '-' || strchr(word, '=')));
-	*by_env = word ? lookup_find(&g->lookup, word) : NULL;
+	*by_env = word ? lookup_find(lookup, word) : NULL;
 	return true;
 }
 
 /*** Modules ***/
 
-static bool is_module(const char *name)
+bool closure_is_module(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -356,7 +356,7 @@ int closure_module(struct gather *g, const char *path)
 	auto_free char *inside = NULL;
 	auto_free char *source = NULL;
 
-	if (path[0] != '/' || !is_module(path) ||
+	if (path[0] != '/' || !closure_is_module(path) ||
 	    !gather_locate(g, path, &inside, &source))
 		return 0;
 	if (add_library(g, path, NULL) < 0)
@@ -399,7 +399,7 @@ static int walk_modules(struct gather *g, enum part part, const char *source,
 			if (depth < WALK_DEPTH &&
 			    walk_modules(g, part, from, to, depth + 1) < 0)
 				return -1;
-		} else if (is_module(e->d_name)) {
+		} else if (closure_is_module(e->d_name)) {
 			if (part != PART_ISLAND && add_library(g, to, NULL) < 0)
 				return -1;
 		} else if (part != PART_MODULES && type == DT_REG &&

@@ -37,6 +37,8 @@ __attribute__((format(printf, 2, 3))) void gather_note(struct gather *g,
 
 /* Loader, libraries and modules of the command at this index; by fail(). */
 int closure_add(struct gather *g, size_t index);
+/* By its name: a list lets it be loaded, never executed. */
+bool closure_is_module(const char *name);
 /* A module that is named by its path, as if it were a command: 1 when it is one,
  * 0 when not; -1 by fail(). */
 int closure_module(struct gather *g, const char *path);
@@ -47,5 +49,5 @@ int closure_add_all(struct gather *g);
 
 /* The interpreter that "#!" of this host file names, by its path inside, and
  * what env is told to run (both owned or NULL).  False: no script. */
-bool closure_script(const struct gather *g, const char *source,
+bool closure_script(const struct lookup *lookup, const char *source,
 		    char **interpreter, char **by_env);

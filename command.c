@@ -326,7 +326,7 @@ static int add_interpreters(struct gather *g, size_t index)
 	auto_free char *by_env = NULL;
 	const struct command *c = &g->out->v[index];
 
-	if (!closure_script(g, c->source, &interpreter, &by_env))
+	if (!closure_script(&g->lookup, c->source, &interpreter, &by_env))
 		return 0;
 	if (strcmp(c->why, COMMAND_HELPER) == 0 && !has_path(g, interpreter)) {
 		gather_note(g, "%s of %s needs %s, which is not on the list",

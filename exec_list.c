@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "exec_look.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "closure.h"
 #include "danger.h"
 #include "lookup.h"
+#include "text.h"
 
 /*
  * The verdict where there is a list of allowed commands.  The kernel refuses in
@@ -23,40 +26,99 @@ static bool is_program_folder(const char *path)
 	return false;
 }
 
-/* Would it be there without the list?  Told to the record only. */
-static bool is_hidden(const struct commands *commands, const char *target)
+/* The host's file at a path inside, wherever links lead; owned, or NULL. */
+static char *source_of(const struct commands *commands, const char *path)
 {
 	const struct lookup lookup = { .root = commands->root };
-	auto_free char *clean = path_clean(target);
-	auto_free char *real = NULL;
-	auto_free char *source = NULL;
+	auto_free char *real = lookup_real(&lookup, path, NULL);
 
-	if (!is_program_folder(clean))
-		return false;
-	real = lookup_real(&lookup, clean, NULL);
-	if (real == NULL)
-		return false;
-	source = xasprintf("%s%s", commands->root, real);
-	return access(source, X_OK) == 0;
+	return real ? xasprintf("%s%s", commands->root, real) : NULL;
+}
+
+static bool is_listed(const struct commands *commands, const char *path)
+{
+	auto_free char *source = source_of(commands, path);
+	struct stat st;
+
+	return source && stat(source, &st) == 0 && commands_find(commands, &st);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Is it refused on a list, or would what it brings along be: see command.c. */
+static bool is_danger(const struct commands *commands, const char *name,
+		      const char *source)
+{
+	const struct lookup lookup = { .root = commands->root };
+	auto_free char *interpreter = NULL;
+	auto_free char *by_env = NULL;
+
+	if (danger_by_name(name) || danger_by_name(base_name(source)))
+		return true;
+	return closure_script(&lookup, source, &interpreter, &by_env) &&
+	       !is_listed(commands, by_env ? by_env : interpreter);
 }
 
 /* The flag that would put it on the list. */
-static void set_remedy(struct exec_attempt *a, const char *listed_as)
+static char *flag_for(const struct commands *commands, const char *listed_as,
+		      const char *source)
 {
-	const char *slash = strrchr(listed_as, '/');
-	const char *name = slash ? slash + 1 : listed_as;
+	const char *name = base_name(listed_as);
+	auto_free char *word = text_shell(
+	    is_program_folder(listed_as) ? name : listed_as);
 
-	a->remedy = xasprintf(
-	    "--allow-command %s%s",
-	    is_program_folder(listed_as) ? name : listed_as,
-	    danger_by_name(name) ? " --allow-dangerous-commands" : "");
+	return xasprintf("--allow-command %s%s", word,
+			 is_danger(commands, name, source)
+			     ? " --allow-dangerous-commands"
+			     : "");
 }
 
-static void deny(struct exec_attempt *a, const char *listed_as)
+char *exec_list_flag(const struct commands *commands, const char *path)
+{
+	auto_free char *clean = path_clean(path);
+	auto_free char *source = NULL;
+
+	if (!is_program_folder(clean))
+		return NULL;
+	source = source_of(commands, clean);
+	if (source == NULL || access(source, X_OK) < 0)
+		return NULL;
+	return flag_for(commands, path, source);
+}
+
+/* Of a file that is to be seen, which may be no file of the host's own path.
+ * NULL: of a module, listing lets it be loaded only. */
+static char *flag_for_file(const struct exec_attempt *a,
+			   const struct commands *commands)
+{
+	char source[32];
+
+	if (closure_is_module(a->target))
+		return NULL;
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", a->file_fd);
+	return flag_for(commands, a->target, source);
+}
+
+static void deny(struct exec_attempt *a, char *remedy)
 {
 	a->verdict = EXEC_DENIED;
 	a->reason = not_listed;
-	set_remedy(a, listed_as);
+	a->remedy = remedy;
+}
+
+/* What is hidden would be there without the list: told to the record only. */
+static void judge_absent(struct exec_attempt *a,
+			 const struct commands *commands)
+{
+	char *flag = exec_list_flag(commands, a->target);
+
+	if (flag)
+		deny(a, flag);
 }
 
 void exec_list_judge(struct exec_attempt *a, const struct plan *plan)
@@ -67,8 +129,7 @@ void exec_list_judge(struct exec_attempt *a, const struct plan *plan)
 	if ((!commands->listed && !commands->observed) || a->target == NULL)
 		return;
 	if (a->verdict == EXEC_ABSENT) {
-		if (is_hidden(commands, a->target))
-			deny(a, a->target);
+		judge_absent(a, commands);
 		return;
 	}
 	/* What could not be executed anyway is no matter of the list. */
@@ -79,9 +140,9 @@ void exec_list_judge(struct exec_attempt *a, const struct plan *plan)
 	/* A library that is a program as well (libc says its version) is on no
 	 * mount with noexec: that it cannot be executed is Landlock's doing. */
 	if (commands->observed && !in_workdir)
-		set_remedy(a, a->target);
+		a->remedy = flag_for_file(a, commands);
 	else if (!in_workdir && (a->verdict == EXEC_DENIED || plan->landlock))
-		deny(a, a->target);
+		deny(a, a->writable ? NULL : flag_for_file(a, commands));
 	else if (in_workdir && !commands->workdir_exec)
 		a->remedy = xstrdup("--workdir-exec");
 }

@@ -323,12 +323,13 @@ void exec_look_file(struct exec_attempt *a, bool noexec)
 
 void exec_look_judge(struct exec_attempt *a)
 {
-	struct statvfs fs;
+	struct statvfs fs = { .f_flag = 0 };
 
 	if (a->file_fd < 0 || fstat(a->file_fd, &a->st) < 0)
 		return;
-	exec_look_file(a, fstatvfs(a->file_fd, &fs) == 0 &&
-			      (fs.f_flag & ST_NOEXEC));
+	if (fstatvfs(a->file_fd, &fs) == 0)
+		a->writable = !(fs.f_flag & ST_RDONLY);
+	exec_look_file(a, fs.f_flag & ST_NOEXEC);
 }
 
 /* Where a relative path starts; for AT_EMPTY_PATH the file itself. */

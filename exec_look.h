@@ -35,7 +35,8 @@ struct exec_attempt {
 	bool path_cut, argv_cut;
 	pid_t pid, ppid; /* inside; 0 unknown */
 	pid_t outer_ppid;
-	int file_fd; /* what will be executed (O_PATH); -1 unknown */
+	int file_fd;   /* what will be executed (O_PATH); -1 unknown */
+	bool writable; /* its mount is: such a file is on no list */
 	struct stat st;
 };
 
@@ -93,4 +94,7 @@ void exec_look_file(struct exec_attempt *attempt, bool noexec);
 void exec_look_judge(struct exec_attempt *attempt);
 /* The verdict again, where there is a list of commands (exec_list.c). */
 void exec_list_judge(struct exec_attempt *attempt, const struct plan *plan);
+/* The flag that would put a program of the host's folders, which a list hides, on
+ * it (owned); NULL: there is none at this path. */
+char *exec_list_flag(const struct commands *commands, const char *path);
 void exec_attempt_free(struct exec_attempt *attempt);

@@ -152,7 +152,7 @@ const struct option option_table[] = {
 	  FIELD(allowed_commands),
 	  .help = "COMMAND and what is so named may run, nothing else" },
 	{ "allow-no-commands", 0, NULL, "allowed_commands", &type_no_commands,
-	  .help = "COMMAND itself may run, nothing else" },
+	  .help = "COMMAND itself, and what is named after this" },
 	{ "allow-dangerous-commands", 0, NULL, "allow_dangerous_commands",
 	  &type_flag, FIELD(dangerous_commands),
 	  .help = "list shells, downloaders, package managers too" },

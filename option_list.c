@@ -101,10 +101,12 @@ const struct option_type type_commands = {
 static void set_no_commands(struct parse *p, const struct option *o,
 			    char *const *arg)
 {
-	(void)p, (void)o, (void)arg;
+	(void)o, (void)arg;
+	option_forget(p,
+		      option_by_flag("allow-command", strlen("allow-command")));
 }
 
-/* That it was asked for, and no name with it, is all there is to it. */
+/* What was listed so far is not, and that there is a list is all that is left. */
 const struct option_type type_no_commands = { .set = set_no_commands };
 
 static void set_layer(struct parse *p, const struct option *o, char *const *arg)

@@ -36,7 +36,6 @@ static const char *const exclusive[][2] = {
 	{ "artifact.bytes", "no-artifact" },
 	{ "artifact.files", "no-artifact" },
 	{ "events", "events-fd" },
-	{ "allow-command", "allow-no-commands" },
 };
 
 /* What bubblewrap has, and we do in another way. */

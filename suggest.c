@@ -182,7 +182,7 @@ static void see_execution(struct suggestion *s, const cJSON *event)
 	danger = danger_by_name(base);
 	if (danger)
 		remark(s, name, danger);
-	else if (name[0] == '/')
+	else if (name[0] == '/' || name[0] == '\'')
 		remark(s, name, "a program outside of the usual folders");
 	else if (s->commands.n == ADDED_MAX)
 		remark(s, "more commands", "too many were seen");

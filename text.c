@@ -118,6 +118,25 @@ static char *copy(char *to, const char *from, size_t n)
 	return to + n;
 }
 
+char *text_shell(const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_@%+=:,./-";
+	static const char quote[] = "'\\''";
+	char *word, *to;
+
+	if (*s && s[strspn(s, plain)] == '\0')
+		return xstrdup(s);
+	word = to = xcalloc(strlen(s) + 1, strlen(quote));
+	*to++ = '\'';
+	for (; *s; s++)
+		to = *s == '\'' ? copy(to, quote, strlen(quote))
+				: copy(to, s, 1);
+	*to = '\'';
+	return word;
+}
+
 char *text_utf8(const char *bytes, size_t len)
 {
 	char *out = xcalloc(len + 1, strlen(REPLACEMENT));

@@ -43,5 +43,8 @@ char *text_json(const char *json);
  */
 char *text_visible(const char *s, bool utf8);
 
+/* One word of a shell's, in single quotes unless it is plain; owned. */
+char *text_shell(const char *s);
+
 /* Columns of what text_visible returned, one for each code point. */
 size_t text_width(const char *visible);

@@ -95,9 +95,10 @@ static void step_host(struct way *w, const char *rest, const char *parent)
 		follow(w, target, parent);
 	} else {
 		v->readable = v->readable && mode_lets(w, &v->st, 4);
+		v->mode_writes = v->mount->flags & PLAN_DEVICE ||
+				 mode_lets(w, &v->st, 2);
 		v->writable = v->mount->flags & PLAN_RW && !w->locked &&
-			      (v->mount->flags & PLAN_DEVICE ||
-			       mode_lets(w, &v->st, 2));
+			      v->mode_writes;
 	}
 }
 

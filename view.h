@@ -23,6 +23,7 @@ struct view {
 	char *source; /* on the host; NULL: there is none */
 	const struct plan_mount *mount; /* it lies in; NULL: our own root */
 	bool readable, writable; /* by mounts and by the host's file modes */
+	bool mode_writes;        /* by the mode alone; VIEW_HOST */
 	struct stat st;          /* VIEW_HOST */
 };
 

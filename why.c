@@ -149,6 +149,7 @@ static void judge_file(struct exec_attempt *a, const struct plan *plan,
 	if (v->kind == VIEW_HOST) {
 		a->file_fd = open(v->source, O_PATH | O_CLOEXEC);
 		a->st = v->st;
+		a->writable = v->mount && v->mount->flags & PLAN_RW;
 		exec_look_file(a, is_noexec(v));
 	} else if (v->kind == VIEW_FRESH && is_noexec(v)) {
 		a->verdict = EXEC_DENIED;
@@ -253,21 +254,23 @@ static bool is_reserved(const struct plan *plan, const char *path)
 static char *bind_flag(const struct plan *plan, const char *flag,
 		       const char *source, const char *path)
 {
+	auto_free char *from = text_shell(source);
+	auto_free char *to = text_shell(path);
+
 	return is_reserved(plan, path) || access(source, F_OK) < 0
 		   ? NULL
-		   : xasprintf("%s %s %s", flag, source, path);
+		   : xasprintf("%s %s %s", flag, from, to);
 }
 
 static void find_hidden(struct finding *f, const struct plan *plan,
 			const struct view *v)
 {
-	const char *base = strrchr(v->path, '/') + 1;
-
 	if (v->mount->kind == PLAN_MASK && path_under(v->path, plan->workdir)) {
 		f->reason = xstrdup("it looks like a secret of the project");
-		f->remedy = xasprintf("--show %s", v->mount->destination +
-						       strlen(plan->workdir) +
-						       1);
+		auto_free char *shown = text_shell(v->mount->destination +
+						   strlen(plan->workdir) + 1);
+
+		f->remedy = xasprintf("--show %s", shown);
 	} else if (plan->project.git_at &&
 		   path_under(v->path, plan->project.git_at)) {
 		f->reason = xstrdup("it is in the project's repository, and "
@@ -277,7 +280,7 @@ static void find_hidden(struct finding *f, const struct plan *plan,
 	} else {
 		f->reason = xstrdup("the folder holds what is on the list of "
 				    "allowed commands only");
-		f->remedy = xasprintf("--allow-command %s", base);
+		f->remedy = exec_list_flag(&plan->commands, v->path);
 	}
 }
 
@@ -302,7 +305,8 @@ static void find_there(struct finding *f, const struct plan *plan,
 				    "out");
 	else if (!v->writable && host && m->kind == PLAN_PROJECT)
 		f->remedy = xstrdup("--project-mode overlay");
-	else if (!v->writable && host && !needs_is_base(v->source))
+	else if (!v->writable && host && v->mode_writes &&
+		 !needs_is_base(v->source))
 		f->remedy = bind_flag(plan, "--bind", v->source, v->path);
 }
 

@@ -425,14 +425,15 @@ static void test_scripts(void)
 		bool is;
 
 		put("script", scripts[i].text, strlen(scripts[i].text));
-		is = closure_script(&g, path, &interpreter, &by_env);
+		is = closure_script(&g.lookup, path, &interpreter, &by_env);
 		ok(is == (scripts[i].interpreter != NULL) &&
 		       same(interpreter, scripts[i].interpreter) &&
 		       same(by_env, scripts[i].by_env),
 		   "script %zu: %s, %s", i, interpreter ? interpreter : "none",
 		   by_env ? by_env : "none");
 	}
-	ok(!closure_script(&g, root, &(char *){ NULL }, &(char *){ NULL }),
+	ok(!closure_script(&g.lookup, root, &(char *){ NULL },
+			   &(char *){ NULL }),
 	   "a folder is no script");
 }
 

@@ -55,6 +55,27 @@ static void test_utf8(void)
 	}
 }
 
+static void test_shell(void)
+{
+	static const struct {
+		const char *word, *want;
+	} rows[] = {
+		{ "/usr/bin/g++-12", "/usr/bin/g++-12" },
+		{ "", "''" },
+		{ "a b", "'a b'" },
+		{ "it's", "'it'\\''s'" },
+		{ "$(x)\n~*", "'$(x)\n~*'" },
+		{ "\xc3\xbc", "'\xc3\xbc'" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		auto_free char *got = text_shell(rows[i].word);
+
+		ok(strcmp(got, rows[i].want) == 0, "text_shell row %zu: %s", i,
+		   got);
+	}
+}
+
 static void test_visible(void)
 {
 	static const struct {
@@ -526,6 +547,7 @@ int main(void)
 		return 1;
 
 	test_utf8();
+	test_shell();
 	test_visible();
 	test_json_text();
 	test_time();
