@@ -306,7 +306,7 @@ static void put_notes(FILE *out, const struct record *r)
 	static const struct {
 		const char *key, *label;
 	} lists[] = { { "degraded", "Without this layer: " },
-		      { "limits", "A cap was reached: " },
+		      { "limits", "A cap was reached: --" },
 		      { "warnings", "" } };
 	const char *message = record_text(r->result, "message");
 	const char *remedy = record_text(r->result, "remedy");

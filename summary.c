@@ -366,6 +366,16 @@ static void put_use(struct page *page, const struct outcome *o)
 	    o->pids_peak ? ", " : "", o->pids_peak ? pids : "");
 }
 
+/* By the name of the option; --output has a row of its own. */
+static void put_limits(struct page *page, const struct outcome *o)
+{
+	section(page, "capped", YELLOW);
+	for (size_t i = 0; i < o->limits.n; i++)
+		if (strcmp(o->limits.v[i], "output") != 0)
+			row(page, "%s: all of it was used (--%s allows more)",
+			    o->limits.v[i], o->limits.v[i]);
+}
+
 static void put_output(struct page *page, const struct outcome *o)
 {
 	auto_free char *bytes = human_bytes(o->stdout_bytes + o->stderr_bytes);
@@ -436,8 +446,9 @@ void summary_print(FILE *out, const char *run_label,
 	};
 	static void (*const started[])(struct page *,
 				       const struct outcome *) = {
-		put_error,  put_commands, put_connections, put_denials, put_use,
-		put_output, put_changes,  put_artifact,    put_layers,
+		put_error,    put_commands, put_connections, put_denials,
+		put_use,      put_limits,   put_output,      put_changes,
+		put_artifact, put_layers,
 	};
 	auto_free char *text = NULL;
 	size_t size;

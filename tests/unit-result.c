@@ -351,6 +351,8 @@ static void test_summary(void)
 
 static void test_summary_ends(void)
 {
+	static char disk[] = "disk", pids[] = "pids";
+	static char *limits[] = { disk, pids };
 	static const struct {
 		struct outcome outcome;
 		const char *want;
@@ -379,6 +381,11 @@ static void test_summary_ends(void)
 		  "x did not start: sandbox error, exit 125\n"
 		  "  error      mounts: cannot open /x: No such file\n"
 		  "  remedy     make it\n" },
+		{ { .status = OUTCOME_OK,
+		    .started = true,
+		    .limits = { limits, 2 } },
+		  "  capped     disk: all of it was used (--disk allows more)\n"
+		  "             pids: all of it was used (--pids allows more)\n" },
 		{ { .status = OUTCOME_OK, .started = true },
 		  "  connected  not recorded: it used the host's network\n" },
 	};
