@@ -125,6 +125,8 @@ void conn_close(struct conn *c)
 	}
 	loop_close(&state->loop, &c->client.watch);
 	conn_close_server(c, &c->server.watch);
+	if (c->inbound)
+		relay_guest_gone(state);
 	unlink_conn(c);
 	free(c->inspect);
 	free(c);
@@ -266,8 +268,10 @@ static void connecting_expired(struct timer *timer)
 
 /*
  * A dead peer must not hold a connection for ever: after two minutes without a
- * word it is asked.  Most connections do not live to see that, so the calls are
- * made for those that last; the two minutes count from the last word anyway.
+ * word it is asked.  So is a client: who said its end may be gone altogether, and
+ * a server that says nothing would never learn of it.  Most connections do not
+ * live to see that, so the calls are made for those that last; the two minutes
+ * count from the last word anyway.
  */
 static void lasting_expired(struct timer *timer)
 {
@@ -281,9 +285,12 @@ static void lasting_expired(struct timer *timer)
 		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		setsockopt(c->client.watch.fd, options[i].level,
+			   options[i].name, &options[i].value, sizeof(int));
 		setsockopt(c->server.watch.fd, options[i].level,
 			   options[i].name, &options[i].value, sizeof(int));
+	}
 	timer_start(&c->state->loop, &c->state->idle, &c->timer);
 }
 
@@ -319,6 +326,7 @@ struct request {
 	struct in6_addr addr;
 	uint16_t port;
 	struct name *name;
+	bool inbound;
 	struct relay_verdict v;
 };
 
@@ -393,6 +401,7 @@ static struct conn *make(struct relay_state *state, int fd,
 	c->addr = r->addr;
 	c->port = r->port;
 	c->rule = r->v.rule;
+	c->inbound = r->inbound;
 	c->detail = "";
 	c->client.watch = (struct watch){ fd, client_ready };
 	c->server.watch = (struct watch){ -1, server_ready };
@@ -423,13 +432,12 @@ void conn_let_in(struct relay_state *state, int fd,
 {
 	struct request r = { .addr = netaddr_from_v4(INADDR_LOOPBACK),
 			     .port = publish->port,
+			     .inbound = true,
 			     .v.rule = "publish" };
 	struct conn *c = begin(state, fd, &r);
 
-	if (!c)
-		return;
-	c->inbound = true;
-	proceed(c);
+	if (c)
+		proceed(c);
 }
 
 void conn_accepted(struct relay_state *state, int fd)

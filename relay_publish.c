@@ -21,11 +21,14 @@
  * An inlet is a TCP socket that the child made in the sandbox's namespace, where
  * it connects for ever, whoever holds it.  There are so many, and no more can
  * be made from here: each is dissolved after its use and taken again, and who
- * comes while all are in use waits in the listener's queue.
+ * comes while all are in use waits in the listener's queue.  What listens inside
+ * may be hostile: it must not keep one that its client has no use for.
  */
 
-#define BACKLOG 256
-#define REST_MS 500
+#define BACKLOG     256
+#define REST_MS     500
+/* As long as the kernel keeps what nobody holds any more. */
+#define REST_MAX_MS (2 * 60 * 1000)
 
 struct door {
 	struct watch watch;
@@ -36,6 +39,8 @@ struct door {
 struct inlets {
 	int ready[2][NETPOL_INLETS]; /* IPv4, IPv6 */
 	size_t n[2];
+	size_t made[2]; /* some kernels have no IPv6 */
+	size_t guests;  /* let in and not gone; and inlets at rest */
 	struct door **doors;
 	size_t n_doors;
 	bool open; /* the doors are */
@@ -46,6 +51,7 @@ struct rest {
 	struct timer timer;
 	struct relay_state *state;
 	int fd;
+	uint64_t until;
 };
 
 /*** Inlets ***/
@@ -65,6 +71,16 @@ static void set_doors(struct relay_state *state, bool open)
 	for (size_t i = 0; i < in->n_doors; i++)
 		loop_change(&state->loop, &in->doors[i]->watch,
 			    open ? EPOLLIN : 0);
+}
+
+/* For whoever comes there must be an inlet of each family: which one it takes
+ * shows when it has tried. */
+static bool is_full(const struct inlets *in)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(in->made); i++)
+		if (in->made[i] > 0 && in->guests >= in->made[i])
+			return true;
+	return false;
 }
 
 int relay_inlet_take(struct relay_state *state, int family)
@@ -105,15 +121,15 @@ static void put_back(struct relay_state *state, int fd)
 	socklen_t len = sizeof(family);
 	size_t i;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0 ||
-	    !dissolve(fd) || in->n[family_index(family)] == NETPOL_INLETS) {
-		close(fd);
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	i = family_index(family);
+	if (in->n[i] < NETPOL_INLETS && dissolve(fd)) {
+		in->ready[i][in->n[i]++] = fd;
 		return;
 	}
-	i = family_index(family);
-	in->ready[i][in->n[i]++] = fd;
-	if (!in->open && in->n_doors > 0)
-		set_doors(state, true);
+	close(fd);
+	if (in->made[i] > 0)
+		in->made[i]--;
 }
 
 void relay_inlet_give(struct relay_state *state, int fd)
@@ -127,6 +143,8 @@ void relay_inlet_give(struct relay_state *state, int fd)
 	rest = xcalloc(1, sizeof(*rest));
 	rest->state = state;
 	rest->fd = fd;
+	rest->until = state->loop.now + REST_MAX_MS;
+	state->inlets->guests++;
 	timer_start(&state->loop, &state->resting, &rest->timer);
 }
 
@@ -135,12 +153,22 @@ static void rest_expired(struct timer *timer)
 	struct rest *rest = container_of(timer, struct rest, timer);
 	struct relay_state *state = rest->state;
 
-	if (is_resting(rest->fd)) {
+	if (is_resting(rest->fd) && state->loop.now < rest->until) {
 		timer_start(&state->loop, &state->resting, timer);
 		return;
 	}
 	put_back(state, rest->fd);
 	free(rest);
+	relay_guest_gone(state);
+}
+
+void relay_guest_gone(struct relay_state *state)
+{
+	struct inlets *in = state->inlets;
+
+	in->guests--;
+	if (!in->open && !is_full(in))
+		set_doors(state, true);
 }
 
 /*** Doors ***/
@@ -156,15 +184,17 @@ static void door_ready(struct watch *watch, uint32_t events)
 		relay_pause(state);
 		return;
 	}
-	if (state->inlets->n[0] == 0) {
+	if (is_full(state->inlets)) {
 		set_doors(state, false);
 		return;
 	}
 	fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
+	if (fd >= 0) {
+		state->inlets->guests++;
 		conn_let_in(state, fd, door->publish);
-	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+	} else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
 		relay_pause(state);
+	}
 }
 
 static int take_port(const struct in6_addr *addr, uint16_t port)
@@ -257,6 +287,8 @@ int relay_publish_begin(struct relay_state *state)
 	if (!in)
 		return 0;
 	in->open = true;
+	for (size_t i = 0; i < ARRAY_SIZE(in->made); i++)
+		in->made[i] = in->n[i];
 	for (size_t i = 0; i < in->n_doors; i++)
 		if (relay_listen(state, &in->doors[i]->watch) < 0)
 			return -1;

@@ -140,6 +140,8 @@ int relay_publish_begin(struct relay_state *state);
 int relay_inlet_take(struct relay_state *state, int family);
 /* A new one, or one back from use, whatever state that left it in. */
 void relay_inlet_give(struct relay_state *state, int fd);
+/* A connection that was let in is over, its inlet given back. */
+void relay_guest_gone(struct relay_state *state);
 
 /* relay_rules.c: the policy's answers. */
 

@@ -15,13 +15,17 @@
 #define DNS_IDLE    10000
 #define FORGIVING   1000
 #define UDP_SILENCE 5000
+#define REST        500
+#define REST_MAX    (2 * 60 * 1000)
 
 enum {
 	ECHO = 7001,
 	MUTE, /* takes connections, and that is all */
 	DEAD, /* takes none: no packet is answered */
 	BULK,
-	PROXY
+	PROXY,
+	DOOR,
+	INSIDE, /* what is published at it */
 };
 
 static const char *const rules[] = {
@@ -414,6 +418,94 @@ static void test_made_up(void)
 	   "but one");
 }
 
+/*** A published port ***/
+
+static int listen_inside(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(INSIDE),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = box_socket(AF_INET, SOCK_STREAM), little = 1;
+
+	/* What does not read soon takes no more. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	    listen(fd, 10) < 0)
+		box_die("inside");
+	return fd;
+}
+
+/* From the host; its own port in *port. */
+static int enter(uint16_t *port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(DOOR),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+		box_die("door");
+	*port = ntohs(sa.sin_port);
+	return fd;
+}
+
+/* A client that is gone has only said its end, as far as we can see. */
+static void test_gone_client(int listener)
+{
+	uint16_t port;
+	int client = enter(&port);
+	int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	int when;
+	char c;
+
+	close(client);
+	pass(LASTING);
+	when = asks_in(port, TCP_CLOSE_WAIT);
+	ok(when > 6000 && when <= 12000,
+	   "a client that may be gone is asked for: %d", when);
+	ok(recv(server, &c, 1, MSG_DONTWAIT) == 0, "its end was passed on");
+	close(server);
+	box_event_at(NET_EVENT_CLOSE, "127.0.0.1", INSIDE);
+}
+
+static bool is_reset(int fd)
+{
+	struct pollfd pfd = { .fd = fd };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLERR);
+}
+
+static void test_rest(int listener)
+{
+	static char much[30000];
+	uint16_t port;
+	int client = enter(&port);
+	int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	shutdown(server, SHUT_WR);
+	ok(write_all(client, much, sizeof(much)) == 0 && !is_reset(server),
+	   "a service that ends and does not read");
+	close(client);
+	ok(box_event_at(NET_EVENT_CLOSE, "127.0.0.1", INSIDE),
+	   "its client is done");
+	pass(REST_MAX - REST);
+	ok(!is_reset(server), "it has its time to read");
+	pass(REST);
+	ok(is_reset(server), "and no more");
+	close(server);
+}
+
+static void test_published(void)
+{
+	int listener = listen_inside();
+
+	test_gone_client(listener);
+	test_rest(listener);
+	close(listener);
+}
+
 /*** The proxy ***/
 
 static void test_proxy(void)
@@ -471,6 +563,9 @@ int main(void)
 	box_lo_up();
 	start_servers();
 	box_policy(&policy, rules, resolve, 0);
+	policy.publish = xcalloc(1, sizeof(*policy.publish));
+	policy.publish[0] = (struct spec_publish){ DOOR, INSIDE };
+	policy.n_publish = 1;
 	if (!start(&policy))
 		return done();
 	test_connecting();
@@ -483,6 +578,7 @@ int main(void)
 	test_fast_asker();
 	test_udp();
 	test_made_up();
+	test_published();
 	stop();
 	policy.proxy = xcalloc(1, sizeof(*policy.proxy));
 	policy.proxy->addr = netaddr_from_v4(INADDR_LOOPBACK);
