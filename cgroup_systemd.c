@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,6 +60,8 @@ const char cgroup_systemd_remedy[] =
     "cpuset io memory pids` in "
     "/etc/systemd/system/user@.service.d/delegate.conf";
 
+/* Its bus leads out of our PID namespace. */
+static const char blind[] = "the manager on the bus does not see our processes";
 static const char hang_remedy[] =
     "systemd or its bus hangs: see `systemctl status` (`systemctl --user "
     "status`), or leave it out with --cgroup none";
@@ -82,6 +85,7 @@ struct sd_api {
 	int (*set_address)(struct sd_bus *bus, const char *address);
 	int (*set_bus_client)(struct sd_bus *bus, int yes);
 	int (*start)(struct sd_bus *bus);
+	int (*get_fd)(struct sd_bus *bus);
 	void (*close)(struct sd_bus *bus);
 	struct sd_bus *(*unref)(struct sd_bus *bus);
 	int (*match)(struct sd_bus *bus, struct sd_bus_slot **slot,
@@ -119,6 +123,7 @@ static const struct {
 	ENTRY(set_address, "set_address"),
 	ENTRY(set_bus_client, "set_bus_client"),
 	ENTRY(start, "start"),
+	ENTRY(get_fd, "get_fd"),
 	ENTRY(close, "close"),
 	ENTRY(unref, "unref"),
 	ENTRY(match, "match_signal_async"),
@@ -187,6 +192,18 @@ static int open_known(struct cgroup_scope *s)
 	return rc;
 }
 
+/* A process is a number there: from another PID namespace it would be somebody
+ * else, whom the manager would put into our scope. */
+static bool is_far_away(struct cgroup_scope *s)
+{
+	struct ucred peer = { .pid = -1 };
+	socklen_t len = sizeof(peer);
+
+	(void)getsockopt(s->api.get_fd(s->bus), SOL_SOCKET, SO_PEERCRED, &peer,
+			 &len);
+	return peer.pid == 0;
+}
+
 static int open_bus(struct cgroup_scope *s, struct cgroup_refusal *refusal)
 {
 	int rc;
@@ -198,6 +215,8 @@ static int open_bus(struct cgroup_scope *s, struct cgroup_refusal *refusal)
 		if (rc < 0)
 			rc = open_known(s);
 	}
+	if (rc >= 0 && is_far_away(s))
+		return cgroup_refuse(refusal, 0, "%s", blind);
 	if (rc >= 0)
 		return 0;
 	refusal->remedy = cgroup_systemd_remedy;
@@ -407,11 +426,9 @@ static int fill_scope(struct cgroup *cg, const struct cgroup_request *request,
 
 	if (own == NULL || scope == NULL)
 		return -1;
-	/* A bus out of another PID namespace: that process was not ours. */
+	/* That process was not ours, after all. */
 	if (strcmp(strrchr(scope, '/') + 1, s->unit) != 0)
-		return cgroup_refuse(refusal, 0,
-				     "the manager on the bus does not see our "
-				     "processes");
+		return cgroup_refuse(refusal, 0, "%s", blind);
 	if (move_keeper(s, scope, refusal) < 0 ||
 	    cgroup_v2_below(cg, scope, request, refusal) < 0)
 		return -1;

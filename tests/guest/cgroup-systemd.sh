@@ -21,6 +21,24 @@ session() {
 	systemd-run --quiet --pipe --wait -p User="$user" "$@"
 }
 
+# A session of theirs, as sshd and login make them: session-N.scope is root's.
+login() {
+	local user=$1
+	shift
+	# shellcheck disable=SC2016  # the other shell's
+	su -l -c 'exec "$@"' -- "$user" - "$@"
+}
+
+# As in a container of root's: a scope of its own, a cgroup namespace whose tree
+# is read-only, a PID namespace; and what the first word makes of /run.
+in_container() {
+	systemd-run --scope --quiet -p Delegate=yes \
+		unshare -C -m -p -f --mount-proc sh -c "$1"'
+		umount -R /sys/fs/cgroup && shift &&
+		mount -t cgroup2 -o ro cgroup2 /sys/fs/cgroup && exec "$@"
+		exit 99' - "$@"
+}
+
 # In the user's own manager, as a scope with these properties.
 own_scope() {
 	local options=()
@@ -98,6 +116,25 @@ works "user in a shared delegated scope" systemd \
 refused "user without a manager" "systemd: cannot reach the user.s bus" \
 	"loginctl enable-linger" session visitor "$UNIT"
 
+# --- sessions ---
+run login lingers cat /proc/self/cgroup
+matches "$T/out" '/session-[a-z0-9]+\.scope$'
+works "user in a login session" systemd login lingers "$UNIT"
+works "with no word of where the bus is" systemd login lingers \
+	env -u XDG_RUNTIME_DIR -u DBUS_SESSION_BUS_ADDRESS "$UNIT"
+works "the manager comes with the session" systemd login visitor "$UNIT"
+refused "v2 alone does not reach out of it" "Permission denied" "systemd" \
+	login lingers "$UNIT" v2
+
+# --- containers ---
+refused "root in a container" "Read-only file system.*systemd: does not run" \
+	"writable-cgroups=true" in_container "mount -t tmpfs none /run" "$UNIT"
+# With the host's bus: by numbers that are not the manager's it would take
+# others, were it asked.
+refused "root in a container with the host's bus" \
+	"the manager on the bus does not see our processes" \
+	"writable-cgroups=true" in_container : "$UNIT"
+
 # --- the program itself ---
 # caps WHO BACKEND LAUNCHER...: by default, over the memory, over the processes.
 caps() {
@@ -122,7 +159,16 @@ caps() {
 	rm -rf "$result" /home/lingers/state
 }
 caps "user in a session" systemd session lingers
+caps "user in a login session" systemd login lingers
 caps "root in a service" systemd
+run env XDG_STATE_HOME=/home/lingers/state "$M9M" -q --no-artifact \
+	--result "$T/r.json" dd if=/dev/zero of=x bs=1M count=8 conv=fsync
+check "what went to the disk is counted" test \
+	"$(json "$T/r.json" .io_written_bytes)" -ge 8388608
+for figure in memory_peak pids_peak cpu_ms; do
+	check "$figure is counted" test "$(json "$T/r.json" ".$figure")" -gt 0
+done
+rm -rf /home/lingers/state
 
 # --- killed with kill -9: systemd itself clears up ---
 serve "$UNIT" systemd hold
