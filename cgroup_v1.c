@@ -29,6 +29,9 @@
 static const char root_remedy[] =
     "on cgroup v1 only root may limit: start it as root, or boot with "
     "systemd.unified_cgroup_hierarchy=1";
+static const char container_remedy[] =
+    "the container's cgroups are read-only: docker run --privileged, or -v "
+    "/sys/fs/cgroup:/sys/fs/cgroup:rw (podman run likewise)";
 
 static const struct controller {
 	const char *name;
@@ -125,7 +128,9 @@ static int add_controller(struct cgroup *cg, const struct controller *c,
 	if (dir) {
 		dir->controllers |= c->bit;
 	} else if (faccessat(AT_FDCWD, place.own, W_OK, AT_EACCESS) < 0) {
-		refusal->remedy = errno == EACCES ? root_remedy : NULL;
+		refusal->remedy = errno == EACCES  ? root_remedy
+				  : errno == EROFS ? container_remedy
+						   : NULL;
 		rc = cgroup_refuse(refusal, errno, "cannot write %s",
 				   place.own);
 	} else if (cgroup_add_dir(cg, place.own, request, c->bit) < 0) {

@@ -152,6 +152,15 @@ if is_root && mkdir "$memory/m9m-test-$$" 2>/dev/null; then
 	expect_exit 125 inside --cgroup inherit --memory 1Gi true
 	contains "$T/err" "--memory: conflicts with --cgroup inherit"
 fi
+# As in a container: root's, and for reading only.
+if is_root && [ -w "$memory/cgroup.procs" ]; then
+	# shellcheck disable=SC2016  # for the shell inside
+	expect_exit 125 unshare -m sh -c '
+		mount -o remount,bind,ro /sys/fs/cgroup/memory && exec "$@"' - \
+		"$M9M" -q --no-artifact --memory 1Gi true
+	contains "$T/err" "Read-only file system"
+	contains "$T/err" "-v /sys/fs/cgroup:/sys/fs/cgroup:rw"
+fi
 limit=$(sed -n 's/^hierarchical_memory_limit //p' "$memory/memory.stat" 2>/dev/null)
 if [ "${limit:-0}" -gt 4000000000000000000 ]; then
 	expect_exit 125 m9m --cgroup inherit true
