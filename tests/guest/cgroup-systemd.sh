@@ -158,7 +158,6 @@ caps() {
 	check "$what: nothing is left" await_nothing
 	rm -rf "$result" /home/lingers/state
 }
-caps "user in a session" systemd session lingers
 caps "user in a login session" systemd login lingers
 caps "root in a service" systemd
 run env XDG_STATE_HOME=/home/lingers/state "$M9M" -q --no-artifact \
