@@ -317,7 +317,8 @@ static char *print_bounded(cJSON *event)
 	return json;
 }
 
-/* Of these there is one a run, or few: they are told whatever came before. */
+/* Of these there is one a run, or few, of samples a thousand in a year: they are
+ * told whatever came before. */
 static const char *const always_told[] = { "start",  "timeout",  "oom",
 					   "sample", "artifact", "recovered",
 					   "exit" };

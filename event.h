@@ -26,6 +26,10 @@
  * questions writes 20 MB/s.  What comes after is counted only. */
 #define EVENT_BYTES_MAX (64ULL * 1024 * 1024)
 
+/* What all of a run's lines come to at most: the last ones, and its samples, no
+ * bound holds back. */
+#define EVENT_LOG_MAX (EVENT_BYTES_MAX + 16 * EVENT_LINE_MAX)
+
 struct event_log {
 	char *run_id;
 	char *id; /* label or NULL */

@@ -14,10 +14,6 @@
 
 /* A line of the audit log, at its longest. */
 #define LINE_MAX_BYTES (EVENT_LINE_MAX + AUDIT_PREFIX_MAX)
-/* What a run writes, and its last lines, which no bound holds back.  An archive
- * of a few bytes can hold any number of lines; a text is as long as it is, with
- * other runs' lines between, and of what it says little is kept. */
-#define EVENTS_MAX     (EVENT_BYTES_MAX + 16 * EVENT_LINE_MAX)
 #define RESULT_MAX     (4 * 1024 * 1024)
 #define CHANGES_MAX    (64 * 1024 * 1024)
 
@@ -99,7 +95,9 @@ static int read_member(struct unpack *u, struct lines *lines,
 		if (at != (off_t)total)
 			return bad("a member of the archive is sparse");
 		total += len;
-		if (lines && total > EVENTS_MAX)
+		/* A few bytes can be packed that come to any number of
+		 * lines. */
+		if (lines && total > EVENT_LOG_MAX)
 			return bad("over 64 MiB of events, more than a run "
 				   "writes");
 		if (len > 0 && (lines ? take_bytes(lines, data, len)
