@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,7 +59,6 @@ static int confine(const struct confined *c, int error_fd, int report_fd,
 {
 	static const int ignored[] = { SIGINT,  SIGTERM, SIGHUP,
 				       SIGQUIT, SIGPIPE, SIGXFSZ };
-	const struct rlimit no_core = { 0, 0 };
 
 	/* Who interrupts us at the end still wants the archive. */
 	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
@@ -70,8 +68,7 @@ static int confine(const struct confined *c, int error_fd, int report_fd,
 		return -1;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    setrlimit(RLIMIT_CORE, &no_core) < 0)
+	    prctl(PR_SET_DUMPABLE, 0) < 0)
 		return fail(errno, "cannot confine the %s", c->name);
 	if (getppid() != parent)
 		_exit(1);

@@ -127,20 +127,19 @@ static int find_state(struct host *host)
 }
 
 /*
- * A limit of 1 keeps core dumps from a handler that is a pipe; 0 does not, and
- * where that is the hard limit it cannot be raised.
+ * A core handler that is a pipe is started on the host, as root, by whatever
+ * crashes; a limit of 1 alone keeps it from us and from all that we start.  0
+ * does not, and where that is the hard limit only root can raise it.  A handler
+ * that is a socket (Linux 6.16) knows no limit.
  */
 static bool do_cores_leave(void)
 {
-	auto_free char *pattern = NULL;
-	struct rlimit limit;
+	const struct rlimit one = { 1, 1 };
+	bool held = setrlimit(RLIMIT_CORE, &one) == 0;
+	auto_free char *pattern = read_file(
+	    AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096, NULL);
 
-	if (geteuid() == 0 || getrlimit(RLIMIT_CORE, &limit) < 0 ||
-	    limit.rlim_max != 0)
-		return false;
-	pattern = read_file(AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096,
-			    NULL);
-	return pattern && pattern[0] == '|';
+	return pattern && (pattern[0] == '@' || (pattern[0] == '|' && !held));
 }
 
 /* Version 1 (Linux 5.13) refuses every rename between folders and has no right

@@ -242,6 +242,14 @@ static void plan_limits(struct plan *plan, const struct spec *spec)
 		/* Not 0: a core_pattern that is a pipe runs on the host, as
 		 * root, even then.  1 stops pipe and file. */
 		{ RLIMIT_CORE, "core dumps", 1 },
+		/* No cap on CPU time holds a real-time process. */
+		{ RLIMIT_RTPRIO, "real-time", 0 },
+		{ RLIMIT_NICE, "nice", 0 },
+		/* Counted among the caller's own outside, too: a part of what
+		 * is usual there. */
+		{ RLIMIT_MEMLOCK, "locked bytes", 8 << 20 },
+		{ RLIMIT_MSGQUEUE, "queue bytes", 400 << 10 },
+		{ RLIMIT_SIGPENDING, "signals", 8192 },
 	};
 
 	memcpy(plan->rlimits, limits, sizeof(limits));
@@ -271,8 +279,9 @@ static void plan_warnings(struct plan *plan, const struct spec *spec,
 	if (host->cores_leave)
 		strv_push(&plan->warnings,
 			  xstrdup("a crash inside is handed to the host's core "
-				  "handler: raise the hard limit of core "
-				  "dumps (ulimit -Hc) to 1 or more"));
+				  "handler (kernel.core_pattern): one that is "
+				  "a pipe is kept out where the hard limit of "
+				  "core dumps (ulimit -Hc) is 1 or more"));
 	if (spec->permissive) {
 		strv_push(&plan->degraded, xstrdup("network-rules"));
 		if (plan->commands.observed)

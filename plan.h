@@ -67,7 +67,7 @@ struct plan_rlimit {
 	rlim_t value;
 };
 
-#define PLAN_RLIMITS 3
+#define PLAN_RLIMITS 8
 
 struct plan_project {
 	char *path; /* without links; NULL: there is none */

@@ -38,6 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -58,8 +59,8 @@
 
 struct condition {
 	bool used;
-	bool
-	    any; /* some bit of the mask, in place of (argument & mask) == value */
+	bool any;  /* some bit of the mask, not (argument & mask) == value */
+	bool wide; /* all 64 bits, a pointer: NULL */
 	int arg;
 	uint32_t mask;
 	uint32_t value;
@@ -79,15 +80,19 @@ struct row {
 #define TELL(error) (SECCOMP_RET_USER_NOTIF | (error))
 #define IS(a, v)                                                               \
 	{                                                                      \
-		true, false, a, 0xffffffff, v                                  \
+		true, .arg = (a), .mask = 0xffffffff, .value = (v)             \
 	}
 #define BITS(a, m, v)                                                          \
 	{                                                                      \
-		true, false, a, m, v                                           \
+		true, .arg = (a), .mask = (m), .value = (v)                    \
 	}
 #define BITS_ANY(a, m)                                                         \
 	{                                                                      \
-		true, true, a, m, 0                                            \
+		true, .any = true, .arg = (a), .mask = (m)                     \
+	}
+#define IS_NULL(a)                                                             \
+	{                                                                      \
+		true, .wide = true, .arg = (a), .mask = 0xffffffff             \
 	}
 #define BOTH(one, two) one, two
 #define ROW(name, nr, arch, soft, action, ...)                                 \
@@ -100,6 +105,7 @@ struct row {
 	ROW(name, -1, 0, false, SECCOMP_RET_ALLOW, __VA_ARGS__)
 #define ASK(name)                ROW(name, -1, 0, false, TELL(0))
 #define ABSENT(name)             ROW(name, -1, 0, false, E(ENOSYS))
+#define PRETEND_IF(name, ...)    ROW(name, -1, 0, false, E(0), __VA_ARGS__)
 #define DENY(error, name)        ROW(name, -1, 0, false, TELL(error))
 #define DENY_NR(error, name, nr) ROW(name, nr, 0, false, TELL(error))
 #define DENY_IF(error, name, ...)                                              \
@@ -195,13 +201,9 @@ static unsigned returning(struct program *p, uint32_t action)
 	return p->returns[p->n_returns++].label;
 }
 
-static unsigned test_condition(struct program *p, const struct condition *c,
-			       unsigned yes, unsigned no)
+static unsigned test_half(struct program *p, const struct condition *c,
+			  size_t offset, unsigned yes, unsigned no)
 {
-	/* The low half of the argument: both machines are little endian. */
-	size_t offset = offsetof(struct seccomp_data, args) +
-			(size_t)c->arg * sizeof(uint64_t);
-
 	if (c->any) {
 		branch(p, BPF_JSET, c->mask, yes, no);
 	} else {
@@ -210,6 +212,17 @@ static unsigned test_condition(struct program *p, const struct condition *c,
 			put(p, BPF_ALU | BPF_AND | BPF_K, c->mask, 0, 0);
 	}
 	return load(p, offset);
+}
+
+static unsigned test_condition(struct program *p, const struct condition *c,
+			       unsigned yes, unsigned no)
+{
+	/* The low half of the argument: both machines are little endian. */
+	size_t low = offsetof(struct seccomp_data, args) +
+		     (size_t)c->arg * sizeof(uint64_t);
+
+	yes = test_half(p, c, low, yes, no);
+	return c->wide ? test_half(p, c, low + sizeof(uint32_t), yes, no) : yes;
 }
 
 static int number(const struct row *row, const struct arch *arch)

@@ -13,15 +13,16 @@
  *   DENY_QUIETLY(error, name)    soft, and not recorded: runtimes try it each
  *                                time they start
  *   ABSENT(name)                 ENOSYS, not recorded
+ *   PRETEND_IF(name, CONDITION)  nothing is done, and success is said
  *   ASK(name)                    allowed, and recorded
  *   ..._NR(name, number)         newer than some libseccomp; from 424 on a
  *                                number is the same on every architecture
  *
  * A CONDITION is IS(argument, value), BITS(argument, mask, value),
- * BITS_ANY(argument, mask), or two of them.  Every one compares the low 32 bits
- * only: the arguments named here are `int` to the kernel, which drops the high
- * half, so a rule that looked at it would be passed by adding 1 << 32
- * (CVE-2019-10063).
+ * BITS_ANY(argument, mask), IS_NULL(argument), or two of them.  Only the last,
+ * which is of pointers, looks at all 64 bits: the other arguments named here are
+ * `int` to the kernel, which drops the high half, so a rule that looked at it
+ * would be passed by adding 1 << 32 (CVE-2019-10063).
  *
  * This file is included by seccomp_gen.c; calls that an architecture does not
  * have are left out there.
@@ -90,12 +91,20 @@ ALLOW(sched_setaffinity) ALLOW(sched_setattr) ALLOW(sched_setparam)
 ALLOW(sched_setscheduler) ALLOW(sched_yield) ALLOW(set_tid_address)
 ALLOW(setfsgid) ALLOW(setfsuid) ALLOW(setgid) ALLOW(setgroups) ALLOW(setpgid)
 ALLOW(setpriority) ALLOW(setregid) ALLOW(setresgid) ALLOW(setresuid)
-ALLOW(setreuid) ALLOW(setrlimit) ALLOW(setsid) ALLOW(setuid) ALLOW(sysinfo)
+ALLOW(setreuid) ALLOW(setsid) ALLOW(setuid) ALLOW(sysinfo)
 ALLOW(times) ALLOW(uname) ALLOW(vfork) ALLOW(wait4) ALLOW(waitid)
 
 /* PID 1 is our init, of the same uid: a limit on its CPU time or its files would
  * end it, and the run would look like a failure of the sandbox's. */
-DENY_IF(EPERM, prlimit64, IS(0, 1)) ALLOW(prlimit64)
+DENY_IF(EPERM, prlimit64, IS(0, 1))
+
+/* Of core dumps a limit of 1 alone keeps a handler that is a pipe from being
+ * started on the host, as root: it must not be lowered to 0, as many programs
+ * do for their own safety, some of which end when they cannot. */
+ALLOW_IF(prlimit64, IS_NULL(2))
+PRETEND_IF(prlimit64, BOTH(IS(1, RLIMIT_CORE), IS_NULL(3)))
+DENY_IF(EPERM, prlimit64, IS(1, RLIMIT_CORE)) ALLOW(prlimit64)
+PRETEND_IF(setrlimit, IS(0, RLIMIT_CORE)) ALLOW(setrlimit)
 
 /* What the kernel itself puts into a process that somebody outside probes. */
 ALLOW_X86_64(uretprobe, 335) ALLOW_X86_64(uprobe, 336)

@@ -83,7 +83,14 @@ is "the caller's stdout cannot be truncated" "$(xargs <"$T/log")" "kept more"
 
 # --- limits ---
 is "--files" "$(m9m --files 77 sh -c 'ulimit -n')" 77
-is "core dumps" "$(m9m sh -c 'ulimit -c')" 0
+raise=(prlimit --core=99 --rtprio=50 --nice=40 --memlock=99999999
+	--sigpending=99999 --msgqueue=999999)
+# It takes CAP_SYS_RESOURCE.
+"${raise[@]}" true 2>/dev/null || raise=()
+is "real time, niceness, core dumps, queues, signals, what is locked" \
+	"$("${raise[@]}" "$M9M" -q --no-artifact cat /proc/self/limits | sed -nE \
+		's/^Max (core|realtime priority|nice|locked|msgq|pending)[^0-9]* ([0-9]+) .*/\2/p' |
+		sort -n | xargs)" "0 0 1 8192 409600 8388608"
 is "lower hard limits stay" "$(bash -c 'ulimit -c 0; ulimit -n 500; "$@"' - \
 	"$M9M" -q --no-artifact sh -c 'ulimit -Hc; ulimit -Hn' | xargs)" "0 500"
 run m9m --pids 20 python3 -c '
