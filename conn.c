@@ -12,7 +12,7 @@
 #include "netaddr.h"
 #include "util.h"
 
-#define CLIENT_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+#define CLIENT_EVENTS (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* A server that speaks first on a client's port gets its chance after this. */
 #define FIRST_WORDS_MS 300
@@ -170,6 +170,8 @@ static void update(struct end *end, uint32_t events)
 		end->writable = true;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		end->hup = true;
+	if (events & EPOLLPRI)
+		end->urgent = true;
 }
 
 /* The client said something, or will not: off to the server. */
@@ -201,6 +203,10 @@ static void client_ready(struct watch *watch, uint32_t events)
 	struct conn *c = container_of(watch, struct conn, client.watch);
 
 	update(&c->client, events);
+	if (c->client.urgent && c->inspect) {
+		conn_deny(c, "urgent data where its words are judged", "");
+		return;
+	}
 	if (c->phase == CONN_OPEN) {
 		relay_bytes(c, events);
 		return;

@@ -17,7 +17,9 @@
 struct end {
 	struct watch watch;
 	bool readable, writable;
-	bool hup; /* its peer sends no more: what is there is the last */
+	bool urgent; /* such bytes came: a read may end short of them, and a
+			splice does */
+	bool hup;    /* its peer sends no more: what is there is the last */
 };
 
 /* One direction. */
@@ -58,7 +60,7 @@ struct conn {
 
 	bool proxied;
 	bool inbound;              /* of the host, to what listens inside */
-	struct lookup *lookup;     /* waited for, in CONN_RESOLVING */
+	struct lookup *lookup;     /* waited for */
 	struct conn *next_waiting; /* for the same one */
 	struct dial *dial;
 	struct end client, server;

@@ -80,6 +80,7 @@ static void proxy_ready(struct watch *watch, uint32_t events)
 	c->server.hup |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
 	/* The edge may be of more than the head: flow.c looks again. */
 	c->server.readable |= (events & (EPOLLIN | EPOLLRDHUP)) != 0;
+	c->server.urgent |= (events & EPOLLPRI) != 0;
 	if (c->server.readable || c->server.hup)
 		read_answer(c);
 }
@@ -142,7 +143,8 @@ static void attempt_ready(struct watch *watch, uint32_t events)
 		return;
 	}
 	if (loop_move(&c->state->loop, watch, &c->server.watch,
-		      EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
+		      EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET) <
+	    0) {
 		conn_failed(c, errno, "the relay is out of resources");
 		return;
 	}
@@ -169,6 +171,7 @@ static int start_attempt(struct attempt *a)
 	if (fd < 0)
 		return errno;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	if (connect(fd, (struct sockaddr *)&sa, len) < 0 &&
 	    errno != EINPROGRESS)
 		return errno;
@@ -323,6 +326,7 @@ static void finish_lookup(struct relay_state *state, struct lookup *l)
 		struct conn *next = c->next_waiting;
 
 		c->next_waiting = NULL;
+		c->lookup = NULL;
 		use_answer(c, &l->job);
 		c = next;
 	}
@@ -434,7 +438,7 @@ void dial_stop(struct conn *c)
 {
 	struct dial *d = c->dial;
 
-	if (c->phase == CONN_RESOLVING)
+	if (c->lookup)
 		stop_waiting(c);
 	if (!d)
 		return;

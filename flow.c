@@ -20,6 +20,10 @@
  * wait where it is.  A direction that keeps the window full, and has nothing
  * left to be judged, gets a pipe and is spliced: the bytes never come up here.
  *
+ * Urgent bytes are bytes as all others, in their place (SO_OOBINLINE): skipped,
+ * the kernel would show them later, in what was judged without them.  Splice
+ * stops before one for ever, so where there was one it is copied.
+ *
  * Edge-triggered: `readable` and `writable` stay true until a call says EAGAIN.
  */
 
@@ -202,10 +206,12 @@ static enum moved copy(struct conn *c, struct flow *flow, struct end *from,
 	if ((size_t)sent < n)
 		to->writable = false;
 	/* A short read empties a stream; of new bytes there is a new edge. */
-	else if (there < INSPECT_WINDOW && there == sent && !from->hup)
+	else if (there < INSPECT_WINDOW && there == sent && !from->hup &&
+		 !from->urgent)
 		from->readable = false;
 	flow->bulk = there == INSPECT_WINDOW ? flow->bulk + 1 : 0;
-	if (flow->bulk >= BULK_AFTER && (flow == &c->in || !c->inspect))
+	if (flow->bulk >= BULK_AFTER && (flow == &c->in || !c->inspect) &&
+	    !from->urgent)
 		get_pipe(c->state, flow);
 	return MOVED;
 }
@@ -259,7 +265,7 @@ static enum moved splice_through(struct conn *c, struct flow *flow,
 {
 	enum moved in = STALLED, out = STALLED;
 
-	if (from->readable && !flow->eof && !awaits_answer(c))
+	if (from->readable && !flow->eof && !awaits_answer(c) && !from->urgent)
 		in = fill_pipe(flow, from);
 	if (flow->in_pipe > 0 && to->writable)
 		out = empty_pipe(flow, to);
@@ -308,7 +314,8 @@ static enum moved run(struct conn *c, struct flow *flow, struct end *from,
 
 	while (can_move(flow, from, to) && (*share)-- > 0) {
 		bool spliced = flow->pipe[0] >= 0 &&
-			       (flow->in_pipe > 0 || !awaits_answer(c));
+			       (flow->in_pipe > 0 ||
+				(!awaits_answer(c) && !from->urgent));
 
 		rc = spliced ? splice_through(c, flow, from, to)
 			     : copy(c, flow, from, to);

@@ -171,7 +171,9 @@ static int listen_any(uint16_t port)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (listen(fd, BACKLOG) < 0)
+	/* What is judged is what is read later: see flow.c. */
+	if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) < 0 ||
+	    listen(fd, BACKLOG) < 0)
 		return fail(errno, "cannot listen on port %u inside", port);
 	return take_fd(&fd);
 }

@@ -206,10 +206,11 @@ static int take_port(const struct in6_addr *addr, uint16_t port)
 				SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	/* What is left of an earlier run's connections is no listener; what is
-	 * accepted inherits the other option. */
+	 * accepted inherits the other options. */
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) < 0 ||
 	    bind(fd, (struct sockaddr *)&sa, len) < 0 ||
 	    listen(fd, BACKLOG) < 0)
 		return -1;

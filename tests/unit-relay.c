@@ -58,6 +58,7 @@ static uint8_t pattern(size_t at)
 	return (uint8_t)(at * 2654435761u >> 13);
 }
 
+/* Here and there an octet is urgent. */
 static void source(int fd)
 {
 	static uint8_t block[65536];
@@ -65,7 +66,9 @@ static void source(int fd)
 	for (size_t at = 0; at < BULK; at += sizeof(block)) {
 		for (size_t i = 0; i < sizeof(block); i++)
 			block[i] = pattern(at + i);
-		if (write_all(fd, block, sizeof(block)) < 0)
+		if (send(fd, block, 1, at % (BULK / 4) == 0 ? MSG_OOB : 0) <
+			0 ||
+		    write_all(fd, block + 1, sizeof(block) - 1) < 0)
 			return;
 	}
 	shutdown(fd, SHUT_WR);
@@ -352,6 +355,35 @@ static void test_host(void)
 	close(fd);
 }
 
+/* Out of the way when the head is judged, and in it when it is passed on: that
+ * was one octet of the client's choice in what had been judged. */
+static void test_urgent(void)
+{
+	static const char before[] = "GET / HTTP/1.1\r\nX: a";
+	static const char after[] = "Host: evil.test\r\nHost: t.test\r\n\r\n";
+	const struct net_event *e;
+	char back[200];
+	int fd = box_connect(fake("t.test"), 80);
+
+	(void)!write(fd, before, sizeof(before) - 1);
+	(void)!send(fd, "\n", 1, MSG_OOB);
+	(void)!write(fd, after, sizeof(after) - 1);
+	(void)!send(fd, "x", 1, MSG_OOB);
+	ok(how_it_ends(fd) == ECONNRESET, "urgent data in a head: reset");
+	e = box_event(NET_EVENT_DENIED, "t.test");
+	ok(e && strstr(e->reason, "urgent"), "and told of: %s",
+	   e ? e->reason : "");
+	fd = box_connect(fake("t.test"), 7001);
+	(void)!write(fd, "SSH-2.0-x\r\n", 11);
+	ok(recv(fd, back, 11, MSG_WAITALL) == 11, "where nothing is judged");
+	(void)!send(fd, "!", 1, MSG_OOB);
+	(void)!write(fd, "yz", 2);
+	ok(recv(fd, back, 3, MSG_WAITALL) == 3 && !memcmp(back, "!yz", 3),
+	   "it passes in its place");
+	close(fd);
+	box_event_at(NET_EVENT_CLOSE, "t.test", 7001);
+}
+
 /*** Much of it ***/
 
 static void send_bulk(int fd)
@@ -555,6 +587,7 @@ static void test_connections(void)
 	box_n_events = 0;
 	test_sni();
 	test_host();
+	test_urgent();
 	test_bulk();
 	box_pump(100);
 	box_n_events = 0;
