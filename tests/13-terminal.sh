@@ -31,6 +31,21 @@ expect_exit 0 tty_run "$M9M" -q --no-artifact bash -c \
 	-- ready '<resize>'
 contains "$T/out" "44 111"
 
+# While it runs nothing is added; the summary comes then, in colour if wanted.
+told() { sed 's/\r$//' "$T/out" | grep -n "$1" | cut -d: -f1 | head -n 1; }
+for wanted in yes no; do
+	colour=()
+	[ "$wanted" = yes ] || colour=(NO_COLOR=1)
+	expect_exit 0 tty_run env TERM=xterm ${colour[@]+"${colour[@]}"} "$M9M" \
+		--no-artifact sh -c 'echo one; echo ready; read x; echo end' \
+		-- ready 'go\r'
+	is "the first line is the payload's" "$(told one)" 1
+	is "ours follow its last" "$(told finished)" "$(($(told '^end$') + 1))"
+	is "escapes, colour wanted: $wanted" \
+		"$(grep -q "$(printf '\033')\[" "$T/out" && echo yes || echo no)" \
+		"$wanted"
+done
+
 # Input cannot be pushed into the caller's terminal.
 cat >"$T/push.py" <<'P'
 import fcntl, sys, termios

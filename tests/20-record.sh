@@ -245,6 +245,32 @@ else
 	echo "# no strace to kill it with while it writes its result"
 fi
 
+# What else can happen: a connection that is made and closed, too much memory,
+# more refused calls than are told, and a run that is found dead.
+serve python3 "$TOP/tests/standin/greeter.py" 9000
+recorded connection ok 0 --no-artifact --verbose --host-port 9000 -- \
+	bash -c 'cat </dev/tcp/host.m9m.internal/9000'
+recorded memory oom 137 --no-artifact --memory 64Mi --allow-degraded cgroup -- \
+	python3 -c 'x = bytearray(200 << 20); import time; time.sleep(60)'
+recorded calls ok 0 --no-artifact -- python3 -c '
+import ctypes, os
+call = 117 if os.uname().machine == "aarch64" else 101
+for _ in range(20):
+    ctypes.CDLL(None).syscall(ctypes.c_long(call), 16, 1, 0, 0)'
+: >"$T/dead.out"
+"$M9M" -q --no-artifact sh -c 'echo up; read -r _' <"$T/pipe" >"$T/dead.out" &
+dead=$!
+exec 5<>"$T/pipe"
+await_line "$T/dead.out" up
+kill -KILL "$dead"
+wait "$dead" 2>/dev/null
+exec 5>&-
+run "$M9M" --gc
+is "every kind of event that the schema has was met" \
+	"$(jq -r .event "$AUDIT" | sort -u | xargs)" \
+	"$(jq -r '.properties.event.enum[]' "$TOP/schema/event.schema.json" |
+		sort | xargs)"
+
 # All lines of all runs of this test: by the schema, and in one chain.
 valid event "$AUDIT"
 expect_exit 0 "$M9M" --verify-audit "$AUDIT"

@@ -83,6 +83,19 @@ expect_exit 0 "$M9M" --json --suggest "$T/many.jsonl"
 is "hosts are bounded" "$(jq '.network.hosts | length' "$T/out")" 256
 contains "$T/err" "too many were seen"
 
+echo "# caps: twice the peaks, in steps; without a cgroup nobody knows them"
+# capped PIDS: as an archive of a run has them.
+capped() {
+	mkdir -p "$T/peaks"
+	head -n 1 "$T/hostile.jsonl" >"$T/peaks/events.jsonl"
+	echo '{"status":"ok","memory_peak":314572800,"pids_peak":'"$1}" >"$T/peaks/run.json"
+	tar -C "$T/peaks" -cf "$T/peaks.tar" events.jsonl run.json
+	run "$M9M" --json --suggest "$T/peaks.tar"
+	jq -r '"\(.memory) \(.pids)"' "$T/out"
+}
+is "of 300 MiB and 20 processes" "$(capped 20)" "805306368 64"
+is "of an unknown number" "$(capped null)" "null null"
+
 echo "# a difference; the values of variables stay where they are"
 run "$M9M" --suggest "$T/hostile.jsonl" --allow-command cat --setenv KEY secret7 \
 	--network restricted --permissive claude
