@@ -20,9 +20,9 @@
  * wait where it is.  A direction that keeps the window full, and has nothing
  * left to be judged, gets a pipe and is spliced: the bytes never come up here.
  *
- * Urgent bytes are bytes as all others, in their place (SO_OOBINLINE): skipped,
- * the kernel would show them later, in what was judged without them.  Splice
- * stops before one for ever, so where there was one it is copied.
+ * Urgent bytes are bytes as all others, in their place (SO_OOBINLINE): what is
+ * looked at twice is the same then, whatever comes meanwhile.  Splice stops
+ * before one for ever, so where there was one it is copied.
  *
  * Edge-triggered: `readable` and `writable` stay true until a call says EAGAIN.
  */

@@ -355,8 +355,8 @@ static void test_host(void)
 	close(fd);
 }
 
-/* Out of the way when the head is judged, and in it when it is passed on: that
- * was one octet of the client's choice in what had been judged. */
+/* A look at what came ends before such an octet: a head with one in it would
+ * never be whole. */
 static void test_urgent(void)
 {
 	static const char before[] = "GET / HTTP/1.1\r\nX: a";
