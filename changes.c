@@ -114,24 +114,6 @@ static bool is_whiteout(const struct stat *st)
 
 /* --- the list ----------------------------------------------------------- */
 
-const char *changes_control(const struct change *c)
-{
-	const char *what = review_path(c->path);
-
-	if (what == NULL && c->from)
-		what = review_path(c->from);
-	if (what == NULL && S_ISLNK(c->new.mode))
-		what = review_link(c->path);
-	if (what)
-		return what;
-	if (S_ISLNK(c->new.mode) && review_link_leaves(c->path, c->new.target))
-		return "a link that leaves the tree";
-	if (S_ISREG(c->new.mode) && c->new.mode & 0111 &&
-	    !(S_ISREG(c->old.mode) && c->old.mode & 0111))
-		return "a new executable";
-	return NULL;
-}
-
 static bool later(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec > b->tv_sec ||
@@ -160,7 +142,6 @@ static int add(struct finder *f, const struct change_side *old,
 				 .old = *old,
 				 .new = *new,
 				 .raced = raced };
-	last->control = changes_control(last);
 	return 0;
 }
 
@@ -431,7 +412,6 @@ static void pair_renames(struct changes *c)
 		came->from = take_ptr(&gone->path);
 		came->old = gone->old;
 		came->raced |= gone->raced;
-		came->control = changes_control(came);
 		i++;
 	}
 	free(by);
@@ -450,6 +430,17 @@ static int compare_paths(const void *a, const void *b)
 	return by ? by : (int)y->kind - (int)x->kind;
 }
 
+/* When all are known: one can give another its meaning. */
+static void flag(struct changes *c, int tree_fd)
+{
+	struct changes_heads heads;
+
+	changes_heads_find(&heads, c, tree_fd);
+	for (size_t i = 0; i < c->n; i++)
+		c->v[i].control = changes_control(&c->v[i], &heads);
+	changes_heads_free(&heads);
+}
+
 int changes_find(struct changes *changes, const struct changes_request *req)
 {
 	struct finder f = { .changes = changes, .req = req };
@@ -461,6 +452,7 @@ int changes_find(struct changes *changes, const struct changes_request *req)
 	walk_free(&f.path);
 	if (rc == 0 && changes->n > 0) {
 		pair_renames(changes);
+		flag(changes, req->lower_fd);
 		qsort(changes->v, changes->n, sizeof(*changes->v),
 		      compare_paths);
 	}

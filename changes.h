@@ -66,8 +66,19 @@ void changes_free(struct changes *changes);
 /* What is at the name now; -1 with errno. */
 int changes_read_side(int dir_fd, const char *name, const struct stat *st,
 		      struct change_side *side);
+
+/* Which folders hold a HEAD, by which git takes a folder for its own. */
+struct changes_heads {
+	int tree_fd;      /* the real tree, which may hold some; not owned */
+	struct strv come; /* sorted: the folders where one comes */
+};
+
+void changes_heads_find(struct changes_heads *heads,
+			const struct changes *changes, int tree_fd);
+void changes_heads_free(struct changes_heads *heads);
 /* Why it needs a second look, or NULL. */
-const char *changes_control(const struct change *c);
+const char *changes_control(const struct change *c,
+			    const struct changes_heads *heads);
 
 /* One object a line in "changes"; `about` goes in front, a JSON object. */
 void changes_print(const struct changes *changes, const char *about, FILE *out);

@@ -7,11 +7,15 @@
 
 #include "util.h"
 
-/* A tail of slashes: all below.  Found at any depth, since projects nest, and in
- * any case, since the tree may go to a file system that does not mind. */
-static const struct {
+struct row {
 	const char *name, *what;
-} controls[] = {
+};
+
+static const char repository[] = "can make its folder a git repository";
+
+/* A slash at the end: all below.  Found at any depth, since projects nest, and
+ * in any case, since the tree may go to a file system that does not mind. */
+static const struct row controls[] = {
 	{ ".git/hooks/", "a git hook" },
 	{ ".git/config", "git's configuration, which can name commands" },
 	{ ".git/config.worktree",
@@ -21,6 +25,8 @@ static const struct {
 	{ ".git/worktrees/", "a worktree's git directory" },
 	{ ".git/", "git's own records" },
 	{ ".git", "says where git's directory is" },
+	/* Any folder that holds it, objects and refs is git's, by no name. */
+	{ "head", repository },
 	{ ".gitmodules", "says where submodules come from" },
 	{ ".githooks/", "a git hook" },
 	{ ".husky/", "a git hook" },
@@ -63,6 +69,18 @@ static const struct {
 	{ ".zlogin", "is run by a shell" },
 };
 
+/* Beside a HEAD only: elsewhere they are names like any other. */
+static const struct row beside_head[] = {
+	{ "config", "git's configuration, which can name commands" },
+	{ "config.worktree", "git's configuration, which can name commands" },
+	{ "commondir", "says where git's directory is" },
+	{ "gitdir", "says where git's directory is" },
+	{ "hooks/", "a git hook" },
+	{ "info/", "git's attributes, which choose filters" },
+	{ "objects/", repository },
+	{ "refs/", repository },
+};
+
 static bool starts(const char *rest, const char *name)
 {
 	size_t n = strlen(name);
@@ -92,6 +110,22 @@ const char *review_link(const char *path)
 			if (strncasecmp(controls[i].name, rest, n) == 0 &&
 			    controls[i].name[n] == '/')
 				return controls[i].what;
+	}
+	return NULL;
+}
+
+const char *review_git_part(const char *rest, bool *obeyed)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(beside_head); i++) {
+		const char *name = beside_head[i].name;
+		size_t n = strcspn(name, "/");
+
+		/* By itself, a folder is an empty one, or a link to one. */
+		if (strncasecmp(rest, name, n) != 0 ||
+		    !(rest[n] == '\0' || rest[n] == name[n]))
+			continue;
+		*obeyed = beside_head[i].what != repository;
+		return beside_head[i].what;
 	}
 	return NULL;
 }

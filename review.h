@@ -14,6 +14,11 @@
 const char *review_path(const char *path);
 /* The same for a link, which can stand for a folder of such. */
 const char *review_link(const char *path);
+/*
+ * What it is to git in a folder that holds a HEAD; `rest` is the path from there.
+ * Or NULL.  `obeyed`: not merely asked for to see whether the folder is git's.
+ */
+const char *review_git_part(const char *rest, bool *obeyed);
 /* Is it git's own record of the tree: index, objects, refs, logs? */
 bool review_is_git_record(const char *path);
 /* Does a link at `path` lead out of the tree?  In words only. */

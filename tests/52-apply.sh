@@ -117,6 +117,69 @@ contains "$T/err" "needs --apply"
 expect_exit 125 "$M9M" --apply "$T/none"
 expect_exit 125 "$M9M" --apply "$P/plain" --project "$P"
 
+# --- a git repository by any name --------------------------------------------
+
+# To git, a folder with these parts is a repository, whose configuration it obeys.
+HEAD='echo "ref: refs/heads/main" >docs/HEAD;'
+CONFIG="printf '[core]\nrepositoryformatversion = 0\nbare = false\nworktree = .\nfsmonitor = \"%s\"\n' \
+	'touch $T/caught; false' >docs/config;"
+PARTS='mkdir -p docs/objects/aa docs/refs/heads; echo x >docs/objects/aa/k
+	echo x >docs/refs/heads/.k;'
+
+obeyed() {
+	(cd "$P/docs" && git status) >/dev/null 2>&1
+	rm "$T/caught" 2>/dev/null
+}
+
+# leave COMMANDS: a run that leaves what they make.
+leave() {
+	expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" \
+		sh -c "mkdir -p docs; $*"
+}
+
+make_project
+(cd "$P" && mkdir docs && eval "$HEAD $CONFIG $PARTS")
+check "git obeys the configuration in such a folder" obeyed
+make_project
+leave "$HEAD $CONFIG $PARTS"
+is "the list says so" "$(tar -xOf "$A" changes.json |
+	jq -r '.changes[] | select(.control) | .path' | paste -sd ' ')" \
+	"docs/HEAD docs/config"
+before=$(tree "$P")
+apply
+is "such a folder is refused" "$rc" 1
+unchanged "such a folder"
+contains "$T/err" "docs/HEAD: can make its folder a git repository"
+contains "$T/err" "docs/config: git's configuration"
+apply docs/HEAD docs/objects docs/refs
+is "what is named is applied" "$rc" 0
+apply docs/config
+is "and this too" "$rc" 0
+check "to the user's harm" obeyed
+
+# In two steps, in either order; none of them is complete without a question.
+make_project
+leave "$CONFIG $PARTS"
+apply
+is "without a HEAD it is a folder like any other" "$rc" 0
+check "to git too" eval '! obeyed'
+leave "$HEAD"
+before=$(tree "$P")
+apply
+is "a HEAD that comes later is refused" "$rc" 1
+unchanged "a HEAD that comes later"
+make_project
+(cd "$P" && mkdir docs && eval "$HEAD")
+leave "$CONFIG mkdir docs/hooks; echo x >docs/hooks/pre-commit; ln -s ../dir docs/refs
+	mkdir docs/objects; cp -r dir docs/not; touch docs/not/config"
+before=$(tree "$P")
+apply
+is "what comes to a HEAD is refused" "$rc" 1
+unchanged "what comes to a HEAD"
+is "and all of it is named" "$(sed -n 's/.*refused: \(.*\): .*(.*/\1/p' "$T/err" |
+	sort | paste -sd ' ')" \
+	"docs/config docs/hooks/pre-commit docs/objects docs/refs"
+
 # --- hostile archives --------------------------------------------------------
 
 cat >"$T/hostile.py" <<'END'

@@ -7,6 +7,7 @@
 
 #include "review.h"
 
+#include "changes.h"
 #include "hidden.h"
 #include "hostile.h"
 #include "textdiff.h"
@@ -44,6 +45,12 @@ static void test_paths(void)
 		{ ".bashrc.d/x", false },
 		{ "Jenkinsfile", true },
 		{ ".m9mignore", true },
+		{ "HEAD", true },
+		{ "docs/HEAD", true },
+		{ "docs/head", true }, /* for a file system without case */
+		{ "HEAD/x", false },
+		{ "docs/HEADER", false },
+		{ "docs/config", false }, /* without a HEAD */
 		{ "src/main.c", false },
 		{ "", false },
 	};
@@ -57,6 +64,64 @@ static void test_paths(void)
 	       !review_is_git_record(".git/hooks/x") &&
 	       !review_is_git_record("a.git/index"),
 	   "git's records are told from what git obeys");
+}
+
+/* Of a tree with HEAD in there/, and of changes that bring one to new/. */
+static void test_heads(void)
+{
+	static const struct {
+		const char *path;
+		bool control;
+	} rows[] = {
+		{ "new/HEAD", true },
+		{ "new/config", true },
+		{ "new/Config.WORKTREE", true },
+		{ "new/commondir", true },
+		{ "new/hooks/pre-commit", true },
+		{ "new/hooks/config", true },
+		{ "new/hooks", true },
+		{ "new/objects/aa/k", false }, /* its HEAD is flagged */
+		{ "new/config/x", false },
+		{ "new/configure", false },
+		{ "new/sub/config", false },
+		{ "there/config", true },
+		{ "there/objects/aa/k", false }, /* it has some */
+		{ "there/refs/heads/k", true },
+		{ "there/refs", true },
+		{ "there/description", false },
+		{ "folder/config", false },
+		{ "link/config", false },
+		{ "nowhere/hooks/x", false },
+		{ "config", false },
+	};
+	struct change list[ARRAY_SIZE(rows)] = { 0 };
+	const struct changes changes = { list, ARRAY_SIZE(rows), 0 };
+	struct changes_heads heads;
+	struct change moved = { .path = (char *)"x",
+				.from = (char *)"there/config" };
+	auto_fd int fd = -1;
+
+	put_dir(at("heads"));
+	put_dir(at("heads/there"));
+	put_dir(at("heads/there/objects"));
+	put_file(at("heads/there/HEAD"), "ref: refs/heads/main\n", 0644);
+	put_dir(at("heads/folder"));
+	put_dir(at("heads/folder/HEAD"));
+	if (symlink("there", at("heads/link")) < 0)
+		die("symlink");
+	fd = open(at("heads"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		list[i] = (struct change){ .path = (char *)rows[i].path,
+					   .new = { .mode = S_IFREG | 0644 } };
+	changes_heads_find(&heads, &changes, fd);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		ok((changes_control(&list[i], &heads) != NULL) ==
+		       rows[i].control,
+		   "%s is %s git", rows[i].path,
+		   rows[i].control ? "obeyed by" : "nothing to");
+	ok(changes_control(&moved, &heads) != NULL,
+	   "nor is a part moved away unseen");
+	changes_heads_free(&heads);
 }
 
 static void test_links(void)
@@ -349,6 +414,7 @@ int main(void)
 	umask(022);
 	make_base();
 	test_paths();
+	test_heads();
 	test_links();
 	test_hidden();
 	test_patterns();

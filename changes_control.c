@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "changes.h"
+#include "review.h"
+#include "walk.h"
+
+/*
+ * git takes a folder with HEAD, objects and refs for a repository, whatever it is
+ * called, and runs what its configuration says.  The parts may come in different
+ * runs: so HEAD, without which it is none, is always flagged, and the others where
+ * a HEAD comes or is.
+ */
+
+static char *folder_of(const char *path, const char *rest)
+{
+	return rest == path ? xstrdup(".")
+			    : xstrndup(path, (size_t)(rest - path) - 1);
+}
+
+void changes_heads_find(struct changes_heads *heads,
+			const struct changes *changes, int tree_fd)
+{
+	*heads = (struct changes_heads){ .tree_fd = tree_fd };
+	for (size_t i = 0; i < changes->n; i++) {
+		const struct change *c = &changes->v[i];
+		const char *slash = strrchr(c->path, '/');
+		const char *name = slash ? slash + 1 : c->path;
+
+		if (c->new.mode && !S_ISDIR(c->new.mode) &&
+		    strcasecmp(name, "HEAD") == 0)
+			strv_push(&heads->come, folder_of(c->path, name));
+	}
+	strv_sort(&heads->come);
+}
+
+void changes_heads_free(struct changes_heads *heads)
+{
+	strv_free(&heads->come);
+}
+
+/* Is `rest`, the end of `path`, beside a HEAD?  What is not obeyed only where it
+ * is new there: objects and refs of a repository come and go.  Where we may not
+ * look, it is. */
+static bool is_beside_head(const struct changes_heads *heads, const char *path,
+			   const char *rest, bool obeyed)
+{
+	auto_free char *folder = folder_of(path, rest);
+	auto_free char *name = xstrndup(rest, strcspn(rest, "/"));
+	auto_fd int fd = -1;
+	struct stat st;
+
+	if (obeyed && strv_search(&heads->come, folder))
+		return true;
+	fd = walk_open_below(heads->tree_fd, folder, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+	if (fstatat(fd, "HEAD", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT;
+	if (S_ISDIR(st.st_mode))
+		return false;
+	return obeyed || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       !S_ISDIR(st.st_mode);
+}
+
+static const char *git_part(const char *path, const struct changes_heads *heads)
+{
+	const char *rest = path;
+
+	while (rest) {
+		const char *slash = strchr(rest, '/');
+		bool obeyed;
+		const char *what = review_git_part(rest, &obeyed);
+
+		if (what && is_beside_head(heads, path, rest, obeyed))
+			return what;
+		rest = slash ? slash + 1 : NULL;
+	}
+	return NULL;
+}
+
+const char *changes_control(const struct change *c,
+			    const struct changes_heads *heads)
+{
+	const char *what = review_path(c->path);
+
+	if (what == NULL && c->from)
+		what = review_path(c->from);
+	if (what == NULL && S_ISLNK(c->new.mode))
+		what = review_link(c->path);
+	if (what == NULL)
+		what = git_part(c->path, heads);
+	if (what == NULL && c->from)
+		what = git_part(c->from, heads);
+	if (what)
+		return what;
+	if (S_ISLNK(c->new.mode) && review_link_leaves(c->path, c->new.target))
+		return "a link that leaves the tree";
+	if (S_ISREG(c->new.mode) && c->new.mode & 0111 &&
+	    !(S_ISREG(c->old.mode) && c->old.mode & 0111))
+		return "a new executable";
+	return NULL;
+}
