@@ -80,6 +80,18 @@ for code in 124 125 126 127 128+N; do
 	check "both tell of exit status $code" tells "$code"
 done
 
+# keys SCHEMA FILTER: each has an item in the man page.
+keys() {
+	jq -r "$2" "$TOP/schema/$1.schema.json" | while read -r key; do
+		grep -qE "^\\.(It )?Cm (.* )?$key( |\$)" "$MAN" || echo "$key"
+	done
+}
+if command -v jq >/dev/null; then
+	is "the man page has each event" \
+		"$(keys event '.properties.event.enum[]')" ""
+	is "and each key of the result" "$(keys result '.required[]')" ""
+fi
+
 if command -v mandoc >/dev/null; then
 	mandoc -Tlint -Wwarning "$MAN" >"$T/lint"
 	is "mandoc finds nothing wrong" "$(cat "$T/lint")" ""
