@@ -213,7 +213,7 @@ static void sockets_ready(struct watch *watch, uint32_t events)
 static void set_caps(struct relay_state *state)
 {
 	struct rlimit files, wanted;
-	size_t room;
+	size_t room, taken;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		files.rlim_max = files.rlim_cur = 1024;
@@ -227,13 +227,13 @@ static void set_caps(struct relay_state *state)
 	setrlimit(RLIMIT_NOFILE, &files);
 	room = files.rlim_max;
 	state->max_pipes = room / 64 < PIPES_MAX ? room / 64 : PIPES_MAX;
-	/* Two for each connection; what else is open comes off first. */
-	room -= 2 * state->max_pipes + FILES_MISC;
-	room -= state->policy->n_listen_ports < room / 2
-		    ? state->policy->n_listen_ports
-		    : room / 2;
+	/* Two for each connection; what else is open comes off first.  However
+	 * little is left, one connection at a time can be tried. */
+	taken = 2 * state->max_pipes + FILES_MISC +
+		state->policy->n_listen_ports;
 	if (state->policy->n_publish > 0)
-		room -= 2 * (NETPOL_INLETS + state->policy->n_publish);
+		taken += 2 * (NETPOL_INLETS + state->policy->n_publish);
+	room = room > taken + 2 ? room - taken : 2;
 	state->max_conns = room / 2 < CONNS_MAX ? room / 2 : CONNS_MAX;
 }
 

@@ -34,7 +34,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"the world")
     def log_message(self, *args):
         pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 80), Handler)
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 500
+server = Server(("127.0.0.1", 80), Handler)
 print("ready", flush=True)
 server.serve_forever()
 END
@@ -302,3 +304,26 @@ check "all are taken, and a page of the world is there" \
 calm
 down
 json_is "$T/result.json" .status killed
+
+# Root's relay takes more.
+if ! is_root; then
+	echo "# few descriptors, and most of them inlets: who comes waits"
+	cat >"$T/many.py" <<'END'
+import threading, urllib.request
+served = []
+def fetch():
+    page = urllib.request.urlopen("http://good.test/", timeout=60).read()
+    served.append(page == b"the world")
+threads = [threading.Thread(target=fetch) for _ in range(80)]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+print("served", sum(served))
+END
+	run bash -c 'ulimit -n 320; exec "$@"' - "$M9M" -q --no-artifact \
+		--publish 18000:8000 --allow good.test:80 \
+		--resolve good.test=127.0.0.1 --input "$T/many.py" \
+		-- python3 -B many.py
+	contains "$T/out" "served 80"
+fi
