@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "review.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -13,8 +14,15 @@ struct row {
 
 static const char repository[] = "can make its folder a git repository";
 
-/* A slash at the end: all below.  Found at any depth, since projects nest, and
- * in any case, since the tree may go to a file system that does not mind. */
+/*
+ * A slash at the end: all below; a star: any end of the name.  In small letters.
+ * Found at any depth, since projects nest, and in any case, since the tree may
+ * go to a file system that does not mind.
+ *
+ * What is here acts where the user meant something else: to look, to enter, to
+ * start a tool.  What is run by being asked for (makefiles, package.json, tests)
+ * is the work itself.
+ */
 static const struct row controls[] = {
 	{ ".git/hooks/", "a git hook" },
 	{ ".git/config", "git's configuration, which can name commands" },
@@ -30,23 +38,100 @@ static const struct row controls[] = {
 	{ ".gitmodules", "says where submodules come from" },
 	{ ".githooks/", "a git hook" },
 	{ ".husky/", "a git hook" },
-	{ "lefthook.yml", "configures git hooks" },
+	{ "lefthook.*", "configures git hooks" },
+	{ ".lefthook.*", "configures git hooks" },
+	{ "lefthook-local.*", "configures git hooks" },
+	{ ".lefthook-local.*", "configures git hooks" },
+	{ ".lefthook/", "a git hook" },
+	{ ".lefthook-local/", "a git hook" },
 	{ ".pre-commit-config.yaml", "configures git hooks" },
+	{ ".hg/hgrc*", "mercurial's configuration, which can name commands" },
+	{ ".hg/sharedpath", "says where mercurial's directory is" },
+	{ ".jj/repo/config.toml",
+	  "jj's configuration, which can name commands" },
+	{ ".jj/repo", "says where jj's directory is" },
 	{ ".claude/", "an agent's settings" },
 	{ ".mcp.json", "an agent's settings" },
 	{ ".codex/", "an agent's settings" },
 	{ ".cursor/", "an agent's settings" },
 	{ ".aider.conf.yml", "an agent's settings" },
+	{ ".gemini/", "an agent's settings" },
+	{ ".qwen/", "an agent's settings" },
+	{ ".opencode/", "an agent's settings" },
+	{ "opencode.json*", "an agent's settings" },
+	{ ".crush.json", "an agent's settings" },
+	{ "crush.json", "an agent's settings" },
+	{ ".windsurf/", "an agent's settings" },
+	{ ".kiro/", "an agent's settings" },
+	{ ".roo/", "an agent's settings" },
+	{ ".amazonq/", "an agent's settings" },
+	{ ".continue/", "an agent's settings" },
+	/* The user's own agent follows them, and there is no sandbox then. */
+	{ "claude.md", "instructs an agent" },
+	{ "claude.local.md", "instructs an agent" },
+	{ "agents.md", "instructs an agent" },
+	{ "agents.override.md", "instructs an agent" },
+	{ "gemini.md", "instructs an agent" },
+	{ "qwen.md", "instructs an agent" },
+	{ ".agents/", "instructs an agent" },
+	{ ".cursorrules", "instructs an agent" },
+	{ ".windsurfrules", "instructs an agent" },
+	{ ".clinerules", "instructs an agent" },
+	{ ".clinerules/", "instructs an agent" },
 	{ ".m9mignore", "says what is hidden from agents" },
 	{ ".vscode/", "an editor's settings" },
 	{ ".idea/", "an editor's settings" },
+	{ ".zed/", "an editor's settings" },
+	{ ".helix/", "an editor's settings" },
+	{ ".vim/", "an editor's settings" },
 	{ ".devcontainer/", "an editor's settings" },
+	{ ".devcontainer.json", "an editor's settings" },
 	{ ".vimrc", "an editor's settings" },
 	{ ".exrc", "an editor's settings" },
+	{ ".nvimrc", "an editor's settings" },
+	{ ".nvim.lua", "an editor's settings" },
+	{ ".dir-locals.el", "an editor's settings" },
+	{ ".dir-locals-2.el", "an editor's settings" },
+	{ ".ycm_extra_conf.py", "an editor's settings" },
 	{ ".envrc", "is run by direnv" },
-	{ ".mise.toml", "is obeyed by mise" },
+	{ ".direnv/", "is run by direnv" },
+	{ ".mise.*", "is obeyed by mise" },
+	{ "mise.*", "is obeyed by mise" },
+	{ ".mise/", "is obeyed by mise" },
+	{ "mise/config.*", "is obeyed by mise" },
+	{ ".config/mise/", "is obeyed by mise" },
+	{ ".config/mise.*", "is obeyed by mise" },
+	{ ".tool-versions", "is obeyed by asdf and mise" },
+	{ ".cargo/config", "is obeyed by cargo" },
+	{ ".cargo/config.toml", "is obeyed by cargo" },
+	{ "rust-toolchain", "is obeyed by rustup" },
+	{ "rust-toolchain.toml", "is obeyed by rustup" },
+	{ ".npmrc", "is obeyed by npm" },
+	{ ".pnpmfile.*", "is run by pnpm" },
+	{ ".yarnrc", "is obeyed by yarn" },
+	{ ".yarnrc.yml", "is obeyed by yarn" },
+	{ ".yarn/releases/", "is run by yarn" },
+	{ ".yarn/plugins/", "is run by yarn" },
+	{ "bunfig.toml", "is obeyed by bun" },
+	{ ".mvn/", "is obeyed by maven" },
+	{ ".gdbinit", "is run by a debugger" },
+	{ ".lldbinit", "is run by a debugger" },
+	{ ".pdbrc", "is run by a debugger" },
+	{ ".perldb", "is run by a debugger" },
+	{ ".rprofile", "is run by an interpreter" },
+	{ ".renviron", "is obeyed by an interpreter" },
+	{ ".rdata", "is run by an interpreter" },
+	{ ".irbrc", "is run by an interpreter" },
+	{ ".pryrc", "is run by an interpreter" },
+	{ ".ghci", "is run by an interpreter" },
+	{ ".ocamlinit", "is run by an interpreter" },
+	{ ".octaverc", "is run by an interpreter" },
+	{ ".iex.exs", "is run by an interpreter" },
 	{ ".github/workflows/", "is run by a CI" },
 	{ ".github/actions/", "is run by a CI" },
+	{ ".github/hooks/", "an agent's settings" },
+	{ ".github/copilot-instructions.md", "instructs an agent" },
+	{ ".github/instructions/", "instructs an agent" },
 	{ ".gitea/", "is run by a CI" },
 	{ ".forgejo/", "is run by a CI" },
 	{ ".circleci/", "is run by a CI" },
@@ -83,8 +168,15 @@ static const struct row beside_head[] = {
 
 static bool starts(const char *rest, const char *name)
 {
-	size_t n = strlen(name);
+	size_t n;
 
+	/* Most differ at once, and a list of changes may be long. */
+	if (tolower((unsigned char)*rest) != *name)
+		return false;
+	n = strlen(name);
+	if (name[n - 1] == '*')
+		return strncasecmp(rest, name, n - 1) == 0 &&
+		       strchr(rest + n - 1, '/') == NULL;
 	if (strncasecmp(rest, name, n) != 0)
 		return false;
 	return name[n - 1] == '/' || rest[n] == '\0';

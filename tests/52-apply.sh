@@ -180,6 +180,26 @@ is "and all of it is named" "$(sed -n 's/.*refused: \(.*\): .*(.*/\1/p' "$T/err"
 	sort | paste -sd ' ')" \
 	"docs/config docs/hooks/pre-commit docs/objects docs/refs"
 
+# --- what the user's tools obey ----------------------------------------------
+
+make_project
+if command -v gdb >/dev/null; then
+	echo "shell touch $T/caught" >"$P/.gdbinit"
+	(cd "$P" && gdb -q -iex 'set auto-load safe-path /' -batch) >/dev/null 2>&1
+	check "gdb obeys a file of the folder it is in" rm "$T/caught"
+	rm "$P/.gdbinit"
+fi
+leave 'mkdir .cargo .zed; touch .cargo/config.toml .zed/settings.json .npmrc \
+	.gdbinit mise.toml CLAUDE.md Makefile package.json'
+before=$(tree "$P")
+apply
+is "what tools obey is refused" "$rc" 1
+unchanged "what tools obey"
+is "and no more than that is named" "$(sed -n 's/.*refused: \(.*\): .*(.*/\1/p' \
+	"$T/err" | LC_ALL=C sort | paste -sd ' ')" \
+	".cargo/config.toml .gdbinit .npmrc .zed/settings.json CLAUDE.md mise.toml"
+contains "$T/err" "CLAUDE.md: instructs an agent"
+
 # --- hostile archives --------------------------------------------------------
 
 cat >"$T/hostile.py" <<'END'

@@ -51,6 +51,33 @@ static void test_paths(void)
 		{ "HEAD/x", false },
 		{ "docs/HEADER", false },
 		{ "docs/config", false }, /* without a HEAD */
+		{ "lefthook.yml", true },
+		{ "web/Lefthook-local.JSONC", true },
+		{ "lefthook.d/x", false },
+		{ "lefthook", false },
+		{ ".cargo/config.toml", true },
+		{ ".cargo/registry/x", false },
+		{ "cargo/config.toml", false },
+		{ "mise.toml", true },
+		{ ".config/mise/conf.d/x.toml", true },
+		{ ".config/other", false },
+		{ ".npmrc", true },
+		{ ".pnpmfile.cjs", true },
+		{ ".yarn/releases/yarn-4.cjs", true },
+		{ ".yarn/cache/x", false },
+		{ ".hg/hgrc", true },
+		{ ".hg/store/x", false },
+		{ "opencode.jsonc", true },
+		{ ".devcontainer.json", true },
+		{ ".gdbinit", true },
+		{ ".Rprofile", true },
+		{ "CLAUDE.md", true },
+		{ "sub/AGENTS.md", true },
+		{ "docs/agents.md.txt", false },
+		{ "Makefile", false }, /* it is run by being asked for */
+		{ "package.json", false },
+		{ ".gitattributes",
+		  false }, /* of filters that are configured */
 		{ "src/main.c", false },
 		{ "", false },
 	};
@@ -139,8 +166,10 @@ static void test_links(void)
 		{ "d/l", "..//../x", true },   { "d/l", "...", false },
 		{ "d/l", "..a/b", false },     { "l", "", false },
 	};
-	static const char *const folders[] = { ".git", ".git/hooks", ".claude",
-					       "sub/.GitHub", ".vscode" };
+	static const char *const folders[] = { ".git",        ".git/hooks",
+					       ".claude",     "sub/.GitHub",
+					       ".vscode",     ".cargo",
+					       ".config/mise" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		ok(review_link_leaves(rows[i].path, rows[i].target) ==
