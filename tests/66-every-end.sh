@@ -223,5 +223,5 @@ if is_root && [ -w $freezer/cgroup.procs ] &&
 	wait $pid || rc=$?
 	ended "uninterruptible for a while" timeout 124
 else
-	echo "# no freezer of v1 to be had: uninterruptible sleep is not tried"
+	echo "# no freezer of v1 to be had; 67-uninterruptible has another way"
 fi
