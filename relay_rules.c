@@ -104,22 +104,33 @@ static const char *mode_flag(const struct net_policy *policy)
 	return policy->closed ? "--network allow " : "";
 }
 
+/* An address as --allow takes it. */
+static void format_allowed(const struct in6_addr *addr,
+			   char text[static INET6_ADDRSTRLEN + 2])
+{
+	char plain[INET6_ADDRSTRLEN];
+	bool v4 = netaddr_is_v4(addr);
+
+	netaddr_format(addr, plain);
+	snprintf(text, INET6_ADDRSTRLEN + 2, "%s%s%s", v4 ? "" : "[", plain,
+		 v4 ? "" : "]");
+}
+
 void relay_flag(const struct net_policy *policy, const char *name,
 		const struct in6_addr *addr, uint16_t port,
 		char flag[static NET_FLAG_MAX])
 {
-	char text[INET6_ADDRSTRLEN], at[8] = "";
-	bool v6 = !name && !netaddr_is_v4(addr);
+	char text[INET6_ADDRSTRLEN + 2] = "", at[8] = "";
 
 	flag[0] = '\0';
-	if (is_taken(policy, port) || (!name && is_any(addr)))
+	if (is_taken(policy, port) || (!name && addr && is_any(addr)))
 		return;
-	if (!name)
-		netaddr_format(addr, text);
+	if (!name && addr)
+		format_allowed(addr, text);
 	if (port)
 		snprintf(at, sizeof(at), ":%u", port);
-	snprintf(flag, NET_FLAG_MAX, "%s--allow %s%s%s%s", mode_flag(policy),
-		 v6 ? "[" : "", name ? name : text, v6 ? "]" : "", at);
+	snprintf(flag, NET_FLAG_MAX, "%s--allow %s%s", mode_flag(policy),
+		 name ? name : text, at);
 }
 
 void relay_flag_host(const struct net_policy *policy, uint16_t port,
