@@ -188,6 +188,15 @@ DENY_IF(EPERM, ioctl, BITS(1, 0xffffff00, 0x4b00)) /* KD... */
 DENY_IF(EPERM, ioctl, BITS(1, 0xffffff00, 0x5600)) /* VT... */
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_ENABLE_VERITY))
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_SET_ENCRYPTION_POLICY))
+
+/* Subvolumes and snapshots (btrfs, bcachefs) are the owner's to make, by way of
+ * no mount: a snapshot has what a mask hides, one that is read-only cannot be
+ * deleted, and to delete one by its number takes any of the file system.  What
+ * copies share has btrfs's letter, too. */
+ALLOW_IF(ioctl, IS(1, FICLONE)) ALLOW_IF(ioctl, IS(1, FICLONERANGE))
+ALLOW_IF(ioctl, IS(1, FIDEDUPERANGE))
+DENY_IF(EPERM, ioctl, BITS(1, 0xff00, 0x9400))
+DENY_IF(EPERM, ioctl, BITS(1, 0xff00, 0xbc00))
 ALLOW(ioctl)
 
 /* From here on: known, refused, and said so.
