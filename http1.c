@@ -353,16 +353,29 @@ bool http1_is_blank(uint8_t c)
 	return c && strchr(" \t\v\f\r\x1c\x1d\x1e\x1f\x85\xa0", c);
 }
 
+static bool has(const uint8_t *data, size_t n, const char *text)
+{
+	return memmem(data, n, text, strlen(text)) != NULL;
+}
+
+/* A request without a version (HTTP/0.9), or of HTTP's kin: Node and Python
+ * answer it by the Host that follows. */
+static bool is_kin(const uint8_t *target, size_t n)
+{
+	return (n && target[0] == '/') || has(target, n, "://") ||
+	       has(target, n, "RTSP/") || has(target, n, "ICE/");
+}
+
 /* What stands behind the first word: of a target some servers take anything
- * ("?x"), and nothing takes a NUL in a line. */
-enum http1_guess http1_after_word(const uint8_t *data, size_t len)
+ * ("?x"), and Python's a NUL in it. */
+enum http1_guess http1_after_word(const uint8_t *data, size_t len, bool method)
 {
 	const uint8_t *end = memchr(data, '\n', len);
 	size_t n = end ? (size_t)(end - data) : len, at = 0;
 
 	while (at < n && http1_is_blank(data[at]))
 		at++;
-	if (at == 0 || memchr(data, '\0', n))
+	if (at == 0)
 		return HTTP1_NO;
 	/* Too long for a head: refused as one, and not let pass. */
 	if (n >= HTTP1_HEAD_MAX)
@@ -370,7 +383,9 @@ enum http1_guess http1_after_word(const uint8_t *data, size_t len)
 	if (!end)
 		return HTTP1_UNCLEAR;
 	/* However badly the line ends: servers take it all the same. */
-	return memmem(data, n, "HTTP/", 5) ? HTTP1_YES : HTTP1_NO;
+	return has(data, n, "HTTP/") || (method && is_kin(data + at, n - at))
+		   ? HTTP1_YES
+		   : HTTP1_NO;
 }
 
 enum http1_guess http1_begins(const uint8_t *data, size_t len)
@@ -381,13 +396,20 @@ enum http1_guess http1_begins(const uint8_t *data, size_t len)
 	/* Servers skip empty lines before a request, and Python's blanks. */
 	while (at < len && (data[at] == '\n' || http1_is_blank(data[at])))
 		at++;
+	/* As a head would be: too long. */
+	if (at >= HTTP1_HEAD_MAX)
+		return HTTP1_YES;
+	/* As of git's own protocol: no method begins so. */
+	if (at < len && data[at] >= '0' && data[at] <= '9')
+		return HTTP1_NO;
 	for (capitals = at; capitals < len; capitals++)
 		if (data[capitals] < 'A' || data[capitals] > 'Z')
 			break;
 	word = at + http1_word(data + at, len - at);
 	if (word < len)
 		return word == at ? HTTP1_NO
-				  : http1_after_word(data + word, len - word);
+				  : http1_after_word(data + word, len - word,
+						     capitals == word);
 	/* Other protocols' words are not to be held back for a line end that
 	 * they never send; methods as all clients write them are. */
 	return capitals == len && len - at <= method_max ? HTTP1_UNCLEAR

@@ -203,6 +203,16 @@ static const struct {
 	{ "blanks of other protocols", 7, BYTES("\x1e\0\1\2"), NULL },
 	{ "a word of zookeeper", 2181, BYTES("ruok"), NULL },
 	{ "a line of it", 2181, BYTES("stat\n"), NULL },
+	{ "a method without a version", 3000, BYTES("GET /x\r\n" EVIL "\r\n"),
+	  "malformed" },
+	{ "with a whole address", 3000, BYTES("GET http://x/\r\n" EVIL "\r\n"),
+	  "malformed" },
+	{ "of HTTP's kin", 3000, BYTES("SOURCE x ICE/1.0\r\n" EVIL "\r\n"),
+	  "malformed" },
+	{ "of video", 3000, BYTES("GET x RTSP/1.0\r\n" EVIL "\r\n"),
+	  "malformed" },
+	{ "a NUL in a target", 3000,
+	  BYTES("GET /a\0b HTTP/1.1\r\n" EVIL "\r\n"), "malformed" },
 	{ "git", 9418, BYTES("0032git-upload-pack /x.git\0host=x\0"), NULL },
 	{ "words", 7, BYTES("hello (there) HTTP/"), NULL },
 	{ "memcached", 11211, BYTES("get key\r\nget key\r\n"), NULL },
@@ -233,6 +243,33 @@ static void test_rows(void)
 				   "%s, by %zu: passes (%s)", rows[i].what,
 				   steps[k], v.reason);
 		}
+	}
+}
+
+/* Of so many that our window holds nothing else: servers skip any number. */
+static void test_empty_lines(void)
+{
+	static const char evil[] = GET EVIL "\r\n";
+	static uint8_t data[INSPECT_WINDOW + sizeof(evil)];
+	const size_t lens[] = { 100, HTTP1_HEAD_MAX, INSPECT_WINDOW };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		struct inspect_verdict v = { .reason = "" };
+		struct inspect in;
+		int64_t pass;
+
+		for (size_t k = 0; k < lens[i]; k++)
+			data[k] = "\r\n"[k % 2];
+		memcpy(data + lens[i], evil, sizeof(evil));
+		inspect_begin(&in, 3000);
+		/* As of a full window, the end is not in sight. */
+		pass = inspect_next(&in, data,
+				    lens[i] < INSPECT_WINDOW
+					? lens[i] + sizeof(evil) - 1
+					: INSPECT_WINDOW,
+				    true, HOST, &v);
+		ok(pass < 0, "%zu octets of empty lines: %s", lens[i],
+		   v.reason);
 	}
 }
 
@@ -370,6 +407,7 @@ static void test_upgrades(void)
 int main(void)
 {
 	test_rows();
+	test_empty_lines();
 	test_hellos();
 	test_upgrades();
 	return done();

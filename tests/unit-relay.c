@@ -366,10 +366,11 @@ static void test_urgent(void)
 	int fd = box_connect(fake("t.test"), 80);
 
 	(void)!write(fd, before, sizeof(before) - 1);
-	(void)!send(fd, "\n", 1, MSG_OOB);
-	(void)!write(fd, after, sizeof(after) - 1);
-	(void)!send(fd, "x", 1, MSG_OOB);
-	ok(how_it_ends(fd) == ECONNRESET, "urgent data in a head: reset");
+	/* The reset may come in between: whoever sees it is the only one. */
+	ok(send(fd, "\n", 1, MSG_OOB) < 0 ||
+	       write(fd, after, sizeof(after) - 1) < 0 ||
+	       send(fd, "x", 1, MSG_OOB) < 0 || how_it_ends(fd) == ECONNRESET,
+	   "urgent data in a head: reset");
 	e = box_event(NET_EVENT_DENIED, "t.test");
 	ok(e && strstr(e->reason, "urgent"), "and told of: %s",
 	   e ? e->reason : "");
