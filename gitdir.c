@@ -266,12 +266,13 @@ static const char *find_trees(const struct look *l, int git_fd,
 	struct walk_reader reader;
 	struct walk_name entry;
 	const char *why = NULL;
+	int more = 1;
 
 	*found = path_under(l->project, path);
 	if (fd < 0)
 		return NULL;
 	walk_start(&reader, fd);
-	while (why == NULL && walk_next(&reader, &entry) == 1) {
+	while (why == NULL && (more = walk_next(&reader, &entry)) == 1) {
 		auto_free char *tree = tree_of(reader.fd, path, entry.name);
 		const char *below = tree ? tree + strlen(path) + 1 : NULL;
 
@@ -284,7 +285,7 @@ static const char *find_trees(const struct look *l, int git_fd,
 			      "is git's";
 	}
 	walk_end(&reader);
-	return why;
+	return more < 0 ? no_git : why;
 }
 
 /* One name in the repository at `path`; NULL, or why it cannot be shown. */
@@ -315,7 +316,7 @@ static const char *set_aside(const struct look *l, int git_fd, const char *path)
 	struct walk_name entry;
 	const char *why;
 	bool trees;
-	int fd;
+	int fd, more = 1;
 
 	why = find_trees(l, git_fd, path, &trees);
 	if (why || !trees)
@@ -326,10 +327,10 @@ static const char *set_aside(const struct look *l, int git_fd, const char *path)
 	if (fd < 0)
 		return no_git;
 	walk_start(&reader, fd);
-	while (why == NULL && walk_next(&reader, &entry) == 1)
+	while (why == NULL && (more = walk_next(&reader, &entry)) == 1)
 		why = sort_name(l, git_fd, path, entry.name);
 	walk_end(&reader);
-	return why;
+	return more < 0 ? no_git : why;
 }
 
 static const char *check_worktree(const struct look *l, const char *common)

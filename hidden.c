@@ -30,6 +30,8 @@
 #define LOOK_MAX   (64 * 1024)
 /* More is no tree to walk before each start. */
 #define WALK_MAX   2000000
+/* Folders on the way to what is hidden: each takes a mount, too. */
+#define ABOVE_MAX  4000
 
 struct pattern {
 	const char *glob;  /* with a slash: from the top */
@@ -234,7 +236,7 @@ static int look_through(struct search *s, const char *folder)
 				 O_RDONLY | O_DIRECTORY);
 	struct walk_reader reader;
 	struct walk_name entry;
-	int rc = 0;
+	int rc = 0, more = 1;
 
 	if (fd < 0)
 		return pass_over(s, folder, errno);
@@ -242,13 +244,17 @@ static int look_through(struct search *s, const char *folder)
 	walk_push(&s->path, folder);
 	walk_start(&reader, fd);
 	while (rc == 0 && s->entries < most_entries(s) &&
-	       walk_next(&reader, &entry) == 1) {
+	       (more = walk_next(&reader, &entry)) == 1) {
 		size_t before = walk_push(&s->path, entry.name);
 
 		s->entries++;
 		rc = look_at(s, fd, &entry);
 		walk_cut(&s->path, before);
 	}
+	/* One that was deleted meanwhile has no more entries. */
+	if (more < 0 && errno != ENOENT)
+		rc = fail(errno, "cannot look through the project's %s",
+			  folder);
 	walk_end(&reader);
 	return rc;
 }
@@ -386,7 +392,8 @@ static int check_shown(const struct hidden *hidden, const struct strv *shown)
 	return 0;
 }
 
-static void note_above(struct hidden *hidden, const struct strv *paths)
+/* In place alone do they have to stay where they are. */
+static int note_above(struct hidden *hidden, const struct strv *paths)
 {
 	for (size_t i = 0; i < paths->n; i++) {
 		char *path = paths->v[i];
@@ -396,10 +403,20 @@ static void note_above(struct hidden *hidden, const struct strv *paths)
 			auto_free char *folder = xstrndup(
 			    path, (size_t)(slash - path));
 
-			if (!strv_has(&hidden->above, folder))
-				strv_push(&hidden->above, take_ptr(&folder));
+			if (strv_has(&hidden->above, folder))
+				continue;
+			if (hidden->above.n == ABOVE_MAX) {
+				fail(0,
+				     "what is to be hidden lies in more than "
+				     "%d folders",
+				     ABOVE_MAX);
+				return fail_remedy(
+				    "use --project-mode overlay");
+			}
+			strv_push(&hidden->above, take_ptr(&folder));
 		}
 	}
+	return 0;
 }
 
 int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
@@ -421,8 +438,10 @@ int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
 		rc = look(&s);
 	if (rc == 0)
 		rc = check_shown(hidden, shown);
-	note_above(hidden, &hidden->files);
-	note_above(hidden, &hidden->folders);
+	if (rc == 0 && whole)
+		rc = note_above(hidden, &hidden->files);
+	if (rc == 0 && whole)
+		rc = note_above(hidden, &hidden->folders);
 	strv_sort(&hidden->files);
 	strv_sort(&hidden->folders);
 	strv_sort(&hidden->above);
