@@ -45,9 +45,9 @@ void changes_heads_free(struct changes_heads *heads)
 
 /* Is `rest`, the end of `path`, beside a HEAD?  What is not obeyed only where it
  * is new there: objects and refs of a repository come and go.  Where we may not
- * look, it is. */
+ * look, it is.  Where its folder is *gone, nothing deeper is there either. */
 static bool is_beside_head(const struct changes_heads *heads, const char *path,
-			   const char *rest, bool obeyed)
+			   const char *rest, bool obeyed, bool *gone)
 {
 	auto_free char *folder = folder_of(path, rest);
 	auto_free char *name = xstrndup(rest, strcspn(rest, "/"));
@@ -56,9 +56,13 @@ static bool is_beside_head(const struct changes_heads *heads, const char *path,
 
 	if (obeyed && strv_search(&heads->come, folder))
 		return true;
+	if (*gone)
+		return false;
 	fd = walk_open_below(heads->tree_fd, folder, O_PATH | O_DIRECTORY);
-	if (fd < 0)
-		return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+	if (fd < 0) {
+		*gone = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+		return !*gone;
+	}
 	if (fstatat(fd, "HEAD", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno != ENOENT;
 	if (S_ISDIR(st.st_mode))
@@ -70,23 +74,35 @@ static bool is_beside_head(const struct changes_heads *heads, const char *path,
 static const char *git_part(const char *path, const struct changes_heads *heads)
 {
 	const char *rest = path;
+	bool gone = false;
 
 	while (rest) {
 		const char *slash = strchr(rest, '/');
 		bool obeyed;
 		const char *what = review_git_part(rest, &obeyed);
 
-		if (what && is_beside_head(heads, path, rest, obeyed))
+		if (what && is_beside_head(heads, path, rest, obeyed, &gone))
 			return what;
 		rest = slash ? slash + 1 : NULL;
 	}
 	return NULL;
 }
 
+/* By the name of a change.  A HEAD is never a folder. */
+static const char *by_name(const struct change *c)
+{
+	const char *what = review_path(c->path);
+
+	if (what && S_ISDIR(c->new.mode ? c->new.mode : c->old.mode) &&
+	    strcmp(what, review_path("HEAD")) == 0)
+		return NULL;
+	return what;
+}
+
 const char *changes_control(const struct change *c,
 			    const struct changes_heads *heads)
 {
-	const char *what = review_path(c->path);
+	const char *what = by_name(c);
 
 	if (what == NULL && c->from)
 		what = review_path(c->from);

@@ -170,6 +170,7 @@ static void see_question(struct suggestion *s, const cJSON *event)
 static void see_execution(struct suggestion *s, const cJSON *event)
 {
 	static const char flag[] = "--allow-command ";
+	static const char more[] = " --allow-dangerous-commands";
 	const char *remedy = string_of(event, "remedy");
 	auto_free char *name = NULL;
 	const char *base, *danger;
@@ -182,6 +183,8 @@ static void see_execution(struct suggestion *s, const cJSON *event)
 	danger = danger_by_name(base);
 	if (danger)
 		remark(s, name, danger);
+	else if (strstr(remedy, more))
+		remark(s, name, "brings along what no list may have");
 	else if (name[0] == '/' || name[0] == '\'')
 		remark(s, name, "a program outside of the usual folders");
 	else if (s->commands.n == ADDED_MAX)
