@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void close_owned(int fd)
@@ -153,6 +154,21 @@ char *read_file(int dirfd, const char *path, size_t max, size_t *len)
 	if (fd < 0)
 		return NULL;
 	return read_fd(fd, max, len);
+}
+
+char *read_plain(const char *path, size_t max)
+{
+	auto_fd int fd = open(path,
+			      O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return NULL;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return read_fd(fd, max, NULL);
 }
 
 int parse_u64(const char *s, uint64_t *out)

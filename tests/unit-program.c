@@ -425,6 +425,9 @@ static void make_python(void)
 {
 	put(".pyenv/shims/python3.11", 0755, "#!/bin/sh\nexec pyenv\n");
 	put(".pyenv/version", 0644, "3.11\n");
+	/* In the current folder, which need not be the user's own work. */
+	if (mkfifo(".python-version", 0644) < 0)
+		abort();
 	put_elf(".pyenv/versions/3.11.9/bin/python3.11");
 	put(".pyenv/versions/3.11.9/lib/python3.11/os.py", 0644, "");
 	put(".local/share/pipx/venvs/aider-chat/pyvenv.cfg", 0644,
