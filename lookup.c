@@ -139,7 +139,7 @@ static char *newest_in(const char *dir, const char *prefix)
 /* The first word of a small file, or NULL. */
 static char *first_word(const char *path)
 {
-	auto_free char *text = read_plain(path, SMALL_FILE);
+	auto_free char *text = read_plain(AT_FDCWD, path, 0, SMALL_FILE);
 
 	if (text == NULL)
 		return NULL;

@@ -139,25 +139,10 @@ static bool read_line(struct samples *s, char *line)
  * The exporter's folder may be another user's, who puts in this place a fifo to
  * hang us, or a link to a file whose first line our complaint would show.
  */
-static char *read_text(int dir_fd)
-{
-	auto_fd int fd = openat(dir_fd, FILE_NAME,
-				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
-				    O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return NULL;
-	if (!S_ISREG(st.st_mode)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	return read_fd(fd, FILE_MAX, NULL);
-}
-
 static int read_samples(int dir_fd, struct samples *s)
 {
-	auto_free char *text = read_text(dir_fd);
+	auto_free char *text = read_plain(dir_fd, FILE_NAME, O_NOFOLLOW,
+					  FILE_MAX);
 	char *save = NULL, *end;
 
 	if (!text && errno == ENOENT)

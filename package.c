@@ -89,7 +89,7 @@ char *package_root(const char *real)
 static cJSON *read_manifest(const char *root)
 {
 	auto_free char *path = path_join(root, "package.json");
-	auto_free char *text = read_plain(path, MANIFEST_MAX);
+	auto_free char *text = read_plain(AT_FDCWD, path, 0, MANIFEST_MAX);
 
 	return text ? cJSON_Parse(text) : NULL;
 }
@@ -218,7 +218,7 @@ static int add_node_package(struct needs *needs, const char *root, bool script)
 static void follow_home(struct needs *needs, const char *root)
 {
 	auto_free char *path = path_join(root, "pyvenv.cfg");
-	auto_free char *text = read_plain(path, MANIFEST_MAX);
+	auto_free char *text = read_plain(AT_FDCWD, path, 0, MANIFEST_MAX);
 	char *save = NULL;
 
 	for (char *line = text ? strtok_r(text, "\r\n", &save) : NULL; line;

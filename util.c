@@ -156,10 +156,10 @@ char *read_file(int dirfd, const char *path, size_t max, size_t *len)
 	return read_fd(fd, max, len);
 }
 
-char *read_plain(const char *path, size_t max)
+char *read_plain(int dirfd, const char *path, int flags, size_t max)
 {
-	auto_fd int fd = open(path,
-			      O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	auto_fd int fd = openat(
+	    dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)

@@ -84,8 +84,9 @@ int write_all(int fd, const void *buf, size_t len);
  */
 char *read_file(int dirfd, const char *path, size_t max, size_t *len);
 char *read_fd(int fd, size_t max, size_t *len);
-/* The same of a file that anybody may have put there: a fifo makes nobody wait. */
-char *read_plain(const char *path, size_t max);
+/* The same of a file that anybody may have put there: a fifo makes nobody wait.
+ * flags: more of open's. */
+char *read_plain(int dirfd, const char *path, int flags, size_t max);
 
 /* Checked numbers: the whole string or -1; no signs, no spaces. */
 int parse_u64(const char *s, uint64_t *out);

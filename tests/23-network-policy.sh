@@ -43,22 +43,7 @@ END
 serve python3 "$TOP/tests/standin/net-world.py" "$T/world" 127.0.0.1 $OWN \
 	$OTHER $METADATA $PRIVATE $v6
 
-# The host's resolver asks our server, in a mount namespace of its own.
-echo "nameserver 127.0.0.1" >"$T/resolv.conf"
-echo "hosts: files dns" >"$T/nsswitch.conf"
-echo "127.0.0.1 localhost" >"$T/hosts"
-cat >"$T/on-host" <<END
-#!/bin/sh
-for file in resolv.conf nsswitch.conf hosts; do
-	mount --bind "$T/\$file" "\$(readlink -f /etc/\$file)" || exit 99
-done
-[ "\$(id -u)" = 0 ] || exec setpriv --ambient-caps=-all --inh-caps=-all "\$@"
-exec "\$@"
-END
-chmod +x "$T/on-host"
-in_world=(unshare -m "$T/on-host")
-is_root || in_world=(unshare -U -m --map-current-user --keep-caps "$T/on-host")
-"${in_world[@]}" true || skip "no mount namespace can be made here"
+make_world || skip "no mount namespace can be made here"
 cp "$TOP/tests/standin/net-probe.py" "$T/probe.py"
 
 # try OPTION... -- ATTEMPT...: what came of them in $T/out.

@@ -217,22 +217,7 @@ ZONE
 # shellcheck disable=SC2086  # there may be no IPv6
 serve python3 "$TOP/tests/standin/net-world.py" "$T/world" 127.0.0.1 $OWN \
 	$OTHER $METADATA $PRIVATE $v6
-# The host's resolver asks our server, in a mount namespace of its own.
-echo "nameserver 127.0.0.1" >"$T/resolv.conf"
-echo "hosts: files dns" >"$T/nsswitch.conf"
-echo "127.0.0.1 localhost" >"$T/hosts"
-cat >"$T/on-host" <<HOST
-#!/bin/sh
-for file in resolv.conf nsswitch.conf hosts; do
-	mount --bind "$T/\$file" "\$(readlink -f /etc/\$file)" || exit 99
-done
-[ "\$(id -u)" = 0 ] || exec setpriv --ambient-caps=-all --inh-caps=-all "\$@"
-exec "\$@"
-HOST
-chmod +x "$T/on-host"
-in_world=(unshare -m "$T/on-host")
-is_root || in_world=(unshare -U -m --map-current-user --keep-caps "$T/on-host")
-if ! "${in_world[@]}" true; then
+if ! make_world; then
 	echo "# no mount namespace can be made here"
 	exit
 fi

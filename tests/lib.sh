@@ -328,3 +328,23 @@ open_profile() {
 		    {"names": names, "action": "SCMP_ACT_ALLOW"}]}))
 	PY
 }
+
+# "${in_world[@]}" COMMAND...: where the host's resolver asks a server of ours on
+# loopback, in a mount namespace of its own; false where none can be made.
+make_world() {
+	echo "nameserver 127.0.0.1" >"$T/resolv.conf"
+	echo "hosts: files dns" >"$T/nsswitch.conf"
+	echo "127.0.0.1 localhost" >"$T/hosts"
+	cat >"$T/on-host" <<-END
+		#!/bin/sh
+		for file in resolv.conf nsswitch.conf hosts; do
+			mount --bind "$T/\$file" "\$(readlink -f /etc/\$file)" || exit 99
+		done
+		[ "\$(id -u)" = 0 ] || exec setpriv --ambient-caps=-all --inh-caps=-all "\$@"
+		exec "\$@"
+	END
+	chmod +x "$T/on-host"
+	in_world=(unshare -m "$T/on-host")
+	is_root || in_world=(unshare -U -m --map-current-user --keep-caps "$T/on-host")
+	"${in_world[@]}" true
+}
