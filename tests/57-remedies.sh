@@ -10,13 +10,7 @@
 . "$(dirname "$0")/lib.sh"
 
 need jq python3 ip git rg
-OWN=203.0.113.5 OTHER=198.51.100.9 V6=2001:db8::5
-METADATA=169.254.169.254 PRIVATE=10.9.8.7
-host_netns "ip addr add $OWN/32 dev lo" "ip addr add $OTHER/32 dev lo" \
-	"ip addr add $METADATA/32 dev lo" "ip addr add $PRIVATE/32 dev lo" \
-	"{ ip -6 addr add $V6/128 dev lo nodad || true; }"
-v6=
-! ip -6 addr show dev lo 2>/dev/null | grep -q "$V6" || v6=$V6
+world_netns
 
 # run_with OPTION... : the act (words in "act") under these options.
 act=()
@@ -212,11 +206,6 @@ private.test $PRIVATE
 metadata.test $METADATA
 mapped.test ::ffff:$PRIVATE
 ZONE
-: >"$T/world/asked"
-: >"$T/world/hits"
-# shellcheck disable=SC2086  # there may be no IPv6
-serve python3 "$TOP/tests/standin/net-world.py" "$T/world" 127.0.0.1 $OWN \
-	$OTHER $METADATA $PRIVATE $v6
 if ! make_world; then
 	echo "# no mount namespace can be made here"
 	exit

@@ -329,9 +329,27 @@ open_profile() {
 	PY
 }
 
-# "${in_world[@]}" COMMAND...: where the host's resolver asks a server of ours on
-# loopback, in a mount namespace of its own; false where none can be made.
+# world_netns: host_netns with addresses of all kinds that a name may lead to;
+# $v6 is $V6, or empty.
+world_netns() {
+	OWN=203.0.113.5 OTHER=198.51.100.9 V6=2001:db8::5
+	METADATA=169.254.169.254 PRIVATE=10.9.8.7
+	host_netns "ip addr add $OWN/32 dev lo" "ip addr add $OTHER/32 dev lo" \
+		"ip addr add $METADATA/32 dev lo" "ip addr add $PRIVATE/32 dev lo" \
+		"{ ip -6 addr add $V6/128 dev lo nodad || true; }"
+	v6=
+	! ip -6 addr show dev lo 2>/dev/null | grep -q "$V6" || v6=$V6
+}
+
+# Serves what $T/world/zone says at these addresses, and writes down who asked for
+# a name and who came.  "${in_world[@]}" COMMAND...: where the host's resolver asks
+# it, in a mount namespace of its own; false where none can be made.
 make_world() {
+	: >"$T/world/asked"
+	: >"$T/world/hits"
+	# shellcheck disable=SC2086  # there may be no IPv6
+	serve python3 "$TOP/tests/standin/net-world.py" "$T/world" 127.0.0.1 $OWN \
+		$OTHER $METADATA $PRIVATE $v6
 	echo "nameserver 127.0.0.1" >"$T/resolv.conf"
 	echo "hosts: files dns" >"$T/nsswitch.conf"
 	echo "127.0.0.1 localhost" >"$T/hosts"
@@ -347,4 +365,13 @@ make_world() {
 	in_world=(unshare -m "$T/on-host")
 	is_root || in_world=(unshare -U -m --map-current-user --keep-caps "$T/on-host")
 	"${in_world[@]}" true
+}
+
+# in_guest OPTION... bash tests/guest/NAME.sh: the checks made there, as one.
+in_guest() {
+	run tests/guest/uml.sh "$@"
+	[ "$rc" != 77 ] || skip "$(tail -n 1 "$T/out")"
+	sed 's/^\(not ok\|ok\)/#   \1/; s/^1\.\./# 1../' "$T/out"
+	check "the guest's own checks" test "$rc" = 0
+	matches "$T/out" '^1\.\.[1-9]'
 }

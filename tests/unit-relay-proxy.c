@@ -39,22 +39,11 @@ static const struct {
 	{ "half.bad.test:5", { "HTTP/1.1 200 OK\r\n" }, "no HTTP" },
 };
 
-static void echo(int fd)
-{
-	char buffer[4096];
-	ssize_t n;
-
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
-		if (write_all(fd, buffer, (size_t)n) < 0)
-			return;
-	shutdown(fd, SHUT_WR);
-}
-
 /* A server that one reaches without the proxy says so. */
 static void greet(int fd)
 {
 	(void)!write(fd, "direct", 6);
-	echo(fd);
+	box_echo(fd);
 }
 
 static const char auth[] =
@@ -71,7 +60,7 @@ static void answer(int fd, const char *target)
 			usleep(10000);
 		}
 		if (!moods[i].reason)
-			echo(fd);
+			box_echo(fd);
 	}
 }
 

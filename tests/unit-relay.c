@@ -20,21 +20,10 @@ static bool has_v6;
 
 /*** Servers ***/
 
-static void echo(int fd)
-{
-	char buffer[65536];
-	ssize_t n;
-
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
-		if (write_all(fd, buffer, (size_t)n) < 0)
-			return;
-	shutdown(fd, SHUT_WR);
-}
-
 static void greet(int fd)
 {
 	if (write_all(fd, "SSH-2.0-test\r\n", 14) == 0)
-		echo(fd);
+		box_echo(fd);
 }
 
 static void reset_now(int fd)
@@ -559,16 +548,16 @@ static void start_servers(void)
 		uint16_t port;
 		void (*serve)(int fd);
 	} servers[] = {
-		{ "127.0.0.1", 7001, echo },
-		{ "127.0.0.2", 7001, echo },
-		{ "::1", 7001, echo },
+		{ "127.0.0.1", 7001, box_echo },
+		{ "127.0.0.2", 7001, box_echo },
+		{ "::1", 7001, box_echo },
 		{ "127.0.0.1", 7002, greet },
 		{ "127.0.0.1", 7003, reset_now },
 		{ "127.0.0.1", 7004, sleep_on },
 		{ "127.0.0.1", 7005, source },
 		{ "127.0.0.1", 7006, sink },
-		{ "127.0.0.1", 443, echo },
-		{ "127.0.0.1", 80, echo },
+		{ "127.0.0.1", 443, box_echo },
+		{ "127.0.0.1", 80, box_echo },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(servers); i++)

@@ -91,20 +91,10 @@ static int ends_after(int fd, uint64_t ms)
 
 /*** Servers ***/
 
-static void echo(int fd)
-{
-	char buffer[4096];
-	ssize_t n;
-
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
-		if (write_all(fd, buffer, (size_t)n) < 0)
-			return;
-}
-
 static void greet(int fd)
 {
 	if (write_all(fd, "220 hello\r\n", 11) == 0)
-		echo(fd);
+		box_echo(fd);
 }
 
 static void stay_mute(int fd)
@@ -121,7 +111,7 @@ static void pour(int fd)
 	for (int i = 0; i < 160; i++)
 		if (write_all(fd, block, sizeof(block)) < 0)
 			return;
-	echo(fd);
+	box_echo(fd);
 }
 
 /* One connection fills the queue of a server that accepts none, and the kernel
@@ -542,11 +532,11 @@ static void stop(void)
 
 static void start_servers(void)
 {
-	box_server("127.0.0.1", ECHO, echo);
+	box_server("127.0.0.1", ECHO, box_echo);
 	box_server("127.0.0.1", MUTE, stay_mute);
 	box_server("127.0.0.1", BULK, pour);
 	box_server("127.0.0.1", PROXY, stay_mute);
-	box_server("127.0.0.1", 443, echo);
+	box_server("127.0.0.1", 443, box_echo);
 	box_server("127.0.0.2", 443, greet);
 	start_dead_server();
 }
