@@ -44,9 +44,14 @@ static void describe(const struct conn *c, struct net_event *event)
 	memcpy(event->protocol, "tcp", 4);
 	snprintf(event->detail, sizeof(event->detail), "%s", c->detail);
 	snprintf(event->rule, sizeof(event->rule), "%s", c->rule);
-	if (c->rule == relay_permissive.text)
-		relay_flag(c->state->policy, c->name ? c->name->text : NULL,
-			   &c->addr, c->port, event->remedy);
+	if (c->rule != relay_permissive.text)
+		return;
+	if (c->name)
+		relay_flag(c->state->policy, c->name->text, c->port,
+			   event->remedy);
+	else
+		relay_flag_addr(c->state->policy, &c->addr, c->port,
+				event->remedy);
 }
 
 void conn_announce(struct conn *c, int error, const char *reason)

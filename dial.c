@@ -273,7 +273,7 @@ static void deny_answer(struct conn *c, const struct in6_addr *addr,
 
 	netaddr_format(addr, text);
 	snprintf(reason, sizeof(reason), "the name leads to %s, %s", text, why);
-	relay_flag(c->state->policy, NULL, addr, c->port, remedy);
+	relay_flag_addr(c->state->policy, addr, c->port, remedy);
 	conn_deny(c, reason, remedy);
 }
 

@@ -98,7 +98,7 @@ static void refuse_name(const struct relay_state *state, struct verdict *v,
 	}
 	v->reason = "the name is not allowed";
 	if (is_answered(query->type))
-		relay_flag(state->policy, query->name, NULL, 0, v->remedy);
+		relay_flag(state->policy, query->name, 0, v->remedy);
 }
 
 static void answer_type(struct verdict *v, uint16_t type,
@@ -146,7 +146,7 @@ static void judge(struct relay_state *state, struct verdict *v,
 	}
 	v->rule = rule->text;
 	if (rule == &relay_permissive && is_answered(query->type))
-		relay_flag(state->policy, query->name, NULL, 0, v->remedy);
+		relay_flag(state->policy, query->name, 0, v->remedy);
 	name = admit(state, query->name, rule, &v->reason);
 	if (!name) {
 		v->rcode = DNS_REFUSED;

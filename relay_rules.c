@@ -104,33 +104,34 @@ static const char *mode_flag(const struct net_policy *policy)
 	return policy->closed ? "--network allow " : "";
 }
 
-/* An address as --allow takes it. */
-static void format_allowed(const struct in6_addr *addr,
-			   char text[static INET6_ADDRSTRLEN + 2])
+void relay_flag(const struct net_policy *policy, const char *what,
+		uint16_t port, char flag[static NET_FLAG_MAX])
 {
-	char plain[INET6_ADDRSTRLEN];
-	bool v4 = netaddr_is_v4(addr);
-
-	netaddr_format(addr, plain);
-	snprintf(text, INET6_ADDRSTRLEN + 2, "%s%s%s", v4 ? "" : "[", plain,
-		 v4 ? "" : "]");
-}
-
-void relay_flag(const struct net_policy *policy, const char *name,
-		const struct in6_addr *addr, uint16_t port,
-		char flag[static NET_FLAG_MAX])
-{
-	char text[INET6_ADDRSTRLEN + 2] = "", at[8] = "";
+	char at[8] = "";
 
 	flag[0] = '\0';
-	if (is_taken(policy, port) || (!name && addr && is_any(addr)))
+	if (is_taken(policy, port))
 		return;
-	if (!name && addr)
-		format_allowed(addr, text);
 	if (port)
 		snprintf(at, sizeof(at), ":%u", port);
-	snprintf(flag, NET_FLAG_MAX, "%s--allow %s%s", mode_flag(policy),
-		 name ? name : text, at);
+	snprintf(flag, NET_FLAG_MAX, "%s--allow %s%s", mode_flag(policy), what,
+		 at);
+}
+
+void relay_flag_addr(const struct net_policy *policy,
+		     const struct in6_addr *addr, uint16_t port,
+		     char flag[static NET_FLAG_MAX])
+{
+	char plain[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 2];
+	bool v4 = netaddr_is_v4(addr);
+
+	flag[0] = '\0';
+	if (is_any(addr))
+		return;
+	netaddr_format(addr, plain);
+	snprintf(text, sizeof(text), "%s%s%s", v4 ? "" : "[", plain,
+		 v4 ? "" : "]");
+	relay_flag(policy, text, port, flag);
 }
 
 void relay_flag_host(const struct net_policy *policy, uint16_t port,
@@ -172,7 +173,7 @@ void relay_judge_name(const struct net_policy *policy, const char *name,
 	if (!rule)
 		v->reason = "this port is not allowed for the name";
 	if (!rule || rule == &relay_permissive)
-		relay_flag(policy, name, NULL, port, v->remedy);
+		relay_flag(policy, name, port, v->remedy);
 }
 
 /* Who names an address means it; but nobody named this one. */
@@ -193,7 +194,7 @@ void relay_judge_addr(const struct net_policy *policy, int route_fd,
 	if (!rule)
 		v->reason = "the address is not allowed";
 	if (!rule || rule == &relay_permissive)
-		relay_flag(policy, NULL, addr, port, v->remedy);
+		relay_flag_addr(policy, addr, port, v->remedy);
 }
 
 const char *relay_made_up(const struct net_rule *rule, const char *name)

@@ -162,11 +162,14 @@ void relay_judge_name(const struct net_policy *policy, const char *name,
 void relay_judge_addr(const struct net_policy *policy, int route_fd,
 		      const struct in6_addr *addr, uint16_t port,
 		      struct relay_verdict *v);
-/* The flag that allows it, to be added to those of the run: a name, or NULL and
- * an address; port 0: not known yet.  "" where there is none that would. */
-void relay_flag(const struct net_policy *policy, const char *name,
-		const struct in6_addr *addr, uint16_t port,
-		char flag[static NET_FLAG_MAX]);
+/* The flag that allows a name, or an address as --allow takes it, to be added to
+ * those of the run; port 0: not known yet.  "" where there is none that would. */
+void relay_flag(const struct net_policy *policy, const char *what,
+		uint16_t port, char flag[static NET_FLAG_MAX]);
+/* The same for an address. */
+void relay_flag_addr(const struct net_policy *policy,
+		     const struct in6_addr *addr, uint16_t port,
+		     char flag[static NET_FLAG_MAX]);
 /* The same for a port of the host's; port 0: not known yet. */
 void relay_flag_host(const struct net_policy *policy, uint16_t port,
 		     char flag[static NET_FLAG_MAX]);
