@@ -10,7 +10,7 @@
 #define MODE(m)          MODE_OF(SPEC_NETWORK_##m)
 
 /* What says something only in certain network modes. */
-static const struct {
+static const struct network_list {
 	const char *key;
 	unsigned int modes;
 	bool opens; /* a flag --network restricted closes what a file says */
@@ -33,23 +33,24 @@ static void imply_allow(struct parse *p)
 			p->spec->network = SPEC_NETWORK_ALLOW;
 }
 
-static void check_list(struct parse *p, const struct option *list,
-		       unsigned int modes, bool opens, bool by_flag)
+static void check_list(struct parse *p, const struct network_list *row,
+		       const struct option *list, bool by_flag)
 {
 	const char *const *names = option_by_key("network.mode")->choices;
 	enum option_from from = p->from[option_index(list)];
-	bool closes = by_flag && opens &&
+	bool fits = row->modes & MODE_OF(p->spec->network);
+	bool closes = by_flag && row->opens &&
 		      p->spec->network == SPEC_NETWORK_RESTRICTED;
 
-	if (modes & MODE_OF(p->spec->network) && !closes)
+	if (fits && !closes)
 		return;
 	/* A stricter flag is there to close what the file opens. */
 	if (by_flag && from == FROM_FILE)
 		option_forget(p, list);
-	else if (!(modes & MODE_OF(p->spec->network)))
+	else if (!fits)
 		complain_at(p, list, "conflicts with network mode %s (%s)",
 			    names[p->spec->network],
-			    modes & MODE(DENY)
+			    row->modes & MODE(DENY)
 				? "its ports are the host's already"
 				: "it needs mode allow");
 	else if (p->spelled[option_index(list)])
@@ -72,8 +73,7 @@ static void check_network(struct parse *p)
 							 network_lists[i].key);
 
 		if (list)
-			check_list(p, list, network_lists[i].modes,
-				   network_lists[i].opens, by_flag);
+			check_list(p, &network_lists[i], list, by_flag);
 	}
 }
 
