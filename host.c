@@ -130,16 +130,16 @@ static int find_state(struct host *host)
  * A core handler that is a pipe is started on the host, as root, by whatever
  * crashes; a limit of 1 alone keeps it from us and from all that we start.  0
  * does not, and where that is the hard limit only root can raise it.  A handler
- * that is a socket (Linux 6.16) knows no limit.
+ * that is a socket (Linux 6.16) knows no limit.  False: it may be started.
  */
-static bool do_cores_leave(void)
+static bool keep_cores(void)
 {
 	const struct rlimit one = { 1, 1 };
 	bool held = setrlimit(RLIMIT_CORE, &one) == 0;
 	auto_free char *pattern = read_file(
 	    AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096, NULL);
 
-	return pattern && (pattern[0] == '@' || (pattern[0] == '|' && !held));
+	return !pattern || (pattern[0] != '@' && (pattern[0] != '|' || held));
 }
 
 /* Version 1 (Linux 5.13) refuses every rename between folders and has no right
@@ -160,7 +160,7 @@ int host_read(struct host *host)
 			       .environ = environ,
 			       .stdin_tty = isatty(STDIN_FILENO),
 			       .stdout_tty = isatty(STDOUT_FILENO) };
-	host->cores_leave = do_cores_leave();
+	host->cores_leave = !keep_cores();
 	host->landlock = landlock_version();
 	if (host->stdin_tty)
 		(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &host->window);

@@ -27,7 +27,8 @@ struct host {
 	char **environ;        /* borrowed */
 };
 
-/* By fail() (no home for the state directory). */
+/* Limits the core dumps of this process and its children, too: see host.c.  By
+ * fail() (no home for the state directory). */
 int host_read(struct host *host);
 void host_free(struct host *host);
 /* Value in host->environ, or NULL. */

@@ -266,10 +266,10 @@ static void find_hidden(struct finding *f, const struct plan *plan,
 			const struct view *v)
 {
 	if (v->mount->kind == PLAN_MASK && path_under(v->path, plan->workdir)) {
-		f->reason = xstrdup("it looks like a secret of the project");
 		auto_free char *shown = text_shell(v->mount->destination +
 						   strlen(plan->workdir) + 1);
 
+		f->reason = xstrdup("it looks like a secret of the project");
 		f->remedy = xasprintf("--show %s", shown);
 	} else if (plan->project.git_at &&
 		   path_under(v->path, plan->project.git_at)) {
