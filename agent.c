@@ -146,8 +146,7 @@ static bool goes_by(const struct agent *agent, const char *name)
 
 struct agent *agent_find(const char *name_type_or_binary)
 {
-	const char *slash = strrchr(name_type_or_binary, '/');
-	const char *word = slash ? slash + 1 : name_type_or_binary;
+	const char *word = path_base(name_type_or_binary);
 
 	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++) {
 		struct agent *agent;

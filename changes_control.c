@@ -28,8 +28,7 @@ void changes_heads_find(struct changes_heads *heads,
 	*heads = (struct changes_heads){ .tree_fd = tree_fd };
 	for (size_t i = 0; i < changes->n; i++) {
 		const struct change *c = &changes->v[i];
-		const char *slash = strrchr(c->path, '/');
-		const char *name = slash ? slash + 1 : c->path;
+		const char *name = path_base(c->path);
 
 		if (c->new.mode && !S_ISDIR(c->new.mode) &&
 		    strcasecmp(name, "HEAD") == 0)

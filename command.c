@@ -20,13 +20,6 @@
 static const char *const multicall[] = { "coreutils", "busybox", "toybox",
 					 "uutils", NULL };
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 void gather_note(struct gather *g, const char *fmt, ...)
 {
 	char text[512];
@@ -131,7 +124,7 @@ int gather_command(struct gather *g, const char *path, const char *name,
 			return 0;
 	out->v = xrealloc_array(out->v, out->n + 1, sizeof(*out->v));
 	out->v[out->n++] = (struct command){
-		.name = xstrdup(name ? name : base_name(path)),
+		.name = xstrdup(name ? name : path_base(path)),
 		.path = take_ptr(&inside),
 		.source = take_ptr(&source),
 		.why = why,
@@ -187,14 +180,14 @@ static int check_danger(struct gather *g, const struct dangers *dangers,
 			const char *name)
 {
 	const struct command *c = &g->out->v[g->out->n - 1];
-	const char *reason = danger_by_name(base_name(name));
+	const char *reason = danger_by_name(path_base(name));
 	const struct danger_file *same;
 
 	if (g->spec->dangerous_commands)
 		return 0;
 	if (reason)
 		return refuse(name, "", reason);
-	reason = danger_by_name(base_name(c->path));
+	reason = danger_by_name(path_base(c->path));
 	if (reason) {
 		auto_free char *what = xasprintf("it is %s, and ", c->path);
 
@@ -212,7 +205,7 @@ static int check_danger(struct gather *g, const struct dangers *dangers,
 
 static void explain_names(struct gather *g, const char *name)
 {
-	const char *file = base_name(g->out->v[g->out->n - 1].path);
+	const char *file = path_base(g->out->v[g->out->n - 1].path);
 
 	for (size_t i = 0; multicall[i]; i++)
 		if (strcmp(file, multicall[i]) == 0)
@@ -300,7 +293,7 @@ static int add_interpreter(struct gather *g, size_t index, const char *path)
 		     c->name, path);
 		return fail_remedy("list %s too, or add "
 				   "--allow-dangerous-commands",
-				   base_name(path));
+				   path_base(path));
 	}
 	if (show(g, path) < 0)
 		return -1;

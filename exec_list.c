@@ -43,13 +43,6 @@ static bool is_listed(const struct commands *commands, const char *path)
 	return source && stat(source, &st) == 0 && commands_find(commands, &st);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* Is it refused on a list, or would what it brings along be: see command.c. */
 static bool is_danger(const struct commands *commands, const char *name,
 		      const char *source)
@@ -58,7 +51,7 @@ static bool is_danger(const struct commands *commands, const char *name,
 	auto_free char *interpreter = NULL;
 	auto_free char *by_env = NULL;
 
-	if (danger_by_name(name) || danger_by_name(base_name(source)))
+	if (danger_by_name(name) || danger_by_name(path_base(source)))
 		return true;
 	return closure_script(&lookup, source, &interpreter, &by_env) &&
 	       !is_listed(commands, by_env ? by_env : interpreter);
@@ -68,7 +61,7 @@ static bool is_danger(const struct commands *commands, const char *name,
 static char *flag_for(const struct commands *commands, const char *listed_as,
 		      const char *source)
 {
-	const char *name = base_name(listed_as);
+	const char *name = path_base(listed_as);
 	auto_free char *word = text_shell(
 	    is_program_folder(listed_as) ? name : listed_as);
 

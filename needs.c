@@ -40,13 +40,6 @@ bool needs_is_base(const char *path)
 
 /*** What may be shown ***/
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* Why a folder must not be shown as a whole, or NULL. */
 static const char *too_wide(const struct needs *needs, const char *dir)
 {
@@ -59,8 +52,8 @@ static const char *too_wide(const struct needs *needs, const char *dir)
 		return "it is a whole branch of the host's file system";
 	if (strncmp(dir, "/home/", 6) == 0 && strchr(second + 1, '/') == NULL)
 		return "it is somebody's home directory";
-	if (strcmp(base_name(dir), "bin") == 0 ||
-	    strcmp(base_name(dir), "sbin") == 0)
+	if (strcmp(path_base(dir), "bin") == 0 ||
+	    strcmp(path_base(dir), "sbin") == 0)
 		return "it is a folder of programs";
 	return NULL;
 }
@@ -93,7 +86,7 @@ int needs_show(struct needs *needs, const char *real, const char *why)
 static char *expand_origin(const char *dir, const char *real)
 {
 	static const char *const words[] = { "$ORIGIN", "${ORIGIN}" };
-	size_t folder = (size_t)(base_name(real) - real);
+	size_t folder = (size_t)(path_base(real) - real);
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		size_t len = strlen(words[i]);
@@ -181,7 +174,7 @@ static bool is_envs_own(const char *word)
 static char *find_interpreter(struct needs *needs, const char *script,
 			      const char *name)
 {
-	size_t folder = (size_t)(base_name(script) - script);
+	size_t folder = (size_t)(path_base(script) - script);
 	auto_free char *beside = xasprintf("%.*s%s", (int)folder, script, name);
 	char *path = strchr(name, '/') ? NULL
 				       : lookup_find(needs->lookup, beside);
@@ -232,7 +225,7 @@ static int add_interpreter(struct needs *needs, const char *script,
 		*words++ = '\0';
 	if (*interpreter == '\0' || depth >= CHAIN_MAX)
 		return 0;
-	if (strcmp(base_name(interpreter), "env") == 0)
+	if (strcmp(path_base(interpreter), "env") == 0)
 		return add_env_script(needs, script, interpreter, words, depth);
 	if (interpreter[0] != '/' || access(interpreter, F_OK) < 0)
 		return no_interpreter(script, interpreter);
@@ -358,11 +351,11 @@ static bool is_credible(const char *why, const char *real, int fd)
 /* The path with no links in its folder's part; links met are recorded. */
 static char *named_path(struct needs *needs, const char *path)
 {
-	auto_free char *dir = xstrndup(path, (size_t)(base_name(path) - path));
+	auto_free char *dir = xstrndup(path, (size_t)(path_base(path) - path));
 	auto_free char *real = lookup_real(needs->lookup, dir,
 					   &needs->program->links);
 
-	return real ? path_join(real, base_name(path)) : NULL;
+	return real ? path_join(real, path_base(path)) : NULL;
 }
 
 static int add_file(struct needs *needs, const char *path, const char *why,

@@ -43,6 +43,13 @@ void netaddr_format(const struct in6_addr *addr, char out[INET6_ADDRSTRLEN])
 		inet_ntop(AF_INET6, addr, out, INET6_ADDRSTRLEN);
 }
 
+char *netaddr_with_port(const char *host, unsigned int port)
+{
+	bool v6 = strchr(host, ':') != NULL;
+
+	return xasprintf("%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
 socklen_t netaddr_to_socket(const struct in6_addr *addr, uint16_t port,
 			    struct sockaddr_storage *out)
 {

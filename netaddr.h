@@ -16,6 +16,9 @@ struct in6_addr netaddr_from_v4(uint32_t host_order);
 uint32_t netaddr_v4(const struct in6_addr *addr); /* host order */
 void netaddr_format(const struct in6_addr *addr, char out[INET6_ADDRSTRLEN]);
 
+/* HOST:PORT of a name or an address's text, IPv6 in brackets; owned. */
+char *netaddr_with_port(const char *host, unsigned int port);
+
 /* AF_INET for IPv4, AF_INET6 for the rest; returns the length. */
 socklen_t netaddr_to_socket(const struct in6_addr *addr, uint16_t port,
 			    struct sockaddr_storage *out);

@@ -63,10 +63,9 @@ static void add_input(struct parse *p, const char *from, const char *to)
 /* A target that ends in a slash is a folder. */
 static char *output_target(struct parse *p, const char *name, const char *to)
 {
-	const char *slash = strrchr(name, '/');
 	char *auto_free target = NULL;
 
-	name = slash ? slash + 1 : name;
+	name = path_base(name);
 	if (!to)
 		target = xstrdup(name);
 	else if (*to && to[strlen(to) - 1] == '/')

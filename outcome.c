@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netaddr.h"
+
 /* Longest text of the payload's choosing that a group keeps. */
 #define TEXT_MAX 1024
 
@@ -117,9 +119,7 @@ static void add_dns(struct outcome *outcome, const struct net_event *event)
 static void add_denied(struct outcome *outcome, const struct net_event *event)
 {
 	const char *peer = event->name[0] ? event->name : event->addr;
-	bool bracket = strchr(peer, ':') != NULL;
-	auto_free char *what = xasprintf("%s%s%s:%u", bracket ? "[" : "", peer,
-					 bracket ? "]" : "", event->port);
+	auto_free char *what = netaddr_with_port(peer, event->port);
 
 	outcome->connect_denied++;
 	outcome_add_denial(outcome, "connect", what, event->reason,

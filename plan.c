@@ -25,10 +25,7 @@ static int plan_agent(struct plan *plan, const struct spec *spec)
 	if (name && strcmp(name, "none") == 0)
 		return 0;
 	if (name == NULL && spec->command.n > 0) {
-		const char *slash = strrchr(spec->command.v[0], '/');
-
-		plan->agent = agent_find(slash ? slash + 1
-					       : spec->command.v[0]);
+		plan->agent = agent_find(path_base(spec->command.v[0]));
 		return 0;
 	}
 	plan->agent = agent_find(name ? name : "");
@@ -60,12 +57,10 @@ static void take_inside(struct program *program, const struct strv *argv)
 static int plan_command(struct plan *plan, const struct spec *spec)
 {
 	const struct strv *argv = &spec->command;
-	const char *slash;
 
 	if (argv->n == 0)
 		argv = &plan->agent->argv;
-	slash = strrchr(argv->v[0], '/');
-	plan->label = slash ? slash + 1 : argv->v[0];
+	plan->label = path_base(argv->v[0]);
 	if (is_inside(spec, argv->v[0])) {
 		take_inside(&plan->program, argv);
 		return 0;

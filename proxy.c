@@ -174,14 +174,11 @@ void proxy_free(struct proxy *proxy)
 char *proxy_shown(const struct proxy *proxy)
 {
 	char addr[INET6_ADDRSTRLEN];
-	bool v6;
 
 	if (proxy->host[0])
 		return xasprintf("%s:%u", proxy->host, proxy->port);
 	netaddr_format(&proxy->addr, addr);
-	v6 = !netaddr_is_v4(&proxy->addr);
-	return xasprintf("%s%s%s:%u", v6 ? "[" : "", addr, v6 ? "]" : "",
-			 proxy->port);
+	return netaddr_with_port(addr, proxy->port);
 }
 
 char *proxy_redacted(const char *url)

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "netaddr.h"
+
 /* Times beyond are of no run. */
 #define LENGTH_MAX (366.0 * 86400)
 
@@ -33,12 +35,10 @@ char *record_peer(const cJSON *object)
 	unsigned int port = (unsigned int)record_number(object, "port") &
 			    0xffff;
 	const char *host = *name ? name : record_text(object, "addr");
-	bool bracket = strchr(host, ':') != NULL;
 
 	if (strcmp(record_text(object, "direction"), "in") == 0)
 		return xasprintf("published port %u", port);
-	return xasprintf("%s%s%s:%u", bracket ? "[" : "", host,
-			 bracket ? "]" : "", port);
+	return netaddr_with_port(host, port);
 }
 
 /* Seconds since 1970, or 0. */
@@ -127,13 +127,6 @@ static void on_start(struct record *r, const cJSON *event)
 	r->seen.started = true;
 }
 
-static const char *base_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static void on_exec(struct record *r, const cJSON *event)
 {
 	const char *path = record_text(event, "path");
@@ -143,7 +136,7 @@ static void on_exec(struct record *r, const cJSON *event)
 		r->seen.exec_absent++;
 		return;
 	}
-	add_mark(r, event, base_of(path), false);
+	add_mark(r, event, path_base(path), false);
 	if (strcmp(verdict, "allowed") == 0) {
 		outcome_add_command(&r->seen, path, NULL);
 		return;

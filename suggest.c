@@ -143,14 +143,12 @@ static void see_connection(struct suggestion *s, const cJSON *event)
 	const char *host = name ? name : string_of(event, "addr");
 	double port = cJSON_GetNumberValue(
 	    cJSON_GetObjectItemCaseSensitive(event, "port"));
-	bool v6 = host && strchr(host, ':');
 	auto_free char *text = NULL;
 
 	if (!host || !is_said(event, "protocol", "tcp") ||
 	    is_said(event, "direction", "in") || !(port >= 1 && port <= 65535))
 		return;
-	text = xasprintf("%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
-			 (unsigned int)port);
+	text = netaddr_with_port(host, (unsigned int)port);
 	see_host(s, text);
 }
 
@@ -173,14 +171,13 @@ static void see_execution(struct suggestion *s, const cJSON *event)
 	static const char more[] = " --allow-dangerous-commands";
 	const char *remedy = string_of(event, "remedy");
 	auto_free char *name = NULL;
-	const char *base, *danger;
+	const char *danger;
 
 	if (!remedy || strncmp(remedy, flag, strlen(flag)) != 0)
 		return;
 	remedy += strlen(flag);
 	name = xstrndup(remedy, strcspn(remedy, " "));
-	base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
-	danger = danger_by_name(base);
+	danger = danger_by_name(path_base(name));
 	if (danger)
 		remark(s, name, danger);
 	else if (strstr(remedy, more))
@@ -322,9 +319,8 @@ static struct agent *agent_of(const struct spec *spec)
 	const char *word = spec->agent       ? spec->agent
 			   : spec->command.n ? spec->command.v[0]
 					     : "";
-	const char *slash = strrchr(word, '/');
 
-	return agent_find(slash ? slash + 1 : word);
+	return agent_find(path_base(word));
 }
 
 /* In a process of its own, which ends with it: what it takes goes then. */

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "human.h"
+#include "netaddr.h"
 #include "text.h"
 
 #define COLUMNS  80
@@ -272,12 +273,9 @@ static char *peer_of(const struct page *page,
 		     const struct outcome_connection *c)
 {
 	const char *host = c->name ? c->name : c->addr ? c->addr : "?";
-	bool bracket = strchr(host, ':') != NULL;
 	auto_free char *whole = c->inbound
 				    ? xasprintf("published port %u", c->port)
-				    : xasprintf("%s%s%s:%u", bracket ? "[" : "",
-						host, bracket ? "]" : "",
-						c->port);
+				    : netaddr_with_port(host, c->port);
 
 	return shorten(page, whole, PEER);
 }

@@ -388,6 +388,13 @@ char *path_clean(const char *absolute)
 	return out;
 }
 
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 bool path_under(const char *path, const char *dir)
 {
 	size_t n = strlen(dir);

@@ -110,5 +110,7 @@ void title_set(const char *title);
 char *path_join(const char *a, const char *b);
 /* Collapses "//", "/./" and "/../" of an absolute path, in words only. */
 char *path_clean(const char *absolute);
+/* What stands after the last slash, in `path` itself. */
+const char *path_base(const char *path);
 /* True if `path` is `dir` or below it; both clean and absolute. */
 bool path_under(const char *path, const char *dir);
