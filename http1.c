@@ -362,8 +362,9 @@ static bool has(const uint8_t *data, size_t n, const char *text)
  * answer it by the Host that follows. */
 static bool is_kin(const uint8_t *target, size_t n)
 {
-	return (n && target[0] == '/') || has(target, n, "://") ||
-	       has(target, n, "RTSP/") || has(target, n, "ICE/");
+	return (n && (target[0] == '/' || target[0] == '*')) ||
+	       has(target, n, "://") || has(target, n, "RTSP/") ||
+	       has(target, n, "ICE/");
 }
 
 /* What stands behind the first word: of a target some servers take anything
@@ -388,10 +389,22 @@ enum http1_guess http1_after_word(const uint8_t *data, size_t len, bool method)
 		   : HTTP1_NO;
 }
 
+/* How many octets are as methods that are known: "M-SEARCH", "GET_PARAMETER". */
+static size_t method_length(const uint8_t *data, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && ((data[n] >= 'A' && data[n] <= 'Z') ||
+			   (n > 0 && (data[n] == '-' || data[n] == '_'))))
+		n++;
+	return n;
+}
+
 enum http1_guess http1_begins(const uint8_t *data, size_t len)
 {
 	static const size_t method_max = 16;
-	size_t at = 0, capitals, word;
+	size_t at = 0, word;
+	bool method;
 
 	/* Servers skip empty lines before a request, and Python's blanks. */
 	while (at < len && (data[at] == '\n' || http1_is_blank(data[at])))
@@ -402,18 +415,15 @@ enum http1_guess http1_begins(const uint8_t *data, size_t len)
 	/* As of git's own protocol: no method begins so. */
 	if (at < len && data[at] >= '0' && data[at] <= '9')
 		return HTTP1_NO;
-	for (capitals = at; capitals < len; capitals++)
-		if (data[capitals] < 'A' || data[capitals] > 'Z')
-			break;
-	word = at + http1_word(data + at, len - at);
-	if (word < len)
-		return word == at ? HTTP1_NO
-				  : http1_after_word(data + word, len - word,
-						     capitals == word);
+	word = http1_word(data + at, len - at);
+	method = word <= method_max && method_length(data + at, word) == word;
 	/* Other protocols' words are not to be held back for a line end that
 	 * they never send; methods as all clients write them are. */
-	return capitals == len && len - at <= method_max ? HTTP1_UNCLEAR
-							 : HTTP1_WORD;
+	if (at + word == len)
+		return method ? HTTP1_UNCLEAR : HTTP1_WORD;
+	return word == 0 ? HTTP1_NO
+			 : http1_after_word(data + at + word, len - at - word,
+					    method);
 }
 
 int http1_upgraded(const uint8_t *answer, size_t len)

@@ -46,8 +46,8 @@ enum http1_guess http1_begins(const uint8_t *data, size_t len);
 bool http1_is_blank(uint8_t c);
 /* How many octets at the beginning can belong to a method. */
 size_t http1_word(const uint8_t *data, size_t len);
-/* Never HTTP1_WORD; len may not be 0.  `method`: the word was of capitals alone,
- * as all methods are that anybody knows. */
+/* Never HTTP1_WORD; len may not be 0.  `method`: the word was written as all
+ * methods are that anybody knows, and none that went ahead was. */
 enum http1_guess http1_after_word(const uint8_t *data, size_t len, bool method);
 
 /*

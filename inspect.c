@@ -205,7 +205,7 @@ static int64_t next_word(struct inspect *inspect, const uint8_t *data,
 
 	if (word == len)
 		return (int64_t)len;
-	/* One of capitals alone would not have gone ahead. */
+	/* One written as methods are would not have gone ahead. */
 	guess = http1_after_word(data + word, len - word, false);
 	if (guess == HTTP1_UNCLEAR && !last)
 		return 0;
