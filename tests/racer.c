@@ -5,6 +5,7 @@
  * leads to, between /usr/bin/true and a copy of this program.  It goes on until
  * the ends were not all the same, or MOST of them were.  One line for each way:
  * NAME, how often the copy ran, how often true did, how often neither.
+ * racer --swap FOLDER: swaps FOLDER/p and FOLDER/q until it is killed.
  * Without arguments this is the copy, and tells so by its exit status.
  */
 
@@ -25,7 +26,7 @@
 
 #define COPY_RAN 42
 #define TRIES    150
-#define MOST     1500
+#define MOST     3000
 #define SWAPPED  77 /* a descriptor */
 
 static char program[] = "/usr/bin/true";
@@ -170,6 +171,12 @@ int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return COPY_RAN;
+	if (argc == 3) {
+		if (strcmp(argv[1], "--swap") != 0 || chdir(argv[2]) < 0)
+			return 97;
+		for (;;)
+			swap_links(false);
+	}
 	if (chdir(argv[1]) < 0 || !getcwd(folder, sizeof(folder)))
 		return 97;
 	copy_file("/proc/self/exe", copy);
