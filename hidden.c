@@ -23,7 +23,7 @@
  * Where a payload writes the tree itself, it shapes what the next run looks
  * through: it could put any number of entries before a secret.  So there, all
  * of it is looked through.  What is passed over by its name may be: nothing that
- * is hidden can be moved into it (tree.c).
+ * is hidden can be moved into it (tree_project.c).
  */
 
 #define IGNORE_MAX (64 * 1024)

@@ -15,6 +15,7 @@
 #include "err.h"
 #include "holes.h"
 #include "mounted.h"
+#include "tree_work.h"
 
 /*
  * What is not listed here is not there.  /etc is ours, with these entries of
@@ -466,100 +467,16 @@ static int add_user_mounts(struct plan *plan, const struct spec *spec,
 	return 0;
 }
 
-/* What is hidden of the project, which is at the workdir. */
-static void add_masks(struct plan *plan, const char *top,
-		      const struct strv *paths, mode_t mode)
-{
-	for (size_t i = 0; i < paths->n; i++) {
-		auto_free char *at = path_join(top, paths->v[i]);
-
-		tree_add(plan, PLAN_MASK, at, NULL)->mode = mode;
-	}
-}
-
-/*
- * A payload that writes the tree in place shapes it for the next run, too.  A
- * mask cannot be moved, but the folder that it is in could be: to where that
- * run does not look.  Nor may it change what that run takes for the user's list.
- */
-static void add_holds(struct plan *plan)
-{
-	const struct hidden *hidden = &plan->project.hidden;
-
-	for (size_t i = 0; i < hidden->above.n; i++) {
-		auto_free char *at = path_join(plan->workdir,
-					       hidden->above.v[i]);
-
-		tree_add(plan, PLAN_HOLD, at, NULL)->flags =
-		    PLAN_RW | holes_closed(plan, true);
-	}
-	if (hidden->listed) {
-		auto_free char *at = path_join(plan->workdir, HIDDEN_LIST);
-
-		tree_add(plan, PLAN_HOLD, at, NULL)->flags = PLAN_NOEXEC;
-	}
-}
-
-/* Where the project's .git file leads. */
-static void add_git(struct plan *plan)
-{
-	const struct plan_project *project = &plan->project;
-	const struct gitdir *git = &project->elsewhere;
-	struct plan_mount *m;
-
-	if (project->git_at == NULL)
-		return;
-	m = tree_add(plan, PLAN_GIT, project->git_at, xstrdup(git->path));
-	m->flags = (plan->disk ? 0 : PLAN_RW) | holes_closed(plan, false);
-	if (git->module)
-		m->text = gitdir_config(plan->workdir);
-	add_masks(plan, project->git_at, &git->files, S_IFREG);
-	add_masks(plan, project->git_at, &git->folders, S_IFDIR);
-}
-
-/* As it stands, unless that is no absolute path or another one than the place
- * inside. */
-static void add_git_file(struct plan *plan)
-{
-	const struct plan_project *project = &plan->project;
-	auto_free char *file = path_join(plan->workdir, ".git");
-	auto_free char *dir = NULL;
-
-	if (project->git_at == NULL)
-		return;
-	dir = xasprintf("%s%s", project->git_at, project->elsewhere.below);
-	if (strcmp(dir, project->elsewhere.pointer) != 0)
-		add_file(plan, file, xasprintf("gitdir: %s\n", dir));
-}
-
 static int add_project(struct plan *plan, const struct spec *spec,
 		       const struct host *host)
 {
-	static const struct {
-		enum plan_mount_kind kind;
-		unsigned int flags;
-	} shown[] = {
-		[SPEC_PROJECT_OVERLAY] = { PLAN_PROJECT, PLAN_RW },
-		[SPEC_PROJECT_COPY] = { PLAN_WORKDIR, PLAN_RW },
-		[SPEC_PROJECT_RO] = { PLAN_PROJECT, 0 },
-		[SPEC_PROJECT_BIND] = { PLAN_BIND, PLAN_RW },
-	};
 	const struct plan_project *project = &plan->project;
 
 	if (project->mode == SPEC_PROJECT_BIND &&
-	    keep_apart(plan, spec, host, project->path) < 0)
+	    (keep_apart(plan, spec, host, project->path) < 0 ||
+	     holes_check_writable(plan, project->path) < 0))
 		return -1;
-	if (project->mode == SPEC_PROJECT_BIND &&
-	    holes_check_writable(plan, project->path) < 0)
-		return -1;
-	tree_add(plan, shown[project->mode].kind, plan->workdir,
-		 xstrdup(project->path))
-	    ->flags = shown[project->mode].flags | holes_closed(plan, true);
-	if (project->mode == SPEC_PROJECT_BIND)
-		add_holds(plan);
-	add_masks(plan, plan->workdir, &project->hidden.files, S_IFREG);
-	add_masks(plan, plan->workdir, &project->hidden.folders, S_IFDIR);
-	add_git_file(plan);
+	tree_add_project(plan);
 	return 0;
 }
 
@@ -576,7 +493,10 @@ int tree_plan(struct plan *plan, const struct spec *spec,
 	if (add_program(plan) < 0)
 		return -1;
 	holes_in_base(plan, spec, host);
-	add_git(plan);
+	/* Over the program's places, so that no hole is over a mask. */
+	if (tree_hide_in_program(plan) < 0)
+		return -1;
+	tree_add_git(plan);
 	if (add_user_mounts(plan, spec, host) < 0)
 		return -1;
 	if (plan->project.path)

@@ -262,12 +262,26 @@ static char *bind_flag(const struct plan *plan, const char *flag,
 		   : xasprintf("%s %s %s", flag, from, to);
 }
 
+/* A mask's place within the project, which its program shows, too; or NULL. */
+static const char *hidden_name(const struct plan *plan,
+			       const struct plan_mount *m)
+{
+	const char *const tops[] = { plan->workdir, plan->project.path };
+
+	for (size_t i = 0; i < ARRAY_SIZE(tops); i++)
+		if (tops[i] && m->kind == PLAN_MASK &&
+		    path_under(m->destination, tops[i]))
+			return m->destination + strlen(tops[i]) + 1;
+	return NULL;
+}
+
 static void find_hidden(struct finding *f, const struct plan *plan,
 			const struct view *v)
 {
-	if (v->mount->kind == PLAN_MASK && path_under(v->path, plan->workdir)) {
-		auto_free char *shown = text_shell(v->mount->destination +
-						   strlen(plan->workdir) + 1);
+	const char *name = hidden_name(plan, v->mount);
+
+	if (name) {
+		auto_free char *shown = text_shell(name);
 
 		f->reason = xstrdup("it looks like a secret of the project");
 		f->remedy = xasprintf("--show %s", shown);
