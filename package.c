@@ -157,6 +157,12 @@ static char *find_dependency(struct needs *needs, const char *root,
 	return NULL;
 }
 
+/* What npm takes for a name; none where the list is no object. */
+static bool is_name(const char *name)
+{
+	return name && *name && *name != '.' && !strstr(name, "..");
+}
+
 /* Adds to `roots` each package that the one at `root` names and that is there:
  * optional ones for other systems are not. */
 static void add_dependencies(struct needs *needs, const char *root,
@@ -173,9 +179,9 @@ static void add_dependencies(struct needs *needs, const char *root,
 				   cJSON_GetObjectItem(manifest, keys[i]))
 		{
 			auto_free char *found =
-			    strstr(entry->string, "..")
-				? NULL
-				: find_dependency(needs, root, entry->string);
+			    is_name(entry->string)
+				? find_dependency(needs, root, entry->string)
+				: NULL;
 
 			if (found && !strv_has(roots, found) &&
 			    roots->n <= PACKAGES_MAX)

@@ -95,6 +95,15 @@ expect_exit 0 "$M9M" --no-artifact review
 contains "$T/out" dep-data
 hidden
 
+# What is no name of a package's: a list's entry, the folder of all of them.
+echo planted-secret | file "$modules/other/data" 644
+for odd in '["dep"]' '{"": "1"}' '{".": "1"}'; do
+	echo "{\"dependencies\": $odd}" |
+		file "$modules/@me/review/package.json" 644
+	expect_exit 0 "$M9M" --explain review
+	lacks "$T/out" "/npm/lib/node_modules ro"
+done
+
 echo "# a script of the user's own: that file only"
 file "$HOME/bin/mine" 755 <<END
 #!/bin/sh

@@ -191,7 +191,7 @@ is "unless it is to be shown" "$(paste -sd ' ' "$T/out")" "one secret"
 rm "$P/pyvenv.cfg"
 expect_exit 125 "$M9M" -q --project "$P" "$P/bin/.env"
 contains "$T/err" "--show bin/.env shows it"
-rm -r "$P/bin" "$P/etc" "$P/.env" "$P/.m9mignore"
+rm -r "${P:?}/bin" "${P:?}/etc" "$P/.env" "$P/.m9mignore"
 
 # --- refusals --------------------------------------------------------------
 
