@@ -34,12 +34,14 @@ cat >/tmp/lower.py <<-'END'
 END
 chmod 755 /tmp/handler /tmp/lower.py
 echo '|/tmp/handler' >/proc/sys/kernel/core_pattern
+# With a limit to their number the kernel waits for the end of one: then a crash
+# is over when all that it started is.
+echo 8 >/proc/sys/kernel/core_pipe_limit
 
 as_user() {
 	setpriv --reuid 1000 --regid 1000 --clear-groups "$@"
 }
 
-# The kernel waits for a handler that reads: a crash is over when it is.
 handled() {
 	rm -f /tmp/handled
 	"$@" >"$T/out" 2>"$T/err"
