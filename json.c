@@ -18,6 +18,7 @@ struct scan {
 	const char *at;
 	const char *end;
 	unsigned depth;
+	size_t values;
 	struct json_fault *fault;
 };
 
@@ -237,6 +238,8 @@ static int scan_value(struct scan *s)
 	skip_space(s);
 	if (s->at == s->end)
 		return unexpected(s, "a value");
+	if (s->values++ == JSON_MAX_VALUES)
+		return stop(s, "more than %d values", JSON_MAX_VALUES);
 	switch (*s->at) {
 	case '{':
 		return scan_nest(s, '}', scan_member);
@@ -254,7 +257,9 @@ static int scan_value(struct scan *s)
 
 cJSON *json_read(const char *text, size_t len, struct json_fault *fault)
 {
-	struct scan s = { text, text, text + len, 0, fault };
+	struct scan s = {
+		.start = text, .at = text, .end = text + len, .fault = fault
+	};
 	cJSON *tree;
 
 	if (scan_value(&s) < 0)

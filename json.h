@@ -11,7 +11,9 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
-#define JSON_MAX_DEPTH 32
+#define JSON_MAX_DEPTH  32
+/* A byte or two of text can be a value, which takes a hundred in a tree. */
+#define JSON_MAX_VALUES (4 * 1024 * 1024)
 
 struct json_fault {
 	size_t line;   /* from 1 */

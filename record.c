@@ -107,12 +107,16 @@ static int read_member(struct unpack *u, struct lines *lines,
 	return more;
 }
 
-static cJSON *parse(const struct member *member)
+/* NULL for a member that is not there. */
+static int parse(const struct member *member, cJSON **tree)
 {
 	struct json_fault fault;
 
-	return member->text ? json_read(member->text, member->len, &fault)
-			    : NULL;
+	*tree = NULL;
+	if (member->text == NULL)
+		return 0;
+	*tree = json_read(member->text, member->len, &fault);
+	return *tree ? 0 : bad(fault.what);
 }
 
 static void take_result(struct lines *lines, cJSON *result)
@@ -124,15 +128,27 @@ static void take_result(struct lines *lines, cJSON *result)
 		cJSON_Delete(result);
 }
 
-static void take_changes(const struct record_reader *reader,
-			 const struct member *member)
+static void take_changes(const struct record_reader *reader, cJSON *tree)
 {
-	cJSON *tree = parse(member);
 	cJSON *list = cJSON_DetachItemFromObjectCaseSensitive(tree, "changes");
 
 	if (list)
 		reader->changes(reader->arg, list);
 	cJSON_Delete(tree);
+}
+
+static int take_trees(struct lines *lines, const struct member *run,
+		      const struct member *changes)
+{
+	cJSON *list, *result;
+
+	if (parse(changes, &list) < 0)
+		return -1;
+	take_changes(lines->reader, list);
+	if (parse(run, &result) < 0)
+		return -1;
+	take_result(lines, result);
+	return 0;
 }
 
 static int read_members(struct unpack *u, struct lines *lines,
@@ -175,10 +191,8 @@ static int read_archive(int fd, struct lines *lines)
 	int rc = u ? read_members(u, lines, &run, &changes) : -1;
 
 	unpack_free(u);
-	if (rc == 0) {
-		take_changes(lines->reader, &changes);
-		take_result(lines, parse(&run));
-	}
+	if (rc == 0)
+		rc = take_trees(lines, &run, &changes);
 	free(run.text);
 	free(changes.text);
 	return rc;

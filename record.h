@@ -14,6 +14,7 @@
 #include "outcome.h"
 
 #define RECORD_EVENTS_MAX  2000
+#define RECORD_VALUES_MAX  (256 * 1024) /* in all events that are kept */
 #define RECORD_SAMPLES_MAX 4000
 #define RECORD_MARKS_MAX   20000
 #define RECORD_LANES_MAX   18
@@ -41,7 +42,7 @@ struct record {
 	cJSON *result;  /* by schema/result.schema.json, or made of events */
 	cJSON *changes; /* the list of changes.json, or NULL */
 	cJSON *events;  /* the first ones that tell of one thing each */
-	size_t n_events;
+	size_t n_events, n_values;
 	uint64_t more_events;
 	double length; /* of the run */
 

@@ -250,14 +250,31 @@ static const struct {
 	{ "recovered", NULL, true },
 };
 
+/* A value takes a hundred bytes however short its text is. */
+static size_t count_values(const cJSON *tree)
+{
+	const cJSON *item;
+	size_t n = 1;
+
+	cJSON_ArrayForEach(item, tree)
+	{
+		n += count_values(item);
+	}
+	return n;
+}
+
 static void keep(struct record *r, cJSON *event)
 {
-	if (r->n_events == RECORD_EVENTS_MAX) {
+	size_t values = count_values(event);
+
+	if (r->n_events == RECORD_EVENTS_MAX ||
+	    values > RECORD_VALUES_MAX - r->n_values) {
 		r->more_events++;
 		cJSON_Delete(event);
 		return;
 	}
 	r->n_events++;
+	r->n_values += values;
 	cJSON_AddItemToArray(r->events, event);
 }
 

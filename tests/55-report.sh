@@ -141,12 +141,32 @@ awk -v other="$T/bomb/events.jsonl" -v zeros="$(printf '%064d' 0)" 'BEGIN {
 			print line
 	printf row, 9, "last"
 }' >"$T/long.jsonl"
-rm -r "$T/bomb"
 check "it is longer than a run" test "$(wc -c <"$T/long.jsonl")" -gt $((66 << 20))
 expect_exit 0 "$M9M" --report "$T/long.html" "$T/long.jsonl"
 contains "$T/long.html" /bin/last
 expect_exit 0 "$M9M" --suggest "$T/long.jsonl" true
 rm "$T/long.jsonl"
+
+echo "# a few bytes of text that are as many values, each far larger in memory"
+# packed FILE: an archive of it.
+packed() {
+	rm -f "$T/bomb.tar"
+	tar -C "$T/bomb" -cf "$T/bomb.tar" --use-compress-program="zstd -q" "$1"
+}
+{
+	printf '{"changes":['
+	yes 0, | tr -d '\n' | head -c 12M
+	printf '0]}'
+} >"$T/bomb/changes.json"
+packed changes.json
+expect_exit 125 "$M9M" --report "$T/no.html" "$T/bomb.tar"
+contains "$T/err" "more than 4194304 values"
+yes '{"event":"exec","run":"r","argv":['"$(printf '0,%.0s' {1..30000})"'0]}' |
+	head -n 20 >"$T/bomb/events.jsonl"
+packed events.jsonl
+expect_exit 0 "$M9M" --report "$T/large.html" "$T/bomb.tar"
+contains "$T/large.html" "And 12 more."
+rm -r "$T/bomb"
 
 echo "# each connection ends where its own end is"
 for row in 00:connect:a:1 00:connect:b:2 00:connect:c:3 05:close:b:2 \
