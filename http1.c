@@ -294,6 +294,23 @@ static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
 	return (int64_t)end + size;
 }
 
+/* Some servers read the next request there: no trailer may be the beginning of
+ * one, or a field that a head can have once. */
+static const char *check_trailer(struct span line)
+{
+	struct head all = { .has_host = true,
+			    .has_length = true,
+			    .chunked = true,
+			    .upgrade = true };
+	struct http1_watch watch = { .over = false };
+	static const size_t end = 2;
+
+	if (http1_watch(&watch, (const uint8_t *)line.p, line.len + end) ||
+	    read_field(line, &all))
+		return "a trailer is malformed";
+	return NULL;
+}
+
 static int64_t next_trailer(struct http1 *http, struct span line, size_t end,
 			    const char **why)
 {
@@ -301,11 +318,9 @@ static int64_t next_trailer(struct http1 *http, struct span line, size_t end,
 		http->state = HTTP1_HEAD;
 		return (int64_t)end;
 	}
-	if (++http->trailers > 64) {
-		*why = "it has too many trailers";
-		return -1;
-	}
-	return (int64_t)end;
+	*why = ++http->trailers > 64 ? "it has too many trailers"
+				     : check_trailer(line);
+	return *why ? -1 : (int64_t)end;
 }
 
 int64_t http1_next(struct http1 *http, const uint8_t *data, size_t len,
@@ -359,7 +374,8 @@ static bool has(const uint8_t *data, size_t n, const char *text)
 }
 
 /* A request without a version (HTTP/0.9), or of HTTP's kin: Node and Python
- * answer it by the Host that follows. */
+ * answer it by the Host that follows.  Redis' "GET key" is not here: see
+ * http1_watch. */
 static bool is_kin(const uint8_t *target, size_t n)
 {
 	return (n && (target[0] == '/' || target[0] == '*')) ||
@@ -400,9 +416,24 @@ static size_t method_length(const uint8_t *data, size_t len)
 	return n;
 }
 
+/* "CONNECT host:443": a proxy of Node's needs no version.  NATS has an object
+ * behind the word, and STOMP nothing. */
+static bool asks_proxy(const uint8_t *data, size_t len)
+{
+	static const char word[] = "CONNECT ";
+	size_t at = sizeof(word) - 1;
+
+	if (len < at || memcmp(data, word, at) != 0)
+		return false;
+	while (at < len && http1_is_blank(data[at]))
+		at++;
+	return at < len && data[at] != '{' && data[at] != '\n';
+}
+
 enum http1_guess http1_begins(const uint8_t *data, size_t len)
 {
 	static const size_t method_max = 16;
+	enum http1_guess guess;
 	size_t at = 0, word;
 	bool method;
 
@@ -421,9 +452,113 @@ enum http1_guess http1_begins(const uint8_t *data, size_t len)
 	 * they never send; methods as all clients write them are. */
 	if (at + word == len)
 		return method ? HTTP1_UNCLEAR : HTTP1_WORD;
-	return word == 0 ? HTTP1_NO
-			 : http1_after_word(data + at + word, len - at - word,
-					    method);
+	if (word == 0)
+		return HTTP1_NO;
+	guess = http1_after_word(data + at + word, len - at - word, method);
+	return guess == HTTP1_NO && asks_proxy(data + at, len - at) ? HTTP1_YES
+								    : guess;
+}
+
+/*** Words of another protocol ***/
+
+/*
+ * What some servers take for a request is more than can be told from its first
+ * octets: a method of any octets (Python, Java), a line feed in it (Java), no
+ * version behind it (Waitress).  But to be for another host it has to name that
+ * one: in a Host field, or in the target of a request line with a version.
+ */
+
+/* No server takes a longer head: Python's is a hundred lines of 64 KiB. */
+#define WATCH_MAX  (8U << 20)
+#define HOST_WHOLE 4
+#define HOST_NONE  UINT8_MAX
+
+/* Of " HTTP/1.1" and blanks behind it, as far as they came. */
+enum version {
+	VERSION_WORD = 6,
+	VERSION_MAJOR,
+	VERSION_POINT,
+	VERSION_MINOR,
+	VERSION_WHOLE
+};
+
+static uint8_t next_version(uint8_t at, uint8_t c)
+{
+	static const char word[] = " HTTP/";
+
+	if (http1_is_blank(c))
+		return at >= VERSION_MINOR ? VERSION_WHOLE : 1;
+	if (c >= '0' && c <= '9' && at >= VERSION_WORD)
+		return at == VERSION_WHOLE   ? 0
+		       : at >= VERSION_POINT ? VERSION_MINOR
+					     : VERSION_MAJOR;
+	if (c == '.')
+		return at == VERSION_MAJOR ? VERSION_POINT : 0;
+	if (at == VERSION_WHOLE)
+		at = 1;
+	return at > 0 && at < VERSION_WORD && c == word[at] ? at + 1 : 0;
+}
+
+static uint8_t next_host(uint8_t at, uint8_t c)
+{
+	static const char name[] = "host";
+
+	if (http1_is_blank(c))
+		return at == 0 || at == HOST_WHOLE ? at : HOST_NONE;
+	return at < HOST_WHOLE && (c | 0x20) == name[at] ? at + 1 : HOST_NONE;
+}
+
+/* True: a request line. */
+static bool watch_line_end(struct http1_watch *w)
+{
+	/* Behind a head comes a body, which may be anything. */
+	if (w->filled && w->crlf && !w->colon && !w->heads)
+		w->over = true;
+	if (w->filled && !w->spaced && w->version >= VERSION_MINOR)
+		return true;
+	if (!w->filled && w->later)
+		*w = (struct http1_watch){ .heads = true };
+	w->later |= w->filled;
+	w->crlf |= w->filled && w->cr;
+	w->spaced |= w->blank;
+	w->filled = w->blank = w->colon = w->cr = false;
+	w->host = w->version = 0;
+	return false;
+}
+
+/* True: a request line, or a Host field behind one. */
+static bool watch_octet(struct http1_watch *w, uint8_t c)
+{
+	bool blank = http1_is_blank(c);
+
+	if (c == '\n')
+		return watch_line_end(w);
+	w->version = next_version(w->version, c);
+	w->cr = c == '\r';
+	/* Alone, some take that for the end of a line. */
+	if (w->cr) {
+		w->host = 0;
+		return false;
+	}
+	if (c == ':' && w->host == HOST_WHOLE && (w->words || w->crlf))
+		return true;
+	/* What begins with a blank belongs to the line before. */
+	w->colon |= c == ':' || (blank && !w->filled);
+	w->host = next_host(w->host, c);
+	w->filled = true;
+	w->blank |= blank;
+	w->words |= blank && !w->later;
+	return false;
+}
+
+bool http1_watch(struct http1_watch *watch, const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len && !watch->over; i++)
+		if (watch_octet(watch, data[i]))
+			return true;
+	watch->size += (uint32_t)len;
+	watch->over |= watch->size > WATCH_MAX && !watch->heads;
+	return false;
 }
 
 int http1_upgraded(const uint8_t *answer, size_t len)

@@ -51,6 +51,31 @@ size_t http1_word(const uint8_t *data, size_t len);
 enum http1_guess http1_after_word(const uint8_t *data, size_t len, bool method);
 
 /*
+ * The words of another protocol, as far as a lenient server may yet read a
+ * request in them.
+ */
+struct http1_watch {
+	bool over;   /* none can any more */
+	bool heads;  /* a whole head came: what follows may be a body */
+	bool later;  /* the first line of the head is over, */
+	bool crlf;   /* also for a server that ends lines by CRLF only */
+	bool words;  /* it has a blank in it */
+	bool spaced; /* some line before this one has */
+	/* Of this line: */
+	bool filled, blank, colon;
+	bool cr;         /* the last octet was one */
+	uint8_t host;    /* octets of a field's name that match */
+	uint8_t version; /* the same of what ends a request line */
+	uint32_t size;   /* octets of the head */
+};
+
+/*
+ * Looks at what is about to pass, each octet once, from the first one on.  True:
+ * it is a request, or has a field of one: that must not pass.
+ */
+bool http1_watch(struct http1_watch *watch, const uint8_t *data, size_t len);
+
+/*
  * Judges what the client sends next.  Above 0: so many octets (of `data` and of
  * what follows it) may pass.  0: more is needed.  -1: refused, *why is a
  * literal that says why.

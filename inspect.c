@@ -192,6 +192,28 @@ static bool is_binary(uint8_t c)
 	return (c < ' ' && c != '\r' && c != '\n' && c != '\t') || c >= 0x7f;
 }
 
+/* Another protocol, by all that can be told from its beginning. */
+static int64_t next_other(struct inspect *inspect, const uint8_t *data,
+			  size_t len, struct inspect_verdict *verdict)
+{
+	inspect->kind = INSPECT_OTHER;
+	if (http1_watch(&inspect->watch, data, len)) {
+		snprintf(verdict->reason, sizeof(verdict->reason),
+			 "HTTP request refused: it does not begin as one");
+		return -1;
+	}
+	return inspect->watch.over ? let_pass(inspect) : (int64_t)len;
+}
+
+/* By itself it is no request yet. */
+static int64_t pass_word(struct inspect *inspect, const uint8_t *data,
+			 size_t len)
+{
+	inspect->word = true;
+	http1_watch(&inspect->watch, data, len);
+	return (int64_t)len;
+}
+
 /*
  * A word that may be a method of HTTP went ahead: were it held back, a protocol
  * of words without line ends would wait for ever.  Clients of HTTP send it with
@@ -204,13 +226,13 @@ static int64_t next_word(struct inspect *inspect, const uint8_t *data,
 	enum http1_guess guess;
 
 	if (word == len)
-		return (int64_t)len;
+		return pass_word(inspect, data, len);
 	/* One written as methods are would not have gone ahead. */
 	guess = http1_after_word(data + word, len - word, false);
 	if (guess == HTTP1_UNCLEAR && !last)
 		return 0;
 	if (guess != HTTP1_YES)
-		return let_pass(inspect);
+		return next_other(inspect, data, len, verdict);
 	snprintf(verdict->reason, sizeof(verdict->reason),
 		 "HTTP request refused: its first word came by itself");
 	return -1;
@@ -246,18 +268,16 @@ static int64_t recognise(struct inspect *inspect, const uint8_t *data,
 	}
 	if (proxy < 0 && !last)
 		return 0;
-	/* No HTTP server takes a request that begins so. */
+	/* No client of HTTP begins so. */
 	if (is_binary(data[0]) && !http1_is_blank(data[0]))
-		return let_pass(inspect);
+		return next_other(inspect, data, len, verdict);
 	guess = inspect->plain_http ? HTTP1_YES : http1_begins(data, len);
 	if (guess == HTTP1_UNCLEAR && !last)
 		return 0;
-	if (guess == HTTP1_WORD) {
-		inspect->word = true;
-		return (int64_t)len;
-	}
+	if (guess == HTTP1_WORD)
+		return pass_word(inspect, data, len);
 	if (guess != HTTP1_YES)
-		return let_pass(inspect);
+		return next_other(inspect, data, len, verdict);
 	inspect->kind = INSPECT_HTTP1;
 	return next_http(inspect, data, len, host, verdict);
 }
@@ -273,6 +293,8 @@ static int64_t next(struct inspect *inspect, const uint8_t *data, size_t len,
 		return next_tls(inspect, data, len, host, verdict);
 	case INSPECT_HTTP1:
 		return next_http(inspect, data, len, host, verdict);
+	case INSPECT_OTHER:
+		return next_other(inspect, data, len, verdict);
 	case INSPECT_OPAQUE:
 		break;
 	}

@@ -4,7 +4,8 @@
 /*
  * What a connection to a name may say: the client's bytes, judged before they
  * pass.  TLS must name the host, each HTTP/1 request must be for it; any other
- * protocol passes by address and port.  Pure: takes buffers.
+ * protocol passes by address and port, unless some server could read a request
+ * for another host in its words.  Pure: takes buffers.
  */
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@ enum inspect_kind {
 	INSPECT_UNKNOWN, /* nothing was said yet */
 	INSPECT_TLS,     /* the hello passed, a second one may follow */
 	INSPECT_HTTP1,
+	INSPECT_OTHER,  /* as long as it may be HTTP to some server */
 	INSPECT_OPAQUE, /* nothing more to be judged */
 };
 
@@ -31,7 +33,8 @@ struct inspect {
 	bool tls_only;   /* set by the caller: any other protocol is refused */
 	bool word;       /* one passed that may be a method of HTTP */
 	struct http1 http;
-	uint16_t tls_version; /* offered; 0: no TLS */
+	struct http1_watch watch; /* of what is neither TLS nor HTTP */
+	uint16_t tls_version;     /* offered; 0: no TLS */
 	bool tls_early;
 };
 

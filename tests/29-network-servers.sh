@@ -83,6 +83,36 @@ if ! left_out postgres psql "$bin/initdb" "$bin/postgres"; then
 	fi
 fi
 
+echo "# requests that do not begin as any, to a server that answers them"
+cat >"$T/hosts.py" <<'END'
+import wsgiref.simple_server
+def answer(environ, start):
+    start("200 OK", [])
+    return [b"you asked " + environ["HTTP_HOST"].encode()]
+web = wsgiref.simple_server.make_server("127.0.0.1", 3000, answer)
+print("ready", flush=True)
+web.serve_forever()
+END
+cat >"$T/say.py" <<'END'
+import socket, sys
+with socket.create_connection((sys.argv[1], 3000), 10) as s:
+    s.sendall(sys.argv[2].encode().decode("unicode_escape").encode("latin-1"))
+    while answer := s.recv(4096):
+        print(answer)
+END
+serve python3 "$T/hosts.py"
+for line in '0GET / HTTP/1.1' 'G@T / HTTP/1.1' 'GET x' '\x01 / HTTP/1.1' \
+	'\xef\xbb\xbfGET / HTTP/1.1'; do
+	words="$line\r\nHost: $OTHER\r\n\r\n"
+	python3 "$T/say.py" 127.0.0.1 "$words" >"$T/out"
+	contains "$T/out" "you asked $OTHER"
+	m9m --input "$T/say.py" --allow $OK:3000 -- python3 say.py $OK "$words"
+	check "refused: $line" test "$rc" != 0
+	lacks "$T/out" "you asked"
+	is "it is told of" "$(events denied | jq -r .reason)" \
+		"HTTP request refused: it does not begin as one"
+done
+
 "$TOP/tests/standin/make-ca.sh" "$T/ca" $OK
 mkdir "$T/www"
 echo "hello over tls" >"$T/www/hello"
