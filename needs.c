@@ -58,18 +58,19 @@ static const char *too_wide(const struct needs *needs, const char *dir)
 	return NULL;
 }
 
-int needs_show(struct needs *needs, const char *real, const char *why)
+int needs_show_part(struct needs *needs, const char *real, const char *folder,
+		    const char *why)
 {
 	const char *objection;
 	struct stat st;
 
 	if (needs_is_base(real) || strv_has(&needs->program->show, real))
 		return 0;
-	if (stat(real, &st) < 0)
-		return fail(errno, "cannot look at %s", real);
-	objection = S_ISDIR(st.st_mode) ? too_wide(needs, real) : NULL;
+	if (stat(folder, &st) < 0)
+		return fail(errno, "cannot look at %s", folder);
+	objection = S_ISDIR(st.st_mode) ? too_wide(needs, folder) : NULL;
 	if (objection) {
-		fail(0, "cannot show %s (%s) in the sandbox: %s", real, why,
+		fail(0, "cannot show %s (%s) in the sandbox: %s", folder, why,
 		     objection);
 		fail_remedy("install the program in a folder of its own, or "
 			    "show what it needs with --ro-bind");
@@ -78,6 +79,11 @@ int needs_show(struct needs *needs, const char *real, const char *why)
 	strv_push(&needs->program->show, xstrdup(real));
 	strv_push(&needs->program->show_why, xstrdup(why));
 	return 0;
+}
+
+int needs_show(struct needs *needs, const char *real, const char *why)
+{
+	return needs_show_part(needs, real, real, why);
 }
 
 /*** Shared libraries ***/

@@ -32,6 +32,9 @@ int needs_file(struct needs *needs, const char *path, const char *why);
 /* Adds a path that is free of links; a folder that says too much about its
  * owner (a whole home, a bin directory) is refused, by fail(). */
 int needs_show(struct needs *needs, const char *real, const char *why);
+/* The same of what lies in `folder`: that is what says too much or not. */
+int needs_show_part(struct needs *needs, const char *real, const char *folder,
+		    const char *why);
 
 /* Leaves out what another one holds, and links that are there anyway. */
 void needs_finish(struct needs *needs);

@@ -241,6 +241,26 @@ static void follow_home(struct needs *needs, const char *root)
 	}
 }
 
+/* Only these parts: ENV may be a project of the user's (python -m venv .), and a
+ * hostile script may name its python. */
+static int show_environment(struct needs *needs, const char *root)
+{
+	static const char *const parts[] = { "bin", "lib", "lib64", "share",
+					     "pyvenv.cfg" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		auto_free char *path = path_join(root, parts[i]);
+		auto_free char *real = lookup_real(needs->lookup, path,
+						   &needs->program->links);
+
+		/* A link out of the environment is no part of it. */
+		if (real && path_under(real, root) &&
+		    needs_show_part(needs, real, root, why_package) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* ENV/bin/NAME of a virtual environment brings ENV and its base python. */
 static int add_environment(struct needs *needs, const char *named)
 {
@@ -248,10 +268,11 @@ static int add_environment(struct needs *needs, const char *named)
 	auto_free char *root = bin ? parent_of(bin) : NULL;
 	auto_free char *python = root ? path_join(root, "bin/python") : NULL;
 
-	if (root == NULL || !exists(root, "pyvenv.cfg"))
+	if (root == NULL || strcmp(path_base(bin), "bin") != 0 ||
+	    !exists(root, "pyvenv.cfg"))
 		return 0;
 	follow_home(needs, root);
-	if (needs_show(needs, root, why_package) < 0)
+	if (show_environment(needs, root) < 0)
 		return -1;
 	if (access(python, F_OK) == 0 &&
 	    needs_file(needs, python, "interpreter") < 0)

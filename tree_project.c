@@ -81,8 +81,8 @@ static int hide_all_at(struct plan *plan, const char *place)
 
 /*
  * A program of the project is shown at its path on the host, with its package,
- * which a package.json or a pyvenv.cfg makes the whole project: a payload of an
- * earlier run may have written that.
+ * which a package.json makes the whole project: a payload of an earlier run may
+ * have written that.
  */
 int tree_hide_in_program(struct plan *plan)
 {

@@ -156,8 +156,8 @@ rm -r "$P/1" "$P/2" "$P/.m9mignore"
 
 # --- at the place of its program -------------------------------------------
 
-# Shown by its host path with its package, which a file that any payload of an
-# earlier run may have written makes the whole project.
+# Shown by its host path with its package, which a package.json that a payload of
+# an earlier run may have written makes the whole project.
 SWITCHED=$TOP/$B/m9m-sandbox-test
 mkdir "$P/bin" "$P/etc"
 echo secret | tee "$P/.env" "$P/etc/.env" >"$P/etc/key.txt"
@@ -168,27 +168,18 @@ echo one; cat $P/.env $P/etc/.env $P/etc/key.txt
 END
 cp "$P/bin/run" "$P/bin/.env"
 chmod 755 "$P/bin/run" "$P/bin/.env"
-program_shows() {
-	M9M_TEST_OFF=masks run "$SWITCHED" -q --project "$P" "$P/bin/run"
-	is "$1: the program brings the project along" \
-		"$(grep -c secret "$T/out")" 3
-	for mode in overlay copy ro bind; do
-		expect_exit 0 "$M9M" -q --project "$P" --project-mode "$mode" \
-			"$P/bin/run"
-		is "$1, $mode: and what is hidden is hidden there, too" \
-			"$(cat "$T/out")" one
-	done
-}
 echo '{"bin": {"x": "bin/run"}}' >"$P/package.json"
-program_shows package.json
-rm "$P/package.json"
-touch "$P/pyvenv.cfg"
-program_shows pyvenv.cfg
+M9M_TEST_OFF=masks run "$SWITCHED" -q --project "$P" "$P/bin/run"
+is "the program brings the project along" "$(grep -c secret "$T/out")" 3
+for mode in overlay copy ro bind; do
+	expect_exit 0 "$M9M" -q --project "$P" --project-mode "$mode" "$P/bin/run"
+	is "$mode: and what is hidden is hidden there, too" "$(cat "$T/out")" one
+done
 expect_exit 1 "$M9M" --project "$P" --why "$P/etc/.env" "$P/bin/run"
 contains "$T/out" "--show etc/.env"
 expect_exit 0 "$M9M" -q --project "$P" --show etc/.env "$P/bin/run"
 is "unless it is to be shown" "$(paste -sd ' ' "$T/out")" "one secret"
-rm "$P/pyvenv.cfg"
+rm "$P/package.json"
 expect_exit 125 "$M9M" -q --project "$P" "$P/bin/.env"
 contains "$T/err" "--show bin/.env shows it"
 rm -r "${P:?}/bin" "${P:?}/etc" "$P/.env" "$P/.m9mignore"

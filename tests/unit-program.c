@@ -209,14 +209,16 @@ static const struct wanted cases[] = {
 	  "~/npm/bin/codex\t../lib/node_modules/@openai/codex/bin/codex.js" },
 	{ "pipx: environment, base python, its library", "aider --yes", "aider",
 	  0, NULL, "~/.local/bin/aider --yes",
-	  "~/.local/share/pipx/venvs/aider-chat "
+	  "~/.local/share/pipx/venvs/aider-chat/bin "
+	  "~/.local/share/pipx/venvs/aider-chat/pyvenv.cfg "
 	  "~/.pyenv/versions/3.11.9/lib/python3.11 "
 	  "~/.pyenv/versions/3.11.9/bin/python3.11",
 	  "~/.local/bin/aider\t../share/pipx/venvs/aider-chat/bin/aider" },
 	{ "uv: base python behind a linked folder",
 	  "~/.local/share/uv/tools/aider-chat/bin/aider", "aider", 0, NULL,
 	  "~/.local/share/uv/tools/aider-chat/bin/aider",
-	  "~/.local/share/uv/tools/aider-chat "
+	  "~/.local/share/uv/tools/aider-chat/bin "
+	  "~/.local/share/uv/tools/aider-chat/pyvenv.cfg "
 	  "~/.local/share/uv/python/cpython-3.12.4/lib/python3.12 "
 	  "~/.local/share/uv/python/cpython-3.12.4/bin/python3.12",
 	  "~/.local/share/uv/python/cpython-3.12\tcpython-3.12.4" },

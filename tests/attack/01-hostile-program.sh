@@ -95,6 +95,20 @@ else
 	ok "another checkout stays out"
 fi
 
+# Nor is all of a project the environment that was made in its own folder.
+mkdir "$HOME/private/bin" "$HOME/private/lib"
+touch "$HOME/private/pyvenv.cfg"
+script '#!/bin/sh' "$HOME/private/bin/python"
+script "#!$HOME/private/bin/python" sheb
+run "$M9M" --explain -- ./sheb
+contains "$T/out" "$HOME/private/lib ro"
+lacks "$T/out" "$HOME/private ro"
+script "#!/bin/sh
+find $HOME/private -type f" "$HOME/private/bin/python"
+expect_exit 0 "$M9M" -q --no-artifact -- ./sheb
+contains "$T/out" "$HOME/private/pyvenv.cfg"
+lacks "$T/out" notes
+
 # Not on PATH: the real claude is sought where it is installed, first.
 mkdir -p node_modules/.bin "$HOME/.nvm/versions/node/v20.1.0/bin"
 script '#!/bin/sh' node_modules/.bin/m9mtesttool
