@@ -534,9 +534,10 @@ static bool watch_octet(struct http1_watch *w, uint8_t c)
 	if (c == '\n')
 		return watch_line_end(w);
 	w->version = next_version(w->version, c);
-	w->cr = c == '\r';
-	/* Alone, some take that for the end of a line. */
-	if (w->cr) {
+	/* Two of them and a line feed are no end of a line to Java. */
+	w->cr = c == '\r' && !w->cr;
+	/* Alone, some take that for one. */
+	if (c == '\r') {
 		w->host = 0;
 		return false;
 	}

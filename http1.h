@@ -63,7 +63,7 @@ struct http1_watch {
 	bool spaced; /* some line before this one has */
 	/* Of this line: */
 	bool filled, blank, colon;
-	bool cr;         /* the last octet was one */
+	bool cr;         /* the last octet is the first of CRLF */
 	uint8_t host;    /* octets of a field's name that match */
 	uint8_t version; /* the same of what ends a request line */
 	uint32_t size;   /* octets of the head */

@@ -237,6 +237,8 @@ static const struct {
 	{ "a NUL before it", 80, BYTES("\0" GET EVIL "\r\n"), "refused" },
 	{ "line feeds in a method", 3000,
 	  BYTES("{\nx\nGET / HTTP/1.1\r\n" EVIL "\r\n"), "refused" },
+	{ "two carriage returns at its end", 3000,
+	  BYTES("{ /x y\r\r\nz\r\n" EVIL "\r\n"), "refused" },
 	{ "a target of any octets without a version", 3000,
 	  BYTES("GET x\r\n" EVIL "\r\n"), "refused" },
 	{ "and with line feeds alone", 3000, BYTES("GET x\nhost :evil.example"),
