@@ -93,6 +93,16 @@ static int64_t next_hello(struct inspect *inspect, const uint8_t *data,
 }
 
 /*
+ * Of a handshake record that begins as a hello: sealed, as the end of a resumed
+ * TLS 1.2 handshake is, it can begin with any octets.  No server takes a hello
+ * of 256 KiB, which is what most of them say.
+ */
+static bool is_sealed(const uint8_t *data, size_t size)
+{
+	return size > TLS_RECORD_HEADER + 1 && data[TLS_RECORD_HEADER + 1] >= 4;
+}
+
+/*
  * After the hello.  A server may ask for a second one (HelloRetryRequest), and
  * it must not be for another host: it comes before any other handshake message
  * of the client's, after its change_cipher_spec, its early data or a warning.
@@ -109,9 +119,10 @@ static int64_t next_tls(struct inspect *inspect, const uint8_t *data,
 	/* Servers skip it, and read the hello behind it. */
 	if (data[0] == TLS_HANDSHAKE && size == TLS_RECORD_HEADER)
 		return refuse_hello(verdict, "a record is empty");
-	if (len < TLS_RECORD_HEADER + 1)
+	if (len < size && len < TLS_RECORD_HEADER + 2)
 		return 0;
-	if (data[0] == TLS_HANDSHAKE && data[TLS_RECORD_HEADER] == 1)
+	if (data[0] == TLS_HANDSHAKE && data[TLS_RECORD_HEADER] == 1 &&
+	    !is_sealed(data, size))
 		return next_hello(inspect, data, len, host, verdict);
 	if (data[0] == TLS_CHANGE_CIPHER_SPEC || data[0] == TLS_ALERT ||
 	    (data[0] == TLS_APPLICATION_DATA && inspect->tls_early))

@@ -382,6 +382,12 @@ static const struct {
 	{ "one behind an empty record", HOST, "\x16\3\3\0\0", "evil.example", 5,
 	  false, "empty" },
 	{ "at once", HOST, "", "evil.example", 0, false, "another host" },
+	{ "a sealed end that begins as one", HOST,
+	  "\x14\3\3\0\1\1\x16\3\3\0\x10\1\x04\0\0"
+	  "234567890abc",
+	  NULL, 27, false, NULL },
+	{ "a hello in pieces behind it", HOST, "\x16\3\3\0\1\1\x16\3\3\0\1\x04",
+	  NULL, 12, false, "middle" },
 	{ "a key exchange, then anything", HOST, "\x16\3\3\0\2\x10x",
 	  "evil.example", 7, false, NULL },
 };
