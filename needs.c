@@ -58,6 +58,57 @@ static const char *too_wide(const struct needs *needs, const char *dir)
 	return NULL;
 }
 
+/* Can this user pass all folders on the way? */
+static bool reaches(const struct stat *user, const char *real)
+{
+	auto_free char *path = xstrdup(real);
+	struct stat st;
+
+	for (char *end = strchr(path + 1, '/'); end;
+	     end = strchr(end + 1, '/')) {
+		*end = '\0';
+		if (stat(path, &st) < 0 ||
+		    !(st.st_mode & (st.st_uid == user->st_uid   ? S_IXUSR
+				    : st.st_gid == user->st_gid ? S_IXGRP
+								: S_IXOTH)))
+			return false;
+		*end = '/';
+	}
+	return true;
+}
+
+/*
+ * A mount passes by the folders on the way.  So what root runs of a user's, who
+ * can have written it, names only what that user could reach himself: of a file
+ * in /root, the mode alone keeps nobody out.
+ */
+static void note_writer(struct needs *needs, const char *path)
+{
+	struct stat st;
+
+	if (!needs->written && lstat(path, &st) == 0 && st.st_uid != 0 &&
+	    reaches(&st, path)) {
+		needs->written = true;
+		needs->writer = st;
+	}
+}
+
+/* A file, and the links that led here. */
+static void note_writers(struct needs *needs, const char *real)
+{
+	const struct strv *links = &needs->program->links;
+
+	if (geteuid() != 0)
+		return;
+	note_writer(needs, real);
+	for (size_t i = 0; i < links->n; i++) {
+		auto_free char *place = xstrndup(links->v[i],
+						 strcspn(links->v[i], "\t"));
+
+		note_writer(needs, place);
+	}
+}
+
 int needs_show_part(struct needs *needs, const char *real, const char *folder,
 		    const char *why)
 {
@@ -65,6 +116,9 @@ int needs_show_part(struct needs *needs, const char *real, const char *folder,
 	struct stat st;
 
 	if (needs_is_base(real) || strv_has(&needs->program->show, real))
+		return 0;
+	/* As below: it is missing inside, and the failure names it. */
+	if (needs->written && !reaches(&needs->writer, real))
 		return 0;
 	if (stat(folder, &st) < 0)
 		return fail(errno, "cannot look at %s", folder);
@@ -384,6 +438,7 @@ static int add_file(struct needs *needs, const char *path, const char *why,
 	/* Not shown, it is missing inside, and the failure names it. */
 	if (!is_credible(why, real, fd))
 		return 0;
+	note_writers(needs, real);
 	text = fd < 0 ? xstrdup("") : read_start(fd);
 	if (add_place(needs, named, real, why, strncmp(text, "#!", 2) == 0) < 0)
 		return -1;

@@ -6,6 +6,9 @@
  * libraries, its package; collected as the paths and links of a struct program.
  */
 
+#include <stdbool.h>
+#include <sys/stat.h>
+
 #include "linkage.h"
 #include "lookup.h"
 #include "program.h"
@@ -17,6 +20,8 @@ struct needs {
 	/* For a script whose "#!/usr/bin/env NAME" would not be found inside:
 	 * what to put before the script. */
 	struct strv prefix;
+	bool written; /* some of it by a user who is not the caller, root: */
+	struct stat writer;
 };
 
 /*

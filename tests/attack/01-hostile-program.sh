@@ -116,3 +116,29 @@ script '#!/bin/sh' "$HOME/.nvm/versions/node/v20.1.0/bin/m9mtesttool"
 run "$M9M" --explain -- m9mtesttool
 contains "$T/out" .nvm/versions
 lacks "$T/out" node_modules/.bin/m9mtesttool
+
+# What root runs of a user's names what that user could reach: a mount would
+# pass by the folder that keeps him out.
+is_root || exit 0
+own=$(mktemp -d /tmp/m9m-test.XXXXXX)
+on_exit "rm -rf $own"
+mkdir -m 755 "$own/user" "$own/open"
+mkdir -m 700 "$own/root"
+chmod 755 "$own"
+for place in open root; do
+	script "#!/bin/sh
+cat $own/$place/tool" "$own/$place/tool"
+	script "#!$own/$place/tool" "$own/user/$place"
+	chown 12345:12345 "$own/user/$place"
+done
+expect_exit 0 "$M9M" -q --no-artifact -- "$own/user/open"
+contains "$T/out" "cat $own/open/tool"
+script "#!$own/root/tool" "$own/own"
+expect_exit 0 "$M9M" -q --no-artifact -- "$own/own"
+contains "$T/out" "cat $own/root/tool"
+ln -s ../root "$own/user/link"
+chown -h 12345 "$own/user/link"
+for path in root link/tool; do
+	run "$M9M" -q --no-artifact -- "$own/user/$path"
+	lacks "$T/out" "cat $own/root/tool"
+done
