@@ -7,9 +7,8 @@ cut = sys.argv.index('--')
 command, script = sys.argv[1:cut], sys.argv[cut + 1:]
 pid, master = pty.fork()
 if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 33, 99, 0, 0))
     os.execvp(command[0], command)
-fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', 33, 99, 0, 0))
-before = termios.tcgetattr(master)
 seen, pos = b'', 0
 signal.alarm(60)
 

@@ -53,6 +53,8 @@ mkfifo "$T/go"
 # shellcheck disable=SC2016  # for the shell inside
 replaced() {
 	cp /usr/bin/true "$T/own/new" && mv "$T/own/new" "$T/own/tool"
+	# The word that is waited for is of this run.
+	rm -f "$T/said"
 	"$M9M" -q --no-artifact --ro-bind "$T/own" /own "$@" -- \
 		sh -c 'echo ready; read -r _; /own/tool; echo "$?"' \
 		<"$T/go" >"$T/said" 2>"$T/err" &
