@@ -39,7 +39,7 @@ json_is "$T/r.json" .status timeout
 expect_exit 124 m9m --timeout 200ms --grace 200ms sh -c 'trap "" TERM; sleep 60 & wait; sleep 60'
 json_is "$T/r.json" .status timeout
 # The polite signal comes first, and what it makes the payload say is kept.
-expect_exit 124 m9m --timeout 300ms bash -c 'trap "echo polite; exit 0" TERM; sleep 60 & wait'
+expect_exit 124 m9m --timeout 3s bash -c 'trap "echo polite; exit 0" TERM; sleep 60 & wait'
 contains "$T/out" polite
 
 # --- signals to us are passed on ---
@@ -77,6 +77,7 @@ json_is "$T/r.json" .status killed
 cat >"$T/survive.py" <<'P'
 import os, signal, sys, time
 tag = sys.argv[1]
+r, w = os.pipe()
 for style in ('plain', 'daemon', 'deaf', 'stopped'):
     if os.fork():
         continue
@@ -89,17 +90,20 @@ for style in ('plain', 'daemon', 'deaf', 'stopped'):
             try: signal.signal(s, signal.SIG_IGN)
             except (OSError, ValueError): pass
     os.execvp('sleep', ['sleep', tag]) if style != 'stopped' else None
+    os.close(w)
     os.kill(os.getpid(), signal.SIGSTOP)
-time.sleep(0.3)
+# Its end when all of them have become what they are to be.
+os.close(w)
+os.read(r, 1)
 print('ready', flush=True)
 if sys.argv[2] == 'wait':
     time.sleep(60)
 P
-survivors() { pgrep -f "sleep $1" | wc -l; }
+survivors() { pgrep -fx "sleep $1" | wc -l; }
 tag=71$$
 python3 "$T/survive.py" $tag leave >/dev/null
 check "outside they do survive" test "$(survivors $tag)" -ge 2
-pkill -9 -f "sleep $tag"
+pkill -9 -fx "sleep $tag"
 pkill -9 -f "$T/survive.py"
 tag=72$$
 expect_exit 0 m9m --ro-bind "$T/survive.py" /s.py python3 /s.py $tag leave

@@ -128,9 +128,10 @@ m9m sh -c 'echo made >made; exit 3'
 ended failure failed 3
 m9m sh -c 'echo made >made; kill -SEGV $$'
 ended "a signal of its own" failed 139
-m9m --timeout 300ms --grace 100ms sh -c 'echo made >made; sleep 60'
+# Long enough for a payload to have begun.
+m9m --timeout 3s --grace 100ms sh -c 'echo made >made; sleep 60'
 ended timeout timeout 124
-m9m --timeout 300ms --grace 100ms sh -c \
+m9m --timeout 3s --grace 100ms sh -c \
 	'echo made >made; trap "" TERM; while :; do sleep 0.05; done'
 ended "a timeout that is ignored" timeout 124
 signalled TERM sh -c 'echo made >made; echo ready; sleep 60'
@@ -206,7 +207,7 @@ out() { run "$M9M" -q --no-artifact --result "$T/r.json" "$@"; }
 out --output-file "made:$T/o/made" sh -c 'echo made >made; exit 3'
 is "outputs of a failure" "$rc $(cat "$T/o/made")" "3 made"
 rm "$T/o/made"
-out --output-file "made:$T/o/made" --timeout 300ms --grace 0s \
+out --output-file "made:$T/o/made" --timeout 3s --grace 0s \
 	sh -c 'echo made >made; sleep 60'
 is "of a timeout" "$rc $(cat "$T/o/made")" "124 made"
 rm "$T/o/made"

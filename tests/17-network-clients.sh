@@ -119,17 +119,15 @@ denied() {
 	is "it connected nowhere" "$(events connect | wc -l)" 0
 }
 
-# The last thing that the web server was asked.
-asked() { tail -n 1 "$T/access.log"; }
-
 is "nothing speaks of a proxy" "$(m9m env; grep -ic proxy "$T/out")" 0
 
 echo "# curl"
 m9m curl -sS --cacert /ca.pem https://$OK/hello
 reached 443
 is "the answer" "$(cat "$T/out")" "hello over http"
-is "the server was greeted by that name, in HTTP/2" "$(asked)" \
-	"$OK 443 HTTP/2.0 $OK /hello"
+# It is written down when all of it has been sent.
+check "the server was greeted by that name, in HTTP/2" \
+	await_line "$T/access.log" "^$OK 443 HTTP/2.0 $OK /hello\$"
 m9m curl -sS --http1.1 --cacert /ca.pem https://$OK/hello
 reached 443
 m9m curl -sS http://$OK/hello

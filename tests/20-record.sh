@@ -130,7 +130,7 @@ is "--quiet is quiet" "$(grep -c finished "$T/err")" 0
 mkfifo "$T/pipe"
 exec 5<>"$T/pipe"
 # shellcheck disable=SC2016
-run timeout 20 "$M9M" --no-artifact --verbose --events-fd 5 --timeout 10s -- \
+run timeout 120 "$M9M" --no-artifact --verbose --events-fd 5 --timeout 60s -- \
 	sh -c 'i=0; while [ $i -lt 3000 ]; do echo 0123456789; i=$((i+1)); done'
 is "a reader that sleeps does not stop the run" "$rc" 0
 IFS= read -r -t 10 line <&5
@@ -262,8 +262,10 @@ for _ in range(20):
 dead=$!
 exec 5<>"$T/pipe"
 await_line "$T/dead.out" up
+inner=$(pgrep -P "$dead")
 kill -KILL "$dead"
 wait "$dead" 2>/dev/null
+await_exit "$inner"
 exec 5>&-
 run "$M9M" --gc
 is "every kind of event that the schema has was met" \

@@ -100,10 +100,9 @@ is "long lines are cut" "$(events exec '.argv_cut' | wc -l)" 2
 check "to a kilobyte or so" test \
 	"$(awk '{ if (length > n) n = length } END { print n }' "$T/events.jsonl")" -lt 2000
 flood='f() { while :; do /usr/bin/true; done; }; f & f & f & f'
-begin=$(date +%s)
 recorded --timeout 1s --grace 1s -- sh -c "$flood"
 is "a flood ends on time: 124" "$rc" 124
-check "and soon" test $(($(date +%s) - begin)) -le 6
+check "and soon" test "$(json "$T/result.json" .duration_ms)" -lt 30000
 check "with all of it counted" test \
 	"$(json "$T/result.json" .commands.allowed)" -ge 50
 
@@ -113,11 +112,11 @@ mark=flood-$$-$RANDOM
 	sh -c "$flood; : $mark" >/dev/null 2>&1 &
 supervisor=$!
 check "the flood runs" await_line "$T/killed.jsonl" '"/usr/bin/true"'
-pids=$(pgrep -f "$mark")
+pids="$(pgrep -P "$supervisor") $(pgrep -f "$mark")"
 kill -KILL "$supervisor"
 wait "$supervisor" 2>/dev/null
 alive=0
-for pid in $pids; do await_exit "$pid" 10 || alive=$((alive + 1)); done
+for pid in $pids; do await_exit "$pid" || alive=$((alive + 1)); done
 is "a killed supervisor leaves nobody waiting" "$alive" 0
 clear_runs
 

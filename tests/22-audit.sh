@@ -154,7 +154,7 @@ is "failed with 125 of its own" "$(one sh -c 'exit 125')" \
 is "failed with 124 of its own" "$(one sh -c 'exit 124')" \
 	"failed 124 124 null true"
 is "killed by itself" "$(one sh -c 'kill -9 $$')" "failed 137 null 9 true"
-is timeout "$(one --timeout 200ms sleep 60)" \
+is timeout "$(one --timeout 2s sleep 60)" \
 	"timeout 124 null 15 true"
 is "error: not found" "$(one no-such-program)" "error 127 null null false"
 is "error: not executable" "$(one /etc/passwd)" "error 126 null null false"

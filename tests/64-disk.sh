@@ -128,7 +128,7 @@ contains "$T/r.json" "what it held is lost"
 is "nothing is left" "$(left)" ""
 
 echo "# other ways to end"
-expect_exit 124 disk --timeout 300ms sh -c 'echo kept >x; sleep 60'
+expect_exit 124 disk --timeout 3s sh -c 'echo kept >x; sleep 60'
 is "a timeout: the archive" "$(tar -xOf "$T/a.tar" work/x)" kept
 # For the background: the pid is then the program's own.
 bg() { exec "$M9M" -q --disk 4Mi "$@"; }

@@ -212,7 +212,7 @@ await_line() {
 	mkfifo "$pipe"
 	tail -n +1 -F "$1" >"$pipe" 2>/dev/null &
 	tail=$!
-	timeout "${3:-20}" grep -qE -m 1 -- "$2" <"$pipe" || status=$?
+	timeout "${3:-60}" grep -qE -m 1 -- "$2" <"$pipe" || status=$?
 	kill "$tail" 2>/dev/null
 	wait "$tail" 2>/dev/null
 	rm -f "$pipe"
@@ -224,7 +224,7 @@ await_fifo() {
 	local line status=0
 	# Opened both ways: the open waits for nobody and no end of file comes.
 	exec 7<>"$1"
-	read -r -t "${2:-20}" line <&7 || status=$?
+	read -r -t "${2:-60}" line <&7 || status=$?
 	exec 7>&-
 	printf '%s\n' "${line-}"
 	return "$status"
@@ -232,7 +232,7 @@ await_fifo() {
 
 # await_exit PID [SECONDS]: until a process that is not our child has ended.
 await_exit() {
-	timeout "${2:-20}" tail -f --pid="$1" -s 0.05 /dev/null
+	timeout "${2:-60}" tail -f --pid="$1" -s 0.05 /dev/null
 }
 
 # serve COMMAND...: a server in the background whose first line of output says
@@ -245,7 +245,7 @@ serve() {
 	"$@" >"$served_log" 2>&1 &
 	served=$!
 	on_exit "kill $served 2>/dev/null; wait $served 2>/dev/null"
-	await_line "$served_log" . 20 || {
+	await_line "$served_log" . || {
 		cat "$served_log"
 		exit 99
 	}
