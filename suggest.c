@@ -46,6 +46,15 @@ static void remark(struct suggestion *s, const char *what, const char *why)
 	strv_push(&s->told, take_ptr(&line));
 }
 
+/* In other letters than ASCII, in which a run records none, one name looks like
+ * another, and the user is to read each. */
+static bool is_readable(const char *name)
+{
+	auto_free char *visible = text_visible(name, false);
+
+	return strcmp(visible, name) == 0;
+}
+
 /*** The spec grows by flags ***/
 
 /* As if it stood on the command line; false: the flag does not take it. */
@@ -115,7 +124,8 @@ static void see_host(struct suggestion *s, const char *text)
 	struct net_rule rule = { 0 };
 	char why[256] = "";
 
-	if (net_rule_parse(text, &rule, why, sizeof(why)) < 0) {
+	if (!is_readable(text) ||
+	    net_rule_parse(text, &rule, why, sizeof(why)) < 0) {
 		remark(s, text, "no host name");
 		return;
 	}
@@ -182,6 +192,8 @@ static void see_execution(struct suggestion *s, const cJSON *event)
 		remark(s, name, danger);
 	else if (strstr(remedy, more))
 		remark(s, name, "brings along what no list may have");
+	else if (!is_readable(name))
+		remark(s, name, "no name of a command");
 	else if (name[0] == '/' || name[0] == '\'')
 		remark(s, name, "a program outside of the usual folders");
 	else if (s->commands.n == ADDED_MAX)
