@@ -26,7 +26,7 @@ print("user", os.getuid() != 0, "net", os.readlink("/proc/self/ns/net"))
 for arg in sys.argv[1:]:
     host, port = arg.rsplit(":", 1)
     try:
-        socket.create_connection((host, int(port)), 5).close()
+        socket.create_connection((host, int(port)), 30).close()
         print(host, port, "connected")
     except socket.gaierror as e:
         print(host, port, "EAI_AGAIN" if e.errno == socket.EAI_AGAIN else e)

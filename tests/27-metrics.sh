@@ -83,10 +83,13 @@ while not os.path.exists(sys.argv[2]):
     now = sum(float(l.rsplit(" ", 1)[1]) for l in text.splitlines()
               if l.startswith("m9m_sandbox_runs_total"))
     assert now >= last, (now, last)
+    if seen == 0:
+        print("ready", flush=True)
     last, seen = now, seen + 1
 print("read", seen > 10)
 END
 reader=$!
+await_line "$T/readers" ready
 pids=()
 for _ in $(seq 30); do
 	"${count[@]}" true 2>>"$T/many.err" &

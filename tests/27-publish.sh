@@ -39,7 +39,7 @@ down() {
 	kill "$job"
 	wait "$job"
 }
-fetch() { curl -sS -m 20 "$@" 2>&1; }
+fetch() { curl -sS -m 120 "$@" 2>&1; }
 
 echo "# without it: the port is not there"
 up -- python3 -B serve.py 0.0.0.0 8000
@@ -59,7 +59,7 @@ is "nor on the port of the service" \
 	"$(curl -s -m 5 http://127.0.0.1:8000/page; echo $?)" 7
 fetch http://127.0.0.1:18000/big >"$T/copy"
 check "forty megabytes arrive whole" cmp "$T/big" "$T/copy"
-count=$(seq 300 | xargs -P 20 -I{} curl -s -m 20 \
+count=$(seq 300 | xargs -P 20 -I{} curl -s -m 60 \
 	http://127.0.0.1:18000/page | grep -c "hello from inside")
 is "three hundred connections, more than there are inlets" "$count" 300
 down
@@ -89,7 +89,7 @@ def slow(c):  # says its end first, reads afterwards
     c.sendall(b"bye")
     c.shutdown(socket.SHUT_WR)
     n = 0
-    event.wait(20)
+    event.wait(60)
     while got := c.recv(65536):
         n += len(got)
     print("slow", n, flush=True)
@@ -119,7 +119,7 @@ END
 cat >"$T/client.py" <<'END'
 import socket, struct, sys
 def to(port):
-    return socket.create_connection(("127.0.0.1", port), 20)
+    return socket.create_connection(("127.0.0.1", port), 60)
 def told(s, close=False):
     try:
         got = s.recv(100)

@@ -3,7 +3,6 @@
 #
 # Two hundred runs at once, of every kind of end: each result is right, each
 # archive is there, and nothing else is left.
-# timeout: 600
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 300
 #
 # The real Claude Code does a whole task in the sandbox: it reaches its endpoint
 # under the real name over TLS, or by a base URL on the host, and nothing else.

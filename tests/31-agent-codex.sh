@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 300
 #
 # The real Codex does a whole task in the sandbox: its native program is found
 # behind the launcher, and it reaches its endpoint and nothing else.

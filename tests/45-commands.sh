@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 200
 #
 # --allow-command: what is listed runs, with all that it takes; nothing else
 # does; and names that would bring in more than they say are refused.

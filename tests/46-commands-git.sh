@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 120
 #
 # git on a list of allowed commands works with its own helpers over HTTP: clone,
 # fetch, push, and submodules where a shell may run.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 300
 #
 # The everyday use: Claude Code and Codex work on a repository of the user's, who
 # looks at what they changed and takes it; a hook that they plant is flagged, and

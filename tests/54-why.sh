@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 200
 #
 # --why says what a run does: for a table of policies, each path, command and
 # connection is asked about and then tried, and the two must agree.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 600
 #
 # Whatever fails while the archive is made, or whoever is killed: the workdir or
 # the whole archive is there, and never half an archive under its name.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 120
 #
 # --permissive: what no rule allows is let through and recorded with the rule
 # that it needs; what must stay closed does: addresses of the host, its

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 300
 #
 # --suggest: run permissive, take what it suggests, run under it: the same work
 # is done, by the real agents too.  What a payload or a stranger wrote into the

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 300
 #
 # One look tells what was denied and which flag would have allowed it: for each
 # kind of denial the flag is taken out of the result as it stands there, added to

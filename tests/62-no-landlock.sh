@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A list of allowed commands on a kernel without Landlock.
-# timeout: 600
 # run-as: root
 . "$(dirname "$0")/lib.sh"
 

@@ -148,6 +148,9 @@ echo "# timeouts are $soon"
 
 begin
 (cd "$T" && exec python3 pay.py leaves "$tag") >"$T/out"
+until [ "$(alive)" -ge 3 ]; do
+	pgrep -f "pay.py leaves $tag" >"$T/out" || break
+done
 check "outside, they stay" test "$(alive)" -ge 3
 pkill -KILL -f "sleep $tag"
 pkill -KILL -f "pay.py leaves $tag"
@@ -210,7 +213,11 @@ if is_root && [ -w $freezer/cgroup.procs ] &&
 	pay deaf >"$T/out" 2>"$T/err" &
 	pid=$!
 	await_line "$T/out" ready
-	victim=$(pgrep -f "^sleep $tag" | head -n 1)
+	# The word was said before they were made.
+	until victim=$(pgrep -f "^sleep $tag"); do
+		kill -0 $pid || break
+	done
+	victim=${victim%%[!0-9]*}
 	echo "$victim" >"$ice/cgroup.procs"
 	echo FROZEN >"$ice/freezer.state"
 	await_line "$T/events.jsonl" '"timeout"'

@@ -36,6 +36,12 @@ let_go() {
 }
 on_exit '{ kill "$server" && let_go; } 2>/dev/null'
 
+# await_state PID STATE: between two of them it may be running.
+await_state() {
+	until [ "$(state_of "$1")" = "$2" ]; do
+		[ -d "/proc/$1" ] && [ $((tries += 1)) -lt 10000 ] || return 1
+	done
+}
 state_of() { sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status"; }
 # The one who waits, below the process $1, which is of another PID namespace.
 hung_below() {
@@ -55,7 +61,8 @@ cat "$T/hang/file" 2>/dev/null &
 cat=$!
 await_line "$T/asked" asked
 kill -KILL $cat
-is "killed, it still waits" "$(state_of $cat)" D
+tries=0
+check "killed, it still waits" await_state $cat D
 place=$(cat "/proc/$cat/wchan")
 let_go
 [ "${place:-0}" != 0 ] || skip "this kernel does not say where a process waits"
@@ -86,7 +93,12 @@ begin() {
 		show_output
 		exit 1
 	fi
-	hung=$(hung_below $pid)
+	# It asked a moment before it waits.
+	hung=
+	until [ -n "$hung" ]; do
+		hung=$(hung_below $pid)
+		kill -0 $pid || break
+	done
 }
 # waits WHAT WHO: what holds while it cannot end.
 waits() {

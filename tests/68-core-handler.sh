@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # What crashes inside starts no program of the host's.
-# timeout: 400
 # run-as: root
 . "$(dirname "$0")/lib.sh"
 

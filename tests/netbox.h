@@ -307,12 +307,12 @@ static void box_pump(int ms)
 }
 
 /* An event of this kind about this peer (name or address) and port (0: any);
- * it is taken.  NULL after two seconds without. */
+ * it is taken.  NULL after long without. */
 static const struct net_event *box_event_at(enum net_event_kind kind,
 					    const char *peer, uint16_t port)
 {
 	static struct net_event found;
-	uint64_t until = now_ms(CLOCK_MONOTONIC) + 2000;
+	uint64_t until = now_ms(CLOCK_MONOTONIC) + 20000;
 
 	do {
 		for (size_t i = 0; i < box_n_events; i++) {

@@ -506,7 +506,7 @@ static void test_death(const struct net_policy *policy)
 
 	ok(box_start(policy) == 0, "another one");
 	kill(box_relay.pid, SIGKILL);
-	poll(&(struct pollfd){ box_relay.event_fd, POLLIN, 0 }, 1, 2000);
+	poll(&(struct pollfd){ box_relay.event_fd, POLLIN, 0 }, 1, 20000);
 	ok(relay_read_event(&box_relay, &event) == -1,
 	   "its death is seen on the socket");
 	fd = box_connect("127.0.0.2", 7001);

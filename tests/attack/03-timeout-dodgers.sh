@@ -1,6 +1,5 @@
 #!/bin/bash
 # Payloads that make the one who watches the clock wait for them.
-# timeout: 120
 . "$(dirname "$0")/../lib.sh"
 need python3
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 200
 #
 # Executing, or mapping as code, what is not on the list of allowed commands.
 # shellcheck source-path=SCRIPTDIR source=../lib.sh

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 200
 #
 # Namespaces of one's own, kernel interfaces, PID 1, the terminal, the host's
 # kernel in /proc, and a tree that is only shown.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 180
 #
 # A path that leads to an allowed program when it is looked at and to another one
 # when it is executed: by links, folders, files, the memory it is read from,
