@@ -208,7 +208,9 @@ static void client_ready(struct watch *watch, uint32_t events)
 	struct conn *c = container_of(watch, struct conn, client.watch);
 
 	update(&c->client, events);
-	if (c->client.urgent && c->inspect) {
+	/* What is only watched is never looked at twice. */
+	if (c->client.urgent && c->inspect &&
+	    c->inspect->kind != INSPECT_OTHER) {
 		conn_deny(c, "urgent data where its words are judged", "");
 		return;
 	}
