@@ -165,6 +165,13 @@ static const char *read_upgrade(struct span value, struct head *head)
 	return NULL;
 }
 
+static const char *refuse_field(struct span value, struct head *head)
+{
+	(void)value;
+	(void)head;
+	return "a field's name looks like another's";
+}
+
 static const struct {
 	const char *name;
 	const char *(*read)(struct span value, struct head *head);
@@ -173,6 +180,9 @@ static const struct {
 	{ "Content-Length", read_length },
 	{ "Transfer-Encoding", read_encoding },
 	{ "Upgrade", read_upgrade },
+	/* eventlet takes it for the real one. */
+	{ "Transfer_Encoding", refuse_field },
+	{ "Content_Length", refuse_field },
 };
 
 static const char *read_field(struct span line, struct head *head)
@@ -258,8 +268,12 @@ static int64_t next_head(struct http1 *http, const uint8_t *data, size_t len,
 	if (*why)
 		return -1;
 	http->trailers = 0;
+	http->left = head.length;
+	http->body = (struct http1_watch){ .body = true };
 	if (head.chunked)
 		http->state = HTTP1_CHUNK;
+	else if (head.length > 0)
+		http->state = HTTP1_BODY;
 	/* On a used connection the server's next words may answer an earlier
 	 * request, with a body that says "101 Switching Protocols": there an
 	 * upgrade is never believed. */
@@ -267,7 +281,35 @@ static int64_t next_head(struct http1 *http, const uint8_t *data, size_t len,
 		http->state = HTTP1_UPGRADE;
 	http->websocket = head.websocket;
 	http->used = true;
-	return (int64_t)head.size + head.length;
+	return (int64_t)head.size;
+}
+
+/* Some servers do not read it: Python's of a GET, gevent's of who was to wait
+ * for a 100 first.  Then it is the next request. */
+static int64_t next_body(struct http1 *http, const uint8_t *data, size_t len,
+			 const char **why)
+{
+	int64_t n = (int64_t)len < http->left ? (int64_t)len : http->left;
+
+	if (http1_watch(&http->body, data, (size_t)n)) {
+		*why = "its body begins as a request";
+		return -1;
+	}
+	if (http->body.over)
+		n = http->left;
+	http->left -= n;
+	if (http->left == 0)
+		http->state = HTTP1_HEAD;
+	return n;
+}
+
+/* A line of the framing, with its CRLF. */
+static bool is_request(struct span line)
+{
+	struct http1_watch watch = { .over = false };
+	static const size_t end = 2;
+
+	return http1_watch(&watch, (const uint8_t *)line.p, line.len + end);
 }
 
 static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
@@ -285,7 +327,7 @@ static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
 			break;
 		size = size * 16 + (at - hex);
 	}
-	if (digits == 0 ||
+	if (digits == 0 || is_request(line) ||
 	    (digits < line.len && !strchr("; \t", line.p[digits]))) {
 		*why = "a chunk's size is malformed";
 		return -1;
@@ -302,13 +344,10 @@ static const char *check_trailer(struct span line)
 			    .has_length = true,
 			    .chunked = true,
 			    .upgrade = true };
-	struct http1_watch watch = { .over = false };
-	static const size_t end = 2;
 
-	if (http1_watch(&watch, (const uint8_t *)line.p, line.len + end) ||
-	    read_field(line, &all))
-		return "a trailer is malformed";
-	return NULL;
+	return is_request(line) || read_field(line, &all)
+		   ? "a trailer is malformed"
+		   : NULL;
 }
 
 static int64_t next_trailer(struct http1 *http, struct span line, size_t end,
@@ -335,6 +374,8 @@ int64_t http1_next(struct http1 *http, const uint8_t *data, size_t len,
 		return 0;
 	if (http->state == HTTP1_HEAD)
 		return next_head(http, data, len, host, why);
+	if (http->state == HTTP1_BODY)
+		return next_body(http, data, len, why);
 	rc = read_line(data, len, 0, &line, &end);
 	if (rc < 0 || (rc == 0 ? len : end) > HTTP1_LINE_MAX) {
 		*why = "a line of its body's framing is malformed";
@@ -457,109 +498,6 @@ enum http1_guess http1_begins(const uint8_t *data, size_t len)
 	guess = http1_after_word(data + at + word, len - at - word, method);
 	return guess == HTTP1_NO && asks_proxy(data + at, len - at) ? HTTP1_YES
 								    : guess;
-}
-
-/*** Words of another protocol ***/
-
-/*
- * What some servers take for a request is more than can be told from its first
- * octets: a method of any octets (Python, Java), a line feed in it (Java), no
- * version behind it (Waitress).  But to be for another host it has to name that
- * one: in a Host field, or in the target of a request line with a version.
- */
-
-/* No server takes a longer head: Python's is a hundred lines of 64 KiB. */
-#define WATCH_MAX  (8U << 20)
-#define HOST_WHOLE 4
-#define HOST_NONE  UINT8_MAX
-
-/* Of " HTTP/1.1" and blanks behind it, as far as they came. */
-enum version {
-	VERSION_WORD = 6,
-	VERSION_MAJOR,
-	VERSION_POINT,
-	VERSION_MINOR,
-	VERSION_WHOLE
-};
-
-static uint8_t next_version(uint8_t at, uint8_t c)
-{
-	static const char word[] = " HTTP/";
-
-	if (http1_is_blank(c))
-		return at >= VERSION_MINOR ? VERSION_WHOLE : 1;
-	if (c >= '0' && c <= '9' && at >= VERSION_WORD)
-		return at == VERSION_WHOLE   ? 0
-		       : at >= VERSION_POINT ? VERSION_MINOR
-					     : VERSION_MAJOR;
-	if (c == '.')
-		return at == VERSION_MAJOR ? VERSION_POINT : 0;
-	if (at == VERSION_WHOLE)
-		at = 1;
-	return at > 0 && at < VERSION_WORD && c == word[at] ? at + 1 : 0;
-}
-
-static uint8_t next_host(uint8_t at, uint8_t c)
-{
-	static const char name[] = "host";
-
-	if (http1_is_blank(c))
-		return at == 0 || at == HOST_WHOLE ? at : HOST_NONE;
-	return at < HOST_WHOLE && (c | 0x20) == name[at] ? at + 1 : HOST_NONE;
-}
-
-/* True: a request line. */
-static bool watch_line_end(struct http1_watch *w)
-{
-	/* Behind a head comes a body, which may be anything. */
-	if (w->filled && w->crlf && !w->colon && !w->heads)
-		w->over = true;
-	if (w->filled && !w->spaced && w->version >= VERSION_MINOR)
-		return true;
-	if (!w->filled && w->later)
-		*w = (struct http1_watch){ .heads = true };
-	w->later |= w->filled;
-	w->crlf |= w->filled && w->cr;
-	w->spaced |= w->blank;
-	w->filled = w->blank = w->colon = w->cr = false;
-	w->host = w->version = 0;
-	return false;
-}
-
-/* True: a request line, or a Host field behind one. */
-static bool watch_octet(struct http1_watch *w, uint8_t c)
-{
-	bool blank = http1_is_blank(c);
-
-	if (c == '\n')
-		return watch_line_end(w);
-	w->version = next_version(w->version, c);
-	/* Two of them and a line feed are no end of a line to Java. */
-	w->cr = c == '\r' && !w->cr;
-	/* Alone, some take that for one. */
-	if (c == '\r') {
-		w->host = 0;
-		return false;
-	}
-	if (c == ':' && w->host == HOST_WHOLE && (w->words || w->crlf))
-		return true;
-	/* What begins with a blank belongs to the line before. */
-	w->colon |= c == ':' || (blank && !w->filled);
-	w->host = next_host(w->host, c);
-	w->filled = true;
-	w->blank |= blank;
-	w->words |= blank && !w->later;
-	return false;
-}
-
-bool http1_watch(struct http1_watch *watch, const uint8_t *data, size_t len)
-{
-	for (size_t i = 0; i < len && !watch->over; i++)
-		if (watch_octet(watch, data[i]))
-			return true;
-	watch->size += (uint32_t)len;
-	watch->over |= watch->size > WATCH_MAX && !watch->heads;
-	return false;
 }
 
 int http1_upgraded(const uint8_t *answer, size_t len)

@@ -14,8 +14,30 @@
 #define HTTP1_HEAD_MAX 32768
 #define HTTP1_LINE_MAX 1024 /* of a chunk's size, of a trailer */
 
+/*
+ * The words of another protocol or of a body, as far as a lenient server may yet
+ * read a request in them.
+ */
+struct http1_watch {
+	bool over;   /* none can any more */
+	bool body;   /* set by the caller: of one the beginning counts */
+	bool heads;  /* a whole head came: what follows may be a body */
+	bool later;  /* the first line of the head is over, */
+	bool crlf;   /* also for a server that ends lines by CRLF only */
+	bool words;  /* it has a blank in it */
+	bool lower;  /* its first word is not of capitals */
+	bool spaced; /* some line before this one has */
+	/* Of this line: */
+	bool filled, blank, colon;
+	bool cr;         /* the last octet is the first of CRLF */
+	uint8_t host;    /* octets of a field's name that match */
+	uint8_t version; /* the same of what ends a request line */
+	uint32_t size;   /* octets of the head */
+};
+
 enum http1_state {
 	HTTP1_HEAD,
+	HTTP1_BODY,      /* of a given length, as long as it is watched */
 	HTTP1_CHUNK,     /* a chunk's size line */
 	HTTP1_CHUNK_END, /* the line end after a chunk's data */
 	HTTP1_TRAILER,
@@ -25,6 +47,8 @@ enum http1_state {
 struct http1 {
 	enum http1_state state;
 	unsigned int trailers;
+	int64_t left; /* of the body */
+	struct http1_watch body;
 	bool websocket; /* that is what the upgrade is to */
 	bool used;      /* there was a request */
 };
@@ -49,25 +73,6 @@ size_t http1_word(const uint8_t *data, size_t len);
 /* Never HTTP1_WORD; len may not be 0.  `method`: the word was written as all
  * methods are that anybody knows, and none that went ahead was. */
 enum http1_guess http1_after_word(const uint8_t *data, size_t len, bool method);
-
-/*
- * The words of another protocol, as far as a lenient server may yet read a
- * request in them.
- */
-struct http1_watch {
-	bool over;   /* none can any more */
-	bool heads;  /* a whole head came: what follows may be a body */
-	bool later;  /* the first line of the head is over, */
-	bool crlf;   /* also for a server that ends lines by CRLF only */
-	bool words;  /* it has a blank in it */
-	bool spaced; /* some line before this one has */
-	/* Of this line: */
-	bool filled, blank, colon;
-	bool cr;         /* the last octet is the first of CRLF */
-	uint8_t host;    /* octets of a field's name that match */
-	uint8_t version; /* the same of what ends a request line */
-	uint32_t size;   /* octets of the head */
-};
 
 /*
  * Looks at what is about to pass, each octet once, from the first one on.  True:

@@ -237,6 +237,8 @@ two_ways=("$P\r\nContent-Length: 6\r\nTransfer-Encoding: chunked${H}0\r\n\r\n$E$
 	"$P\r\nTransfer-Encoding: chunked${H}0x0\r\n\r\n$E$H"
 	"$P\r\nTransfer-Encoding: chunked${H}1\r\nab\r\n0\r\n\r\n$E$H"
 	"$P\r\nTransfer-Encoding: chunked${H}0\r\nX: y\r\n$E$H"
+	"$P\r\nContent-Length: 39$H$E$H"
+	"$P\r\nTransfer_Encoding: chunked\r\nContent-Length: 44${H}0\r\n\r\n$E$H"
 	"GET / HTTP/1.1\r\nHost: good.test@evil.test$H" "GET / HTTP/1.1$H"
 	"$P\r\nUpgrade: h2c\r\nUpgrade: websocket${H}PRI * HTTP/2.0${H}SM${H}evil"
 	"GET //evil.test/ HTTP/1.1\r\nHost: evil.test$H"

@@ -75,10 +75,34 @@ static const struct {
 		"\r\n5\r\n12345\r\nA;x=y\r\n1234567890\r\n0\r\nX: y\r\n\r\n" GET
 		    GOOD "\r\n"),
 	  NULL },
-	{ "a body that looks like a request", 80,
-	  BYTES("POST / HTTP/1.1\r\nContent-Length: 38\r\n" GOOD "\r\n" GET EVIL
-		"\r\n" GET GOOD "\r\n"),
+	{ "a body that has a request in it", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 41\r\n" GOOD
+		"\r\nx\r\n" GET EVIL "\r\n" GET GOOD "\r\n"),
 	  NULL },
+	{ "one with a field in it", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 24\r\n" GOOD
+		"\r\n# A b\nhost: evil.example" GET GOOD "\r\n"),
+	  NULL },
+	{ "one behind blanks", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 24\r\n" GOOD
+		"\r\n  A: b\nhost:evil.example" GET GOOD "\r\n"),
+	  NULL },
+	{ "a body that begins as a request", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 38\r\n" GOOD "\r\n" GET EVIL
+		"\r\n"),
+	  "its body" },
+	{ "one without a version", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 29\r\n" GOOD
+		"\r\nGET x\r\n" EVIL "\r\n"),
+	  "its body" },
+	{ "a chunk's size that does", 80,
+	  BYTES("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" GOOD
+		"\r\n1;x / HTTP/1.1\r\nx\r\n"),
+	  "a chunk" },
+	{ "an underscore in a field's name", 80,
+	  BYTES("POST / HTTP/1.1\r\nTransfer_Encoding: chunked\r\n"
+		"Content-Length: 1\r\n" GOOD "\r\nx"),
+	  "a field's name" },
 
 	{ "another host", 80, BYTES(GET EVIL "\r\n"), "another host" },
 	{ "another host in the second request", 80,
