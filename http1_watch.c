@@ -24,7 +24,7 @@ enum version {
 
 static uint8_t next_version(uint8_t at, uint8_t c)
 {
-	static const char word[] = " HTTP/";
+	static const uint8_t word[] = " HTTP/";
 
 	if (http1_is_blank(c))
 		return at >= VERSION_MINOR ? VERSION_WHOLE : 1;
@@ -41,7 +41,7 @@ static uint8_t next_version(uint8_t at, uint8_t c)
 
 static uint8_t next_host(uint8_t at, uint8_t c)
 {
-	static const char name[] = "host";
+	static const uint8_t name[] = "host";
 
 	if (http1_is_blank(c))
 		return at == 0 || at == HOST_WHOLE ? at : HOST_NONE;
