@@ -46,6 +46,30 @@ static void add_holds(struct plan *plan)
 
 /* --- at the place of its program ------------------------------------------ */
 
+/* Cuts a path at the first folder on the way that is closed to others. */
+static bool cut_at_closed(char *path, size_t from)
+{
+	struct stat st;
+
+	for (char *end = strchr(path + from, '/'); end;
+	     end = strchr(end + 1, '/')) {
+		*end = '\0';
+		if (stat(path, &st) == 0 && !(st.st_mode & S_IXOTH))
+			return true;
+		*end = '/';
+	}
+	return false;
+}
+
+static bool is_masked(const struct plan *plan, const char *at)
+{
+	for (size_t i = 0; i < plan->n_mounts; i++)
+		if (plan->mounts[i].kind == PLAN_MASK &&
+		    strcmp(plan->mounts[i].destination, at) == 0)
+			return true;
+	return false;
+}
+
 /* Its place below the project's own path, where a program may show it. */
 static int hide_at(struct plan *plan, const char *place, const char *name,
 		   mode_t mode)
@@ -61,8 +85,15 @@ static int hide_at(struct plan *plan, const char *place, const char *name,
 		     place, name);
 		return fail_remedy("--show %s shows it", shown);
 	}
-	if (path_under(at, place))
-		tree_add(plan, PLAN_MASK, at, NULL)->mode = mode;
+	if (!path_under(at, place))
+		return 0;
+	/* Neither the payload nor who lays the masks passes such a folder. */
+	if (plan->project.roots && cut_at_closed(at, strlen(place) + 1)) {
+		mode = S_IFDIR;
+		if (is_masked(plan, at))
+			return 0;
+	}
+	tree_add(plan, PLAN_MASK, at, NULL)->mode = mode;
 	return 0;
 }
 
