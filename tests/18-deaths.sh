@@ -39,9 +39,8 @@ begin() {
 		python3 try.py "$1" >"$T/out" 2>"$T/err" </dev/null &
 	pid=$!
 	await_line "$T/out" ready
-	# The relay is forked first, PID 1 after it.
-	relay=$(pgrep -P $pid | head -n 1)
-	inner=$(pgrep -P $pid | tail -n 1)
+	relay=$(pgrep -P $pid -f "network relay")
+	inner=$(pgrep -P $pid | grep -vx "$relay")
 }
 alive() { pgrep -f "sleep $1" | wc -l; }
 

@@ -47,6 +47,19 @@ dead() {
 	wait "$pid" 2>/dev/null
 	await_exit "$inner"
 }
+# taken_up SCRIPT: a dead run is, by the next start, which gives itself half a
+# second for it: on a busy machine not the first one.
+taken_up() {
+	local tries
+	for tries in 1 2 3 4 5; do
+		dead -- "$1"
+		"$M9M" -q --no-artifact --result "$T/r.json" true || return 1
+		[ -e "$RUNS/$id" ] || return 0
+		echo "# not by start $tries"
+		"$M9M" --gc >"$T/gc" || return 1
+	done
+	return 1
+}
 member() { zstd -qdc "$ARCHIVES/$1.tar.zst" | tar -xOf - "$2"; }
 
 echo "# --gc"
@@ -76,11 +89,9 @@ is "again: nothing happens" "$(archived) $(cat "$AUDIT")" "1 $before"
 
 echo "# by the next run"
 clear_all
-dead -- 'echo precious >work.txt'
-first=$id
-expect_exit 0 "$M9M" -q --no-artifact --result "$T/r.json" true
-is "the next run cleared it away" "$(left)" ""
-is "and archived it" "$(member "$first" work/work.txt)" precious
+check "the next run cleared it away" taken_up 'echo precious >work.txt'
+is "nothing is left" "$(left)" ""
+is "and archived it" "$(member "$id" work/work.txt)" precious
 json_is "$T/r.json" '[.status, (.warnings | map(select(test("--gc"))) | length)] | @csv' \
 	'"ok",0'
 
@@ -88,8 +99,7 @@ echo "# what lives"
 clear_all
 start -- 'echo mine >file'
 live_pid=$pid live_id=$id live_inner=$inner
-dead -- 'echo theirs >file'
-expect_exit 0 "$M9M" -q --no-artifact true
+check "the next run takes up the dead one" taken_up 'echo theirs >file'
 is "the dead one is gone, the live one there" "$(ls "$RUNS")" "$live_id"
 expect_exit 0 "$M9M" --gc
 contains "$T/out" "0 dead, 0 kept, 1 live"
@@ -275,13 +285,14 @@ expect_exit 0 "$M9M" --gc
 is "once the way is free it is archived" "$(member "$kept" work/file)" precious
 # Too much for a moment: tried once by a run, then left to --gc.
 dead -- 'head -c 300000000 /dev/urandom >big'
-for limit in 3000 400; do
-	begin=$(date +%s%N)
+expect_exit 0 "$M9M" -q --no-artifact true
+if [ -e "$RUNS/$id" ]; then
+	# Who tries begins an archive there.
+	before=$(stat -c %y "$ARCHIVES")
 	expect_exit 0 "$M9M" -q --no-artifact true
-	took=$((($(date +%s%N) - begin) / 1000000))
-	[ -e "$RUNS/$id" ] || break
-	check "a run beside a large one took $took ms" test $took -lt $limit
-done
+	check "it stays" test -e "$RUNS/$id/work/big"
+	is "and is not tried again" "$(stat -c %y "$ARCHIVES")" "$before"
+fi
 expect_exit 0 "$M9M" --gc
 is "--gc takes the time" "$(member "$id" work/big | wc -c)" 300000000
 is "nothing is left" "$(left)$(find "$ARCHIVES" -name '.*' -type f)" ""

@@ -78,8 +78,7 @@ hold() {
 	job=$!
 	await_line "$T/held" up 60
 	[ -n "$(jobs -r)" ] || { cat "$T/held"; exit 1; }
-	# The relay is forked first.
-	relay=$(pgrep -P "$job" | head -n 1)
+	relay=$(pgrep -P "$job" -f "network relay")
 }
 
 let_go() {

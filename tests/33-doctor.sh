@@ -16,7 +16,7 @@ unshare -U -m true 2>/dev/null || skip "no namespace can be made here"
 
 doctor() {
 	took=$(date +%s%N)
-	run "$@" timeout 5 "$M9M" --doctor --json
+	run "$@" timeout 60 "$M9M" --doctor --json
 	took=$((($(date +%s%N) - took) / 1000000))
 	cp "$T/out" "$T/doctor.json"
 	is "one object of JSON" "$(jq -s length "$T/doctor.json")" 1
@@ -47,6 +47,7 @@ fails() {
 
 echo "# as it is here"
 doctor env
+alone=$took
 is "all but the cgroup works" "$(json "$T/doctor.json" '[.layers[] |
 	select(.counts and (.works | not) and .layer != "cgroup") | .layer] |
 	join(",")')" ""
@@ -179,8 +180,9 @@ for how in deaf silent mute; do
 	export DBUS_SYSTEM_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS
 	here="mount -t tmpfs none /run && mkdir -p /run/systemd/system"
 	doctor in_namespace "$here"
-	# Less than one by itself; what waits for the bus takes five or more.
-	check "$how: it took $took ms" test "$took" -lt 3000
+	# What waits for the bus as a run does takes five seconds more.
+	check "$how: it took $took ms, $alone without" \
+		test "$took" -lt $((3000 + 2 * alone))
 	[ "$(layer cgroup .works)" = true ] ||
 		fails cgroup 'systemd: cannot start .*no answer within 350 ms' \
 			'systemd or its bus hangs'

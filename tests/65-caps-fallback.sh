@@ -95,7 +95,7 @@ else:
 if way != 'little':
     os.spawnlp(os.P_NOWAIT, 'sleep', 'sleep', tag)
     time.sleep(60)
-time.sleep(0.5)
+time.sleep(2)
 print('went through')
 P
 for way in plain many orphan thread undumpable; do

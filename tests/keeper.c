@@ -26,6 +26,10 @@
 
 /* What was killed just now may still be on its way out. */
 #define LINGER_SECONDS 2
+/* As long as it is, on a machine that has much else to do. */
+#define DYING_SECONDS  60
+/* Of the kernel's flags of a process, as /proc has them: PF_EXITING. */
+#define EXITING        4U
 
 static double now(void)
 {
@@ -35,7 +39,8 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static pid_t parent_of(const char *pid, char *comm, size_t size)
+static pid_t parent_of(const char *pid, char *comm, size_t size,
+		       unsigned int *flags)
 {
 	char path[64], buf[512], *end;
 	ssize_t n;
@@ -52,7 +57,8 @@ static pid_t parent_of(const char *pid, char *comm, size_t size)
 	buf[n] = 0;
 	/* The name may hold spaces and brackets: it ends at the last one. */
 	end = strrchr(buf, ')');
-	if (!end || sscanf(end + 1, " %*c %d", &ppid) != 1)
+	if (!end ||
+	    sscanf(end + 1, " %*c %d %*d %*d %*d %*d %u", &ppid, flags) != 2)
 		return -1;
 	*end = 0;
 	snprintf(comm, size, "%s",
@@ -60,17 +66,58 @@ static pid_t parent_of(const char *pid, char *comm, size_t size)
 	return ppid;
 }
 
+/* Killed, and not there yet: a signal that it has not seen, or its own exit. */
+static bool is_dying(const char *pid, unsigned int flags)
+{
+	unsigned long long pending = 0;
+	char path[64], line[256];
+	bool killed = false;
+	FILE *status;
+
+	if (flags & EXITING)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%.20s/status", pid);
+	status = fopen(path, "re");
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "SigPnd: %llx", &pending) == 1 ||
+		    sscanf(line, "ShdPnd: %llx", &pending) == 1)
+			killed |= (pending >> (SIGKILL - 1)) & 1;
+	if (status)
+		fclose(status);
+	return killed;
+}
+
+/* Is nothing left of the children but what is dying? */
+static bool all_dying(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	unsigned int flags;
+	bool all = proc != NULL;
+	char comm[64];
+
+	while (all && (entry = readdir(proc)))
+		if (parent_of(entry->d_name, comm, sizeof(comm), &flags) ==
+		    getpid())
+			all = is_dying(entry->d_name, flags);
+	if (proc)
+		closedir(proc);
+	return all;
+}
+
 /* Kills each child that is there now; with `tell`, names it first. */
 static void kill_children(bool tell)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
+	unsigned int flags;
 	char comm[64];
 
 	if (!proc)
 		return;
 	while ((entry = readdir(proc))) {
-		if (parent_of(entry->d_name, comm, sizeof(comm)) != getpid())
+		if (parent_of(entry->d_name, comm, sizeof(comm), &flags) !=
+		    getpid())
 			continue;
 		if (tell)
 			printf("keeper: left behind: process %s (%s)\n",
@@ -106,6 +153,7 @@ static pid_t wait_until(double deadline, int *status)
 static bool reap_all(bool patient)
 {
 	double deadline = now() + (patient ? LINGER_SECONDS : 0);
+	double last = now() + DYING_SECONDS;
 	bool left = false;
 	int status;
 
@@ -116,6 +164,10 @@ static bool reap_all(bool patient)
 			return left;
 		if (pid > 0)
 			continue;
+		if (patient && now() < last && all_dying()) {
+			deadline = now() + 0.1;
+			continue;
+		}
 		/* Killing a parent hands us its children: round again. */
 		kill_children(patient);
 		left = true;

@@ -345,7 +345,7 @@ static int cover_files(void)
 	} files[] = {
 		{ "/etc/resolv.conf", "nameserver 127.0.0.1\n"
 				      "search evil.corp\n"
-				      "options timeout:1 attempts:1\n" },
+				      "options timeout:5 attempts:1\n" },
 		{ "/etc/nsswitch.conf", "hosts: files dns\n" },
 		{ "/etc/hosts", "127.0.0.1 localhost\n" },
 	};
@@ -481,7 +481,7 @@ static void test_dead(void)
 		fds[i] = box_connect(fake("dead.test"), PORT);
 	start = now_ms(CLOCK_MONOTONIC);
 	ok(who("x.good.test") == 0 && who("good.test") == 'I' &&
-	       now_ms(CLOCK_MONOTONIC) - start < 900,
+	       now_ms(CLOCK_MONOTONIC) - start < 4500,
 	   "a dead name holds up nobody else");
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);

@@ -7,7 +7,7 @@ need python3
 cp "$TOP/$B/thief" "$T/thief"
 chmod 755 "$T/thief"
 for _ in 1 2; do
-	run timeout -s KILL 20 "$M9M" -q --no-artifact --timeout 1s \
+	run timeout -s KILL 60 "$M9M" -q --no-artifact --timeout 1s \
 		--grace 500ms --input "$T/thief" -- /work/thief steal
 	is "the timeout comes though output is stolen" "$rc" 124
 done
@@ -24,7 +24,7 @@ if pid == 0:
     os.execv(sys.argv[1], [sys.argv[1], "-q", "--no-artifact", "--timeout",
                            "3s", "--grace", "500ms", "--", "sh", "-c", ask])
 os.set_blocking(fd, False)
-typed, until, status = b"", time.monotonic() + 20, None
+typed, until, status = b"", time.monotonic() + 60, None
 while status is None and time.monotonic() < until:
     ready = select.select([fd], [fd] if typed else [], [], 0.2)
     try:
