@@ -18,7 +18,7 @@ for fuzzer; do
 	mkdir -p "$work/$name"
 	seeds=tests/corpus/${name#fuzz-}
 	[ ! -d "$seeds" ] || cp "$seeds"/* "$work/$name/"
-	if "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+	if "$fuzzer" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=1024 \
 		-artifact_prefix="${B:-build}/crash-$name-" -print_final_stats=1 \
 		"$work/$name" >"$work/log" 2>&1; then
 		passed=$((passed + 1))

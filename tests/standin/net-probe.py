@@ -39,7 +39,7 @@ def split(rest, count):
 
 
 def talk(host, port, words):
-    with socket.create_connection((host, int(port)), 10) as s:
+    with socket.create_connection((host, int(port)), 30) as s:
         answer = b""
         for word in words:
             s.sendall(word)
@@ -78,7 +78,7 @@ def dns(rest):
         packet += bytes([len(label)]) + label
     packet += b"\0" + struct.pack("!HH", int(kind), 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
+        s.settimeout(20)
         s.connect(("198.18.0.1", 53))
         s.send(packet)
         answer = s.recv(4096)
@@ -91,7 +91,7 @@ def udp(rest):
     host, port = split(rest, 2)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as s:
-        s.settimeout(2)
+        s.settimeout(20)
         s.connect((host, int(port)))
         s.send(b"x")
         return s.recv(100).decode()
@@ -106,7 +106,7 @@ def sock(rest):
 def mptcp(rest):
     host, port = split(rest, 2)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262) as s:
-        s.settimeout(10)
+        s.settimeout(30)
         s.connect((host, int(port)))
         s.sendall(b"\x01x")
         return s.recv(100).decode() or "closed"
@@ -119,7 +119,7 @@ def devices(_):
 def ping(rest):
     kind, host = split(rest, 2)
     with socket.socket(socket.AF_INET, int(kind), socket.IPPROTO_ICMP) as s:
-        s.settimeout(2)
+        s.settimeout(20)
         s.connect((host, 0))
         s.send(b"\x08\0\xf7\xff\0\0\0\0")
         s.recv(100)
@@ -129,14 +129,14 @@ def ping(rest):
 def sctp(rest):
     host, port = split(rest, 2)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132) as s:
-        s.settimeout(10)
+        s.settimeout(30)
         s.connect((host, int(port)))
         return "connected"
 
 
 def vsock(rest):
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
-        s.settimeout(2)
+        s.settimeout(20)
         s.connect((socket.VMADDR_CID_HOST, int(rest)))
         return "connected"
 
@@ -157,7 +157,7 @@ def addresses(rest):
 def unix(rest):
     kind, path = split(rest, 2)
     with socket.socket(socket.AF_UNIX, int(kind)) as s:
-        s.settimeout(5)
+        s.settimeout(20)
         s.bind("")  # a name of our own, to be answered at
         s.connect(path.replace("@", "\0"))
         s.send(b"x")
