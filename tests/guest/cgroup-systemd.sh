@@ -58,7 +58,7 @@ leftovers() {
 # systemd removes an empty scope when it is told, which is soon.
 await_nothing() {
 	local tries=0
-	while [ $((tries += 1)) -le 100 ]; do
+	while [ $((tries += 1)) -le 600 ]; do
 		[ -n "$(leftovers)" ] || return 0
 		sleep 0.1
 	done
@@ -92,7 +92,7 @@ refused() {
 
 await_manager() {
 	local tries=0
-	while [ $((tries += 1)) -le 100 ]; do
+	while [ $((tries += 1)) -le 600 ]; do
 		[ ! -S /run/user/1234/bus ] || return 0
 		sleep 0.1
 	done
