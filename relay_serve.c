@@ -23,7 +23,7 @@
 #define ACCEPT_SHARE 64
 #define PAUSE_MS     20
 #define DNS_IDLE_MS  10000
-#define GIVE_UP_MS   500
+#define GIVE_UP_MS   5000
 
 #define FILES_MAX  32768 /* 12,000 connections and some pipes */
 #define CONNS_MAX  12000
