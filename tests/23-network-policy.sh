@@ -410,8 +410,7 @@ exec 8<>"$T/go"
 job=$!
 await_line "$T/late.out" ready
 echo '{"network": "host"}' >"$T/policy.json"
-# The relay is forked first.
-relay=$(pgrep -P "$job" | head -n 1)
+relay=$(pgrep -P "$job" -f "network relay")
 check "the relay is told to hang up" kill -HUP "$relay"
 echo go >&8
 wait "$job"

@@ -139,7 +139,7 @@ END
 	-- python3 -B after.py >"$T/late.out" 2>&1 &
 job=$!
 await_line "$T/late.out" ready
-kill -KILL "$(pgrep -P "$job" | head -n 1)"
+kill -KILL "$(pgrep -P "$job" -f "network relay")"
 rc=0
 wait "$job" || rc=$?
 is "exit 125" "$rc" 125
