@@ -4,7 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base64.h"
 #include "netrule.h"
+#include "sha1.h"
 #include "util.h"
 
 /* A piece of the client's bytes. */
@@ -19,6 +21,7 @@ struct head {
 	bool has_host, chunked, has_length, upgrade, websocket, version_1_1;
 	int64_t length;
 	const char *host; /* that it must be for */
+	struct span key;  /* of a websocket */
 };
 
 static bool is_token_char(unsigned char c)
@@ -165,6 +168,14 @@ static const char *read_upgrade(struct span value, struct head *head)
 	return NULL;
 }
 
+static const char *read_key(struct span value, struct head *head)
+{
+	if (head->key.len > 0)
+		return "it has two Sec-WebSocket-Key fields";
+	head->key = value;
+	return NULL;
+}
+
 static const char *refuse_field(struct span value, struct head *head)
 {
 	(void)value;
@@ -180,6 +191,7 @@ static const struct {
 	{ "Content-Length", read_length },
 	{ "Transfer-Encoding", read_encoding },
 	{ "Upgrade", read_upgrade },
+	{ "Sec-WebSocket-Key", read_key },
 	/* eventlet takes it for the real one. */
 	{ "Transfer_Encoding", refuse_field },
 	{ "Content_Length", refuse_field },
@@ -253,6 +265,25 @@ static int read_head(const uint8_t *data, size_t len, struct head *head,
 	return 1;
 }
 
+/* RFC 6455: a server proves by it that it has understood what was asked. */
+static void expect_websocket(struct http1 *http, const struct head *head)
+{
+	static const char known[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	auto_free char *text = NULL;
+	char hex[SHA1_HEX];
+	struct sha1 sha;
+
+	http->accept[0] = '\0';
+	if (!head->websocket || head->key.len == 0)
+		return;
+	sha1_init(&sha);
+	sha1_update(&sha, head->key.p, head->key.len);
+	sha1_update(&sha, known, sizeof(known) - 1);
+	sha1_hex(&sha, hex);
+	text = base64_of_hex(hex);
+	memcpy(http->accept, text, sizeof(http->accept));
+}
+
 static int64_t next_head(struct http1 *http, const uint8_t *data, size_t len,
 			 const char *host, const char **why)
 {
@@ -279,7 +310,7 @@ static int64_t next_head(struct http1 *http, const uint8_t *data, size_t len,
 	 * upgrade is never believed. */
 	else if (head.upgrade && !http->used)
 		http->state = HTTP1_UPGRADE;
-	http->websocket = head.websocket;
+	expect_websocket(http, &head);
 	http->used = true;
 	return (int64_t)head.size;
 }
@@ -500,12 +531,47 @@ enum http1_guess http1_begins(const uint8_t *data, size_t len)
 								    : guess;
 }
 
-int http1_upgraded(const uint8_t *answer, size_t len)
+/*** The answer to an upgrade ***/
+
+/* One that stays in HTTP may say 101 as well, if that is what it was asked for
+ * ("/status/101"). */
+static enum http1_answer check_accept(const struct http1 *http,
+				      const uint8_t *answer, size_t len)
+{
+	bool accepted = false;
+	size_t at = 0;
+
+	for (;;) {
+		struct span line, name, value;
+		int rc = at < len ? read_line(answer, len, at, &line, &at) : 0;
+
+		if (rc == 0 && len <= HTTP1_HEAD_MAX)
+			return HTTP1_MORE;
+		if (rc <= 0)
+			return HTTP1_ELSE;
+		if (line.len == 0)
+			return accepted ? HTTP1_WEBSOCKET : HTTP1_ELSE;
+		if (!cut(line, ':', &name, &value) ||
+		    !is(name, "Sec-WebSocket-Accept"))
+			continue;
+		value = trim(value);
+		if (value.len != strlen(http->accept) ||
+		    memcmp(value.p, http->accept, value.len) != 0)
+			return HTTP1_ELSE;
+		accepted = true;
+	}
+}
+
+enum http1_answer http1_answered(const struct http1 *http,
+				 const uint8_t *answer, size_t len)
 {
 	static const char status[] = "HTTP/1.1 101";
 	size_t n = len < sizeof(status) - 1 ? len : sizeof(status) - 1;
 
 	if (memcmp(answer, status, n) != 0)
-		return 0;
-	return n == sizeof(status) - 1 ? 1 : -1;
+		return HTTP1_STAYS;
+	if (n < sizeof(status) - 1)
+		return HTTP1_MORE;
+	/* In HTTP/2 (h2c) each request could be for another host again. */
+	return http->accept[0] ? check_accept(http, answer, len) : HTTP1_ELSE;
 }

@@ -49,8 +49,10 @@ struct http1 {
 	unsigned int trailers;
 	int64_t left; /* of the body */
 	struct http1_watch body;
-	bool websocket; /* that is what the upgrade is to */
-	bool used;      /* there was a request */
+	/* What a server that upgrades to a websocket says; "" where that was not
+	 * asked for. */
+	char accept[29];
+	bool used; /* there was a request */
 };
 
 enum http1_guess {
@@ -88,9 +90,16 @@ bool http1_watch(struct http1_watch *watch, const uint8_t *data, size_t len);
 int64_t http1_next(struct http1 *http, const uint8_t *data, size_t len,
 		   const char *host, const char **why);
 
+enum http1_answer {
+	HTTP1_MORE,      /* more is needed to tell */
+	HTTP1_STAYS,     /* HTTP as before */
+	HTTP1_WEBSOCKET, /* it speaks that from now on */
+	HTTP1_ELSE,      /* something that cannot be checked */
+};
+
 /*
- * In HTTP1_UPGRADE the client's bytes wait for the server's answer: tells from
- * its first octets whether the connection is HTTP no more.  1 yes, 0 no, -1:
- * more is needed.
+ * In HTTP1_UPGRADE the client's bytes wait for the server's answer: what that
+ * one, of `answer` from its first octet on, makes of the connection.
  */
-int http1_upgraded(const uint8_t *answer, size_t len);
+enum http1_answer http1_answered(const struct http1 *http,
+				 const uint8_t *answer, size_t len);

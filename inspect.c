@@ -154,22 +154,21 @@ bool inspect_awaits_answer(const struct inspect *inspect)
 int inspect_answer(struct inspect *inspect, const uint8_t *data, size_t len,
 		   struct inspect_verdict *verdict)
 {
-	int upgraded = http1_upgraded(data, len);
-
-	if (upgraded < 0)
+	switch (http1_answered(&inspect->http, data, len)) {
+	case HTTP1_MORE:
 		return 0;
-	if (upgraded == 0) {
+	case HTTP1_STAYS:
 		inspect->http.state = HTTP1_HEAD;
 		return 1;
+	case HTTP1_WEBSOCKET:
+		inspect->kind = INSPECT_OPAQUE;
+		return 1;
+	case HTTP1_ELSE:
+		break;
 	}
-	/* In HTTP/2 (h2c) each request could be for another host again. */
-	if (!inspect->http.websocket) {
-		snprintf(verdict->reason, sizeof(verdict->reason),
-			 "HTTP upgrade to something that cannot be checked");
-		return -1;
-	}
-	inspect->kind = INSPECT_OPAQUE;
-	return 1;
+	snprintf(verdict->reason, sizeof(verdict->reason),
+		 "HTTP upgrade to something that cannot be checked");
+	return -1;
 }
 
 /*** Which one is it? ***/

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base64.h"
 #include "netaddr.h"
 #include "util.h"
 
@@ -54,30 +55,6 @@ static int decode(char *s)
 	return 0;
 }
 
-static char *base64(const char *text)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz"
-				     "0123456789+/";
-	const uint8_t *in = (const uint8_t *)text;
-	size_t left = strlen(text);
-	char *out = xcalloc((left + 2) / 3 * 4 + 1, 1);
-	char *at = out;
-
-	while (left > 0) {
-		size_t n = left < 3 ? left : 3;
-		uint32_t v = (uint32_t)in[0] << 16;
-
-		v |= n > 1 ? (uint32_t)in[1] << 8 : 0;
-		v |= n > 2 ? in[2] : 0;
-		for (size_t i = 0; i < 4; i++)
-			*at++ = i <= n ? digits[v >> (18 - 6 * i) & 63] : '=';
-		in += n;
-		left -= n;
-	}
-	return out;
-}
-
 static int read_credentials(struct proxy *proxy, char *text, char *why,
 			    size_t why_size)
 {
@@ -88,7 +65,7 @@ static int read_credentials(struct proxy *proxy, char *text, char *why,
 			      "its credentials are too long, or hold a bad "
 			      "escape or a control character");
 	pair = strchr(text, ':') ? xstrdup(text) : xasprintf("%s:", text);
-	proxy->authorization = base64(pair);
+	proxy->authorization = base64(pair, strlen(pair));
 	explicit_bzero(pair, strlen(pair));
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base64.h"
 #include "confined.h"
 #include "err.h"
 #include "human.h"
@@ -420,28 +421,18 @@ static void put_layers(FILE *out, const struct record *r)
 	}
 }
 
-/* Hexadecimal to base64: the policy allows this style and nothing else. */
+/* The policy allows this style and nothing else. */
 static void put_hash(FILE *out)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn"
-				     "opqrstuvwxyz0123456789+/";
-	char hex[SHA256_HEX + 2];
+	auto_free char *text = NULL;
+	char hex[SHA256_HEX];
 	struct sha256 sha;
 
 	sha256_init(&sha);
 	sha256_update(&sha, style, sizeof(style) - 1);
 	sha256_hex(&sha, hex);
-	/* 32 bytes are 43 digits: two bits are added to the last one's four. */
-	memcpy(hex + SHA256_HEX - 1, "00", 3);
-	for (size_t i = 0; i + 3 <= SHA256_HEX + 1; i += 3) {
-		char three[4] = { hex[i], hex[i + 1], hex[i + 2], '\0' };
-		unsigned long bits = strtoul(three, NULL, 16);
-
-		fputc(digits[bits >> 6], out);
-		if (i + 3 < SHA256_HEX + 1)
-			fputc(digits[bits & 63], out);
-	}
-	fputc('=', out);
+	text = base64_of_hex(hex);
+	fputs(text, out);
 }
 
 static void put_page(FILE *out, const struct record *r)

@@ -13,7 +13,8 @@ CHECK='libnl-route-3-dev btrfs-progs python3 git ripgrep curl strace openssl ipr
 	ca-certificates mandoc shellcheck clang clang-tidy clang-format
 	cppcheck nginx-light openssh-server openssh-client dnsmasq-base zstd
 	libarchive-tools jq prometheus prometheus-node-exporter redis-server
-	redis-tools libcap-ng-utils checksec mmdebstrap e2fsprogs'
+	redis-tools libcap-ng-utils checksec mmdebstrap e2fsprogs
+	python3-websockets'
 DEMO='nodejs npm git ripgrep curl python3 openssl iproute2 jq zstd
 	ca-certificates'
 BENCH='bubblewrap passt slirp4netns firejail hyperfine python3 iproute2

@@ -113,6 +113,63 @@ for line in '0GET / HTTP/1.1' 'G@T / HTTP/1.1' 'GET x' '\x01 / HTTP/1.1' \
 		"HTTP request refused: it does not begin as one"
 done
 
+echo "# a websocket, and a server that answers as if it were one"
+cat >"$T/stays.py" <<'END'
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = b"you asked " + self.headers["host"].encode()
+        self.send_response(int(self.path[1:]))
+        if self.path != "/101":
+            self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.path != "/101":
+            self.wfile.write(body)
+web = http.server.HTTPServer(("127.0.0.1", 3001), Answer)
+print("ready", flush=True)
+web.serve_forever()
+END
+serve python3 "$T/stays.py"
+sed 's/3000/3001/' "$T/say.py" >"$T/say1.py"
+words="GET /101 HTTP/1.1\r\nHost: $OK\r\nUpgrade: websocket\r\n"
+words="${words}Connection: upgrade\r\nSec-WebSocket-Key: YQ==\r\n\r\n"
+words="${words}GET /200 HTTP/1.1\r\nHost: $OTHER\r\nConnection: close\r\n\r\n"
+python3 "$T/say1.py" 127.0.0.1 "$words" >"$T/out"
+contains "$T/out" "you asked $OTHER"
+m9m --input "$T/say1.py" --allow $OK:3001 -- python3 say1.py $OK "$words"
+lacks "$T/out" "you asked"
+is "it is told of" "$(events denied | jq -r .reason)" \
+	"HTTP upgrade to something that cannot be checked"
+
+cat >"$T/echo.py" <<'END'
+import asyncio, websockets
+async def echo(socket, path=None):
+    async for words in socket:
+        await socket.send("again: " + words)
+async def main():
+    async with websockets.serve(echo, "127.0.0.1", 3002):
+        print("ready", flush=True)
+        await asyncio.Future()
+asyncio.run(main())
+END
+cat >"$T/speak.py" <<'END'
+import asyncio, sys, websockets
+async def main():
+    async with websockets.connect("ws://" + sys.argv[1] + ":3002/") as socket:
+        await socket.send("hello")
+        print(await socket.recv())
+asyncio.run(main())
+END
+if python3 -c 'import websockets' 2>/dev/null; then
+	serve python3 "$T/echo.py"
+	m9m --input "$T/speak.py" --allow $OK:3002 -- python3 speak.py $OK
+	is "a real one speaks" "$(cat "$T/out")" "again: hello"
+	[ "$rc" = 0 ] || show_output
+else
+	echo "# left out: websockets (python3-websockets is not installed)"
+fi
+
 "$TOP/tests/standin/make-ca.sh" "$T/ca" $OK
 mkdir "$T/www"
 echo "hello over tls" >"$T/www/hello"

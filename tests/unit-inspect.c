@@ -189,6 +189,10 @@ static const struct {
 	{ "two upgrades", 80,
 	  BYTES(GET GOOD "Upgrade: h2c\r\nUpgrade: websocket\r\n\r\n"),
 	  "two Upgrade" },
+	{ "two keys", 80,
+	  BYTES(GET GOOD "Sec-WebSocket-Key: a\r\nSec-WebSocket-Key: b\r\n"
+			 "\r\n"),
+	  "two Sec-WebSocket-Key" },
 	{ "a late upgrade", 80,
 	  BYTES(GET GOOD "\r\n" GET GOOD "Upgrade: websocket\r\n\r\n" GET EVIL
 			 "\r\n"),
@@ -448,13 +452,19 @@ static void test_hellos(void)
 
 /*** Upgrades ***/
 
+/* RFC 6455, section 1.3. */
+#define KEY    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define ACCEPT "sec-websocket-accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo= \r\n"
+#define SWITCH "HTTP/1.1 101 Switching Protocols\r\n"
+
 static int upgrade(const char *to, const char *answer, struct inspect *in)
 {
 	struct inspect_verdict v;
-	char request[200];
+	char request[300];
 	bool denied;
 	int n = snprintf(request, sizeof(request),
-			 GET GOOD "Upgrade: %s\r\n\r\n" GET EVIL "\r\n", to);
+			 GET GOOD "Upgrade: %s\r\n" KEY "\r\n" GET EVIL "\r\n",
+			 to);
 	size_t passed;
 
 	inspect_begin(in, 80);
@@ -471,12 +481,60 @@ static int upgrade(const char *to, const char *answer, struct inspect *in)
 		   : 1;
 }
 
+/* A request for a websocket, answered by ever more of this. */
+static int answered(const char *fields, const char *answer)
+{
+	struct inspect_verdict v;
+	struct inspect in;
+	char request[200];
+	bool denied;
+	int rc = 0,
+	    n = snprintf(request, sizeof(request),
+			 GET GOOD "Upgrade: websocket\r\n%s\r\n", fields);
+
+	inspect_begin(&in, 80);
+	feed(&in, (const uint8_t *)request, (size_t)n, 1000, &v, &denied);
+	for (size_t len = 1; rc == 0 && len <= strlen(answer); len++)
+		rc = inspect_answer(&in, (const uint8_t *)answer, len, &v);
+	return rc;
+}
+
+static void test_answers(void)
+{
+	static const struct {
+		const char *what, *fields, *answer;
+		int rc;
+	} answers[] = {
+		{ "the right one", KEY,
+		  SWITCH "Upgrade: websocket\r\n" ACCEPT "X: y\r\n\r\n", 1 },
+		{ "not all of it", KEY, SWITCH ACCEPT "X: y\r\n", 0 },
+		{ "of a server that stays", KEY, SWITCH "X: y\r\n\r\n", -1 },
+		{ "of another key", KEY,
+		  SWITCH "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOp="
+			 "\r\n\r\n",
+		  -1 },
+		{ "the beginning of it", KEY,
+		  SWITCH "Sec-WebSocket-Accept: s3pPLMBiTxaQ9\r\n\r\n", -1 },
+		{ "an empty one", KEY, SWITCH "Sec-WebSocket-Accept:\r\n\r\n",
+		  -1 },
+		{ "without a question", "", SWITCH ACCEPT "\r\n", -1 },
+		{ "in its body", KEY, SWITCH "\r\n" ACCEPT "\r\n", -1 },
+		{ "with other line ends", KEY, SWITCH "X: y\n" ACCEPT "\r\n",
+		  -1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
+		ok(answered(answers[i].fields, answers[i].answer) ==
+		       answers[i].rc,
+		   "an answer: %s", answers[i].what);
+}
+
 static void test_upgrades(void)
 {
 	struct inspect_verdict v = { .reason = "" };
 	struct inspect in;
 
-	ok(upgrade("websocket", "HTTP/1.1 101 Switching", &in) == 1 &&
+	ok(upgrade("websocket", SWITCH ACCEPT "\r\n", &in) == 1 &&
 	       inspect_next(&in, BYTES("\x81\5hello"), false, HOST, &v) ==
 		   INSPECT_ALL,
 	   "a websocket is a websocket");
@@ -496,5 +554,6 @@ int main(void)
 	test_empty_lines();
 	test_hellos();
 	test_upgrades();
+	test_answers();
 	return done();
 }

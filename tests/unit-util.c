@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base64.h"
 #include "tap.h"
 
 #define BAD UINT64_MAX
@@ -142,6 +143,29 @@ static void test_time(void)
 	ok(wrong == 0, "utc_time is gmtime_r (%lld)", (long long)wrong);
 }
 
+static void test_base64(void)
+{
+	/* RFC 4648, section 10. */
+	static const char *const known[][2] = {
+		{ "", "" },
+		{ "f", "Zg==" },
+		{ "fo", "Zm8=" },
+		{ "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" },
+		{ "fooba", "Zm9vYmE=" },
+		{ "foobar", "Zm9vYmFy" },
+	};
+	auto_free char *high = base64_of_hex("00fbefff0a9c");
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		auto_free char *got = base64(known[i][0], strlen(known[i][0]));
+
+		ok(strcmp(got, known[i][1]) == 0, "base64 of \"%s\"",
+		   known[i][0]);
+	}
+	ok(strcmp(high, "APvv/wqc") == 0, "base64 of octets told as digits");
+}
+
 int main(void)
 {
 	test_numbers("size", sizes, ARRAY_SIZE(sizes), parse_size);
@@ -152,5 +176,6 @@ int main(void)
 	test_read();
 	test_ownership();
 	test_time();
+	test_base64();
 	return done();
 }
