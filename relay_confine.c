@@ -181,7 +181,8 @@ static const struct {
 	/* the files of the resolver */
 	{ SYS_openat, CHECK_OPEN },
 	{ SYS_read, ALLOW },
-	{ SYS_write, ALLOW }, /* the resolver's eventfd */
+	{ SYS_write, ALLOW },  /* the resolver's eventfd */
+	{ SYS_writev, ALLOW }, /* its questions over TCP */
 	{ SYS_lseek, ALLOW },
 	{ SYS_fstat, ALLOW },
 	{ SYS_newfstatat, ALLOW },

@@ -28,6 +28,7 @@ nat64.test 64:ff9b::a09:807
 6to4.test 2002:a09:807::1
 mixed.test $PRIVATE $OWN
 flip.test flip $OWN $PRIVATE
+long.test$(printf " $OWN%.0s" {1..40})
 deep.wild.test $OWN
 wild.test $OWN
 END
@@ -326,6 +327,8 @@ try --allow mixed.test:80 --allow flip.test:80 --allow "$OWN:80" -- \
 lacks "$T/world/hits" "$PRIVATE"
 is "of good and bad answers, and of the first, the good ones are dialled" \
 	"$(grep -c "^$OWN 80 b'GET" "$T/world/hits")" 2
+try --allow long.test:80 --allow "$OWN:80" -- "say:long.test:80:$G long.test$H"
+came_of "say:long.test:80:$G long.test$H" 'HTTP/1.1 200 OK .*served'
 try --allow "$PRIVATE:80" -- "say:$PRIVATE:80:$G x$H"
 contains "$T/world/hits" "$PRIVATE 80 b'GET"
 

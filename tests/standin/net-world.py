@@ -6,7 +6,8 @@ record each byte they are sent.
 net-world.py DIR ADDRESS...: writes DIR/asked (one name a line) and DIR/hits
 ("address port bytes"), serves every ADDRESS on the ports below, and says
 "ready".  DIR/zone has "name address address...": the answers; "name flip a b"
-answers a to the first question and b to the later ones.
+answers a to the first question and b to the later ones.  An answer that is too
+long for a datagram is had by TCP only.
 """
 
 import asyncio
@@ -50,22 +51,36 @@ def answers(name, kind):
     ]
 
 
+def reply(packet, most):
+    name, end = read_name(packet)
+    kind = struct.unpack_from("!H", packet, end)[0]
+    note("asked", name)
+    known, found = answers(name, kind)
+    cut = end + 4 + len(found) * (28 if kind == 28 else 16) > most
+    if cut:
+        found = []
+    flags = (0x8180 if known else 0x8183) | (0x200 if cut else 0)
+    text = packet[:2] + struct.pack("!HHHHH", flags, 1, len(found), 0, 0)
+    text += packet[12 : end + 4]
+    for data in found:
+        text += struct.pack("!HHHIH", 0xC00C, kind, 1, 1, len(data)) + data
+    return text
+
+
 class Resolver(asyncio.DatagramProtocol):
     def connection_made(self, transport):
         self.transport = transport
 
     def datagram_received(self, packet, peer):
-        name, end = read_name(packet)
-        kind = struct.unpack_from("!H", packet, end)[0]
-        note("asked", name)
-        known, found = answers(name, kind)
-        reply = packet[:2] + struct.pack(
-            "!HHHHH", 0x8180 if known else 0x8183, 1, len(found), 0, 0
-        )
-        reply += packet[12 : end + 4]
-        for data in found:
-            reply += struct.pack("!HHHIH", 0xC00C, kind, 1, 1, len(data)) + data
-        self.transport.sendto(reply, peer)
+        self.transport.sendto(reply(packet, 512), peer)
+
+
+async def resolve(reader, writer):
+    while size := await reader.read(2):
+        packet = await reader.readexactly(int.from_bytes(size, "big"))
+        text = reply(packet, 65535)
+        writer.write(len(text).to_bytes(2, "big") + text)
+    writer.close()
 
 
 async def serve(reader, writer):
@@ -90,6 +105,7 @@ async def main():
     await loop.create_datagram_endpoint(
         Resolver, local_addr=("127.0.0.1", 53)
     )
+    await asyncio.start_server(resolve, "127.0.0.1", 53)
     for addr in addresses:
         for port in PORTS:
             await asyncio.start_server(serve, addr, port)
