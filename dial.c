@@ -15,7 +15,12 @@
 
 /* RFC 8305: the next address has its chance after so long, or at a failure. */
 #define NEXT_ATTEMPT_MS 250
-/* For the connections that come together: not a cache that outlives its TTL. */
+/*
+ * For the connections that come together: not a cache that outlives its TTL.  A
+ * failure is kept as well: who connects to a dead name over and over would have
+ * thousands of questions a second asked in the world, and tell things by their
+ * order.
+ */
 #define FRESH_MS        2000
 
 /* A name's addresses, as the host's resolver gave them. */
@@ -320,7 +325,7 @@ static void finish_lookup(struct relay_state *state, struct lookup *l)
 	struct conn *c = l->waiting;
 
 	l->busy = false;
-	l->fresh_until = l->job.error ? 0 : state->loop.now + FRESH_MS;
+	l->fresh_until = state->loop.now + FRESH_MS;
 	l->waiting = NULL;
 	while (c) {
 		struct conn *next = c->next_waiting;

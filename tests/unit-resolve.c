@@ -457,6 +457,11 @@ static void test_questions(void)
 	ok(who("gone.test") == 0, "a name that is not there: reset");
 	ok(!was_asked("gone.test.evil.corp"),
 	   "and the search list is not tried");
+	ok(who("gone.test") == 0 && !was_asked("gone.test"),
+	   "who is at once back is told the same, and nobody asked");
+	clock_hands->ahead += 2000;
+	ok(who("gone.test") == 0 && was_asked("gone.test"),
+	   "later it is asked for anew");
 	fake("good.test");
 	ok(!was_asked("good.test"), "a mere question asks nobody");
 }
