@@ -58,10 +58,19 @@ const struct net_rule *relay_rule_for_addr(const struct net_policy *policy,
 const struct net_rule *relay_rule_naming(const struct net_policy *policy,
 					 const char *name)
 {
-	for (size_t i = 0; i < policy->n_rules; i++)
-		if (net_rule_matches_name(&policy->rules[i], name))
-			return &policy->rules[i];
-	return policy->permissive ? &relay_permissive : NULL;
+	const struct net_rule *found = NULL;
+
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct net_rule *rule = &policy->rules[i];
+
+		if (!net_rule_matches_name(rule, name))
+			continue;
+		if (rule->kind == NET_RULE_NAME)
+			return rule;
+		if (!found)
+			found = rule;
+	}
+	return !found && policy->permissive ? &relay_permissive : found;
 }
 
 const struct spec_resolve *relay_resolve_entry(const struct net_policy *policy,

@@ -180,7 +180,8 @@ const struct net_rule *relay_rule_for_name(const struct net_policy *policy,
 const struct net_rule *relay_rule_for_addr(const struct net_policy *policy,
 					   const struct in6_addr *addr,
 					   uint16_t port);
-/* The first one that speaks of the name at all. */
+/* The one that speaks of the name at all: by itself rather than by a wildcard,
+ * below which names are made up. */
 const struct net_rule *relay_rule_naming(const struct net_policy *policy,
 					 const char *name);
 const struct spec_resolve *relay_resolve_entry(const struct net_policy *policy,

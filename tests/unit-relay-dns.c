@@ -3,7 +3,8 @@
 #include "names.h"
 #include "netbox_dns.h"
 
-static const char *const rules[] = { "t.test:7001", "*.wild.test:7001", NULL };
+static const char *const rules[] = { "t.test:7001", "*.wild.test:7001",
+				     "kept.wild.test:7001", NULL };
 static const char *const resolve[] = { NULL };
 
 static void test_dns(void)
@@ -130,6 +131,8 @@ static void test_wildcard_caps(void)
 	ok(refused > 20 && refused < 100, "so are too many of them: %d",
 	   refused);
 	ok(ask("n1.wild.test", 1, &addr) == 0, "known ones still answer");
+	ok(ask("kept.wild.test", 1, &addr) == 0,
+	   "so does one that a rule names by itself");
 }
 
 /* Every address that there is to give: none stands for two names, ever. */
