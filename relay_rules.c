@@ -101,10 +101,16 @@ static bool is_taken(const struct net_policy *policy, uint16_t port)
 	return port == 53;
 }
 
-static bool is_any(const struct in6_addr *addr)
+/* No rule takes such an address, or none leads anywhere: TCP is with one other,
+ * and of a link-local IPv6 address nobody says the link. */
+static bool is_nobody(const struct in6_addr *addr)
 {
-	return IN6_IS_ADDR_UNSPECIFIED(addr) ||
-	       (netaddr_is_v4(addr) && netaddr_v4(addr) >> 24 == 0);
+	if (netaddr_is_v4(addr))
+		return netaddr_v4(addr) >> 24 == 0 ||
+		       netaddr_v4(addr) >> 28 == 14 ||
+		       netaddr_v4(addr) == INADDR_BROADCAST;
+	return IN6_IS_ADDR_UNSPECIFIED(addr) || IN6_IS_ADDR_MULTICAST(addr) ||
+	       IN6_IS_ADDR_LINKLOCAL(addr);
 }
 
 /* Who said deny has to unsay it: a mere --allow conflicts with that. */
@@ -135,7 +141,7 @@ void relay_flag_addr(const struct net_policy *policy,
 	bool v4 = netaddr_is_v4(addr);
 
 	flag[0] = '\0';
-	if (is_any(addr))
+	if (is_nobody(addr))
 		return;
 	netaddr_format(addr, plain);
 	snprintf(text, sizeof(text), "%s%s%s", v4 ? "" : "[", plain,

@@ -322,6 +322,8 @@ for name in "${bad[@]}"; do
 done
 denied '.name == "metadata.test" and (.reason | contains("169.254.169.254"))'
 denied '.name == "own.test" and (.reason | contains("of this host"))'
+is "no rule reaches an address that has no link" \
+	"$(events denied '.name == "link.test"' | jq -r '.remedy // ""')" ""
 try --allow mixed.test:80 --allow flip.test:80 --allow "$OWN:80" -- \
 	"say:mixed.test:80:$G mixed.test$H" "say:flip.test:80:$G flip.test$H"
 lacks "$T/world/hits" "$PRIVATE"
