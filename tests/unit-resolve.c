@@ -454,6 +454,7 @@ static void test_questions(void)
 	ok(who("fresh.good.test") == 0 && was_asked("fresh.good.test"),
 	   "an allowed one does, when it is dialled");
 	was_asked("");
+	clock_stop();
 	ok(who("gone.test") == 0, "a name that is not there: reset");
 	ok(!was_asked("gone.test.evil.corp"),
 	   "and the search list is not tried");
@@ -462,6 +463,7 @@ static void test_questions(void)
 	clock_hands->ahead += 2000;
 	ok(who("gone.test") == 0 && was_asked("gone.test"),
 	   "later it is asked for anew");
+	clock_hands->held = 0;
 	fake("good.test");
 	ok(!was_asked("good.test"), "a mere question asks nobody");
 }
