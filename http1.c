@@ -273,7 +273,6 @@ static void expect_websocket(struct http1 *http, const struct head *head)
 	char hex[SHA1_HEX];
 	struct sha1 sha;
 
-	http->accept[0] = '\0';
 	if (!head->websocket || head->key.len == 0)
 		return;
 	sha1_init(&sha);
@@ -308,9 +307,10 @@ static int64_t next_head(struct http1 *http, const uint8_t *data, size_t len,
 	/* On a used connection the server's next words may answer an earlier
 	 * request, with a body that says "101 Switching Protocols": there an
 	 * upgrade is never believed. */
-	else if (head.upgrade && !http->used)
+	else if (head.upgrade && !http->used) {
 		http->state = HTTP1_UPGRADE;
-	expect_websocket(http, &head);
+		expect_websocket(http, &head);
+	}
 	http->used = true;
 	return (int64_t)head.size;
 }

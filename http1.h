@@ -49,8 +49,8 @@ struct http1 {
 	unsigned int trailers;
 	int64_t left; /* of the body */
 	struct http1_watch body;
-	/* What a server that upgrades to a websocket says; "" where that was not
-	 * asked for. */
+	/* In HTTP1_UPGRADE: what a server that upgrades to a websocket says; ""
+	 * where that was not asked for. */
 	char accept[29];
 	bool used; /* there was a request */
 };

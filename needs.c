@@ -101,9 +101,9 @@ static void note_writers(struct needs *needs, const char *real)
 	if (geteuid() != 0)
 		return;
 	note_writer(needs, real);
-	for (size_t i = 0; i < links->n; i++) {
-		auto_free char *place = xstrndup(links->v[i],
-						 strcspn(links->v[i], "\t"));
+	for (; needs->links_noted < links->n; needs->links_noted++) {
+		const char *link = links->v[needs->links_noted];
+		auto_free char *place = xstrndup(link, strcspn(link, "\t"));
 
 		note_writer(needs, place);
 	}

@@ -22,6 +22,7 @@ struct needs {
 	struct strv prefix;
 	bool written; /* some of it by a user who is not the caller, root: */
 	struct stat writer;
+	size_t links_noted; /* so many links were looked at for that */
 };
 
 /*

@@ -265,10 +265,10 @@ static size_t count_values(const cJSON *tree)
 
 static void keep(struct record *r, cJSON *event)
 {
-	size_t values = count_values(event);
+	size_t values = r->n_events < RECORD_EVENTS_MAX ? count_values(event)
+							: SIZE_MAX;
 
-	if (r->n_events == RECORD_EVENTS_MAX ||
-	    values > RECORD_VALUES_MAX - r->n_values) {
+	if (values > RECORD_VALUES_MAX - r->n_values) {
 		r->more_events++;
 		cJSON_Delete(event);
 		return;
