@@ -29,18 +29,13 @@ char *base64(const void *data, size_t len)
 	return out;
 }
 
-static uint8_t value_of(char digit)
-{
-	return (uint8_t)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
-}
-
 char *base64_of_hex(const char *hex)
 {
 	size_t n = strlen(hex) / 2;
 	auto_free uint8_t *bytes = xcalloc(n + 1, 1);
 
 	for (size_t i = 0; i < n; i++)
-		bytes[i] = (uint8_t)(value_of(hex[2 * i]) << 4 |
-				     value_of(hex[2 * i + 1]));
+		bytes[i] = (uint8_t)(hex_value(hex[2 * i]) * 16 +
+				     hex_value(hex[2 * i + 1]));
 	return base64(bytes, n);
 }

@@ -350,13 +350,11 @@ static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
 	size_t digits = 0;
 
 	for (; digits < line.len && digits < 15; digits++) {
-		static const char hex[] = "0123456789abcdef";
-		const char *at = strchr(hex, line.p[digits] | 0x20);
+		int value = hex_value(line.p[digits]);
 
-		/* strchr() finds the NUL too, and 0x20 moves digits nowhere. */
-		if (!at || !*at || line.p[digits] < '0')
+		if (value < 0)
 			break;
-		size = size * 16 + (at - hex);
+		size = size * 16 + value;
 	}
 	if (digits == 0 || is_request(line) ||
 	    (digits < line.len && !strchr("; \t", line.p[digits]))) {

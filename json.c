@@ -113,20 +113,14 @@ static int scan_number(struct scan *s)
 /* The four digits after "\u"; -1 when they are not there. */
 static int scan_hex(struct scan *s)
 {
-	static const char digits[] = "0123456789abcdef";
 	int value = 0;
 
 	for (int i = 0; i < 4; i++, s->at++) {
-		const char *digit;
+		int digit = s->at < s->end ? hex_value(*s->at) : -1;
 
-		if (s->at == s->end || *s->at == '\0')
+		if (digit < 0)
 			return unexpected(s, "a hexadecimal digit");
-		digit = strchr(digits, *s->at >= 'A' && *s->at <= 'F'
-					   ? *s->at + ('a' - 'A')
-					   : *s->at);
-		if (!digit)
-			return unexpected(s, "a hexadecimal digit");
-		value = value * 16 + (int)(digit - digits);
+		value = value * 16 + digit;
 	}
 	return value;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proxy.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,14 +21,6 @@ static int refuse(char *why, size_t size, const char *what)
 
 /*** Credentials ***/
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decodes in place; -1 for a bad escape or a control character. */
 static int decode(char *s)
 {
@@ -39,7 +30,8 @@ static int decode(char *s)
 		int c = (unsigned char)*s++;
 
 		if (c == '%') {
-			int high = hex(s[0]), low = high < 0 ? -1 : hex(s[1]);
+			int high = hex_value(s[0]);
+			int low = high < 0 ? -1 : hex_value(s[1]);
 
 			if (low < 0)
 				return -1;

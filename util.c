@@ -188,6 +188,15 @@ int parse_u64(const char *s, uint64_t *out)
 	return 0;
 }
 
+int hex_value(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	if (digit >= 'A' && digit <= 'F')
+		return digit - 'A' + 10;
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
 struct unit {
 	const char *name;
 	double factor;

@@ -90,6 +90,8 @@ char *read_plain(int dirfd, const char *path, int flags, size_t max);
 
 /* Checked numbers: the whole string or -1; no signs, no spaces. */
 int parse_u64(const char *s, uint64_t *out);
+/* The value of a hexadecimal digit in either case; -1: it is none. */
+int hex_value(char digit);
 /* "512", "10k" "10M" "1G" "1T" (powers of 1000), "Ki Mi Gi Ti" (of 1024). */
 int parse_size(const char *s, uint64_t *bytes);
 /* "90", "1.5" (seconds), "5m", "1h30m", "200ms": milliseconds. */

@@ -95,8 +95,8 @@ web.serve_forever()
 END
 cat >"$T/say.py" <<'END'
 import socket, sys
-with socket.create_connection((sys.argv[1], 3000), 10) as s:
-    s.sendall(sys.argv[2].encode().decode("unicode_escape").encode("latin-1"))
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as s:
+    s.sendall(sys.argv[3].encode().decode("unicode_escape").encode("latin-1"))
     while answer := s.recv(4096):
         print(answer)
 END
@@ -104,9 +104,10 @@ serve python3 "$T/hosts.py"
 for line in '0GET / HTTP/1.1' 'G@T / HTTP/1.1' 'GET x' '\x01 / HTTP/1.1' \
 	'\xef\xbb\xbfGET / HTTP/1.1'; do
 	words="$line\r\nHost: $OTHER\r\n\r\n"
-	python3 "$T/say.py" 127.0.0.1 "$words" >"$T/out"
+	python3 "$T/say.py" 127.0.0.1 3000 "$words" >"$T/out"
 	contains "$T/out" "you asked $OTHER"
-	m9m --input "$T/say.py" --allow $OK:3000 -- python3 say.py $OK "$words"
+	m9m --input "$T/say.py" --allow $OK:3000 -- \
+		python3 say.py $OK 3000 "$words"
 	check "refused: $line" test "$rc" != 0
 	lacks "$T/out" "you asked"
 	is "it is told of" "$(events denied | jq -r .reason)" \
@@ -131,13 +132,12 @@ print("ready", flush=True)
 web.serve_forever()
 END
 serve python3 "$T/stays.py"
-sed 's/3000/3001/' "$T/say.py" >"$T/say1.py"
 words="GET /101 HTTP/1.1\r\nHost: $OK\r\nUpgrade: websocket\r\n"
 words="${words}Connection: upgrade\r\nSec-WebSocket-Key: YQ==\r\n\r\n"
 words="${words}GET /200 HTTP/1.1\r\nHost: $OTHER\r\nConnection: close\r\n\r\n"
-python3 "$T/say1.py" 127.0.0.1 "$words" >"$T/out"
+python3 "$T/say.py" 127.0.0.1 3001 "$words" >"$T/out"
 contains "$T/out" "you asked $OTHER"
-m9m --input "$T/say1.py" --allow $OK:3001 -- python3 say1.py $OK "$words"
+m9m --input "$T/say.py" --allow $OK:3001 -- python3 say.py $OK 3001 "$words"
 lacks "$T/out" "you asked"
 is "it is told of" "$(events denied | jq -r .reason)" \
 	"HTTP upgrade to something that cannot be checked"

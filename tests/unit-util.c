@@ -143,6 +143,18 @@ static void test_time(void)
 	ok(wrong == 0, "utc_time is gmtime_r (%lld)", (long long)wrong);
 }
 
+static void test_hex(void)
+{
+	static const char all[] = "0123456789abcdef0123456789ABCDEF";
+	int none = 0;
+
+	for (size_t i = 0; i < 32; i++)
+		ok(hex_value(all[i]) == (int)(i % 16), "the digit %c", all[i]);
+	for (int c = 0; c < 256; c++)
+		none += hex_value((char)c) < 0;
+	ok(none == 256 - 22, "and no other octet is one");
+}
+
 static void test_base64(void)
 {
 	/* RFC 4648, section 10. */
@@ -176,6 +188,7 @@ int main(void)
 	test_read();
 	test_ownership();
 	test_time();
+	test_hex();
 	test_base64();
 	return done();
 }
