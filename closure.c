@@ -64,6 +64,8 @@ static const struct {
 	{ "git", PART_PROGRAM,
 	  "lib*/git-core/{git,git-remote-http,git-http-fetch,git-http-push,"
 	  "git-sh-i18n--envsubst,git-submodule}" },
+	/* A script of a shell's: there where one may run. */
+	{ "git-submodule", PART_PROGRAM, "../bin/{basename,sed,uname}" },
 	{ "git", PART_ISLAND, "{lib*/*,lib*}/gconv" },
 	{ "iconv", PART_ISLAND, "{lib*/*,lib*}/gconv" },
 	{ "python[23]*", PART_FOLDER, "lib*/python[23]*/lib-dynload" },
@@ -473,6 +475,23 @@ static int glob_parts(const char *root, const char *prefix, const char *pattern,
 	return glob(whole, GLOB_BRACE | GLOB_NOSORT, NULL, found);
 }
 
+/* A tool may be one of the names of what nobody should list: busybox's sed. */
+static int add_program(struct gather *g, const char *path, const char *inside,
+		       const char *source, const struct stat *st,
+		       const char *of)
+{
+	const char *name = path_base(path);
+
+	if (!g->spec->dangerous_commands && !commands_find(g->out, st) &&
+	    (danger_by_name(path_base(inside)) ||
+	     danger_by_file(g->dangers, source, st))) {
+		gather_note(g, "%s of %s is %s, which is not on the list", name,
+			    of, inside);
+		return 0;
+	}
+	return gather_command(g, path, NULL, COMMAND_HELPER, of);
+}
+
 static int add_part(struct gather *g, enum part part, const char *path,
 		    const char *of)
 {
@@ -484,7 +503,7 @@ static int add_part(struct gather *g, enum part part, const char *path,
 		return 0;
 	if (part == PART_PROGRAM)
 		return S_ISREG(st.st_mode) && st.st_mode & 0111
-			   ? gather_command(g, path, NULL, COMMAND_HELPER, of)
+			   ? add_program(g, path, inside, source, &st, of)
 			   : 0;
 	if (!S_ISDIR(st.st_mode))
 		return 0;

@@ -8,6 +8,7 @@
  */
 
 #include "command.h"
+#include "danger.h"
 
 /* A list of commands while it is being made. */
 struct gather {
@@ -15,6 +16,7 @@ struct gather {
 	struct program *program;
 	struct lookup lookup;
 	const struct spec *spec;
+	const struct dangers *dangers;
 	struct strv seen; /* libraries that were looked at */
 	char *cache;      /* the linker's, once it was read */
 	size_t cache_len;

@@ -176,8 +176,7 @@ static int refuse(const char *name, const char *what, const char *reason)
 }
 
 /* By its name, by the name of its file, or as another name of that file. */
-static int check_danger(struct gather *g, const struct dangers *dangers,
-			const char *name)
+static int check_danger(struct gather *g, const char *name)
 {
 	const struct command *c = &g->out->v[g->out->n - 1];
 	const char *reason = danger_by_name(path_base(name));
@@ -193,7 +192,7 @@ static int check_danger(struct gather *g, const struct dangers *dangers,
 
 		return refuse(name, what, reason);
 	}
-	same = danger_by_file(dangers, c->source, &c->st);
+	same = danger_by_file(g->dangers, c->source, &c->st);
 	if (same) {
 		auto_free char *what = xasprintf("its file is also %s, and ",
 						 same->name);
@@ -215,8 +214,7 @@ static void explain_names(struct gather *g, const char *name)
 				    name, file);
 }
 
-static int add_listed(struct gather *g, const struct dangers *dangers,
-		      const char *name)
+static int add_listed(struct gather *g, const char *name)
 {
 	auto_free char *path = NULL;
 	int added;
@@ -245,7 +243,7 @@ static int add_listed(struct gather *g, const struct dangers *dangers,
 			   ? 0
 			   : not_found(g, name);
 	}
-	if (added < 0 || check_danger(g, dangers, name) < 0)
+	if (added < 0 || check_danger(g, name) < 0)
 		return -1;
 	explain_names(g, name);
 	return 0;
@@ -367,15 +365,14 @@ static int add_plumbing(struct gather *g, const struct agent *agent)
 	return 0;
 }
 
-static int add_all(struct gather *g, const struct agent *agent,
-		   const struct dangers *dangers)
+static int add_all(struct gather *g, const struct agent *agent)
 {
 	const struct strv *names = &g->spec->allowed_commands;
 
 	if (add_itself(g) < 0 || add_plumbing(g, agent) < 0)
 		return -1;
 	for (size_t i = 0; i < names->n; i++)
-		if (add_listed(g, dangers, names->v[i]) < 0)
+		if (add_listed(g, names->v[i]) < 0)
 			return -1;
 	if (g->out->workdir_exec && closure_add_all(g) < 0)
 		return -1;
@@ -394,8 +391,11 @@ static int add_all(struct gather *g, const struct agent *agent,
 int commands_plan(struct commands *commands, struct program *program,
 		  const struct spec *spec, const struct agent *agent)
 {
-	struct gather g = { .out = commands, .program = program, .spec = spec };
 	auto_dangers struct dangers dangers = { 0 };
+	struct gather g = { .out = commands,
+			    .program = program,
+			    .spec = spec,
+			    .dangers = &dangers };
 	int rc;
 
 	commands->listed = spec_asked(spec, "allowed_commands");
@@ -406,7 +406,7 @@ int commands_plan(struct commands *commands, struct program *program,
 	lookup_init(&g.lookup, spec->rootfs);
 	if (!spec->dangerous_commands && spec->allowed_commands.n > 0)
 		dangers_find(&dangers, &g.lookup);
-	rc = add_all(&g, agent, &dangers);
+	rc = add_all(&g, agent);
 	if (spec->permissive) {
 		commands->listed = false;
 		commands->observed = true;

@@ -56,6 +56,13 @@ try:
 except FileNotFoundError:
     print("no id")'
 is "python3" "$(xargs <"$T/out")" "3 OpenSSL no id"
+if /usr/bin/python3 -c 'import _cffi_backend' 2>/dev/null; then
+	run m9m --allow-no-commands -- /usr/bin/python3 -c \
+		'import _cffi_backend; print(_cffi_backend.__file__)'
+	matches "$T/out" '^/usr/(local/)?lib/python.*-packages/_cffi_backend'
+else
+	echo "# no compiled module of a package here"
+fi
 run m9m --allow-no-commands -- node -e '
 const { Worker } = require("worker_threads");
 console.log(require("crypto").createHash("sha1").update("x").digest("hex").length,
@@ -65,6 +72,17 @@ is "node" "$(xargs <"$T/out")" "40 ENOENT 0"
 run m9m --allow-no-commands -- /usr/bin/perl -MPOSIX -MSocket -MData::Dumper -e \
 	'print floor(2.5), " ", inet_ntoa(inet_aton("127.0.0.1"))'
 is "perl" "$(cat "$T/out")" "2 127.0.0.1"
+if command -v npm >/dev/null; then
+	echo '{"name":"p","version":"1.2.3","scripts":{"say":"node -p 40+2; id"}}' \
+		>"$T/package.json"
+	expect_exit 127 m9m --allow-dangerous-commands --allow-command npm \
+		--input "$T/package.json" -- sh -c 'npm ls && npm run -s say'
+	contains "$T/out" "p@1.2.3 /work"
+	contains "$T/out" 42
+	lacks "$T/out" uid=
+else
+	echo "# no npm here"
+fi
 # Its helper lies in a folder of modules, where other programs are closed.
 if java=$(command -v java) && command -v javac >/dev/null; then
 	cat >"$T/Start.java" <<'J'

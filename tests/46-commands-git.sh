@@ -38,10 +38,16 @@ run m9m --allow-command git -- sh -c "
 	git clone -q $url/one copy && cd copy &&
 	echo more >>file && git commit -qam more &&
 	git push -q origin HEAD:main && git fetch -q && git log --format=%s origin/main &&
-	git submodule --quiet add $url/two sub && git commit -qm sub && cat sub/file || cat sub/file 2>&1"
+	git submodule --quiet add $url/two sub && git commit -qm sub &&
+	read -r line <sub/file && echo \"\$line\" && git push -q origin HEAD:main &&
+	git clone -q --recurse-submodules $url/one again &&
+	git -C again submodule foreach -q 'read -r line <file && echo again \$line'"
 show_output
 is "clone, commit, push, fetch" "$(head -n 2 "$T/out" | xargs)" "more one"
-is "the push arrived" "$(git -C "$T/repos/one" log -1 --format=%s main)" more
+is "a submodule: added, cloned" "$(tail -n +3 "$T/out" | xargs)" "two again two"
+is "the pushes arrived" "$(git -C "$T/repos/one" log -2 --format=%s main | xargs)" \
+	"sub more"
 matches "$T/events.jsonl" '"path":"[^"]*git-core/git-remote-http'
 is "nothing else ran" \
-	"$(events exec '.verdict == "allowed"' | jq -r .path | grep -vE 'git|/sh$|/cat$')" ""
+	"$(events exec '.verdict == "allowed"' | jq -r .path |
+		grep -vE 'git|/sh$|/(basename|sed|uname)$')" ""

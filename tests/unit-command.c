@@ -52,6 +52,9 @@ static const struct entry {
 	{ "usr/lib/git-core/git-remote-http", "h", NULL },
 	{ "usr/lib/git-core/git-submodule", "#!/bin/sh\n", NULL },
 	{ "usr/lib/git-core/git-other", "o", NULL },
+	{ "usr/bin/uname", "u", NULL },
+	{ "usr/bin/basename", NULL, "coreutils" },
+	{ "usr/bin/sed", NULL, "busybox" },
 	{ "usr/lib/python3/lib-dynload/a.so", "no ELF", NULL },
 	{ "usr/lib/python3/lib-dynload/.hidden", "d", NULL },
 	{ "usr/lib/python3/lib-dynload/program", "d", NULL },
@@ -302,6 +305,30 @@ static void test_names(void)
 	free_list(&l);
 }
 
+/* With a shell that may run; but its tools bring in no other one. */
+static void test_submodule(void)
+{
+	auto_free char *sh = path_join(root, "usr/bin/sh");
+	struct list l;
+
+	if (symlink("main", sh) < 0)
+		abort();
+	ok(make_list(&l, "git", NULL) == 0, "git, and a shell");
+	has(&l, "/usr/lib/git-core/git-submodule", COMMAND_HELPER, "git");
+	has(&l, "/usr/bin/uname", COMMAND_HELPER, "git-submodule");
+	has(&l, "/usr/bin/coreutils", COMMAND_HELPER, "git-submodule");
+	ok(!find(&l, "/usr/bin/busybox") && l.commands.notes.n == 1 &&
+	       strstr(l.commands.notes.v[0],
+		      "sed of git-submodule is /usr/bin/busybox"),
+	   "busybox is not, and that is told");
+	free_list(&l);
+	ok(make_list(&l, "git", "--allow-dangerous-commands") == 0 &&
+	       find(&l, "/usr/bin/busybox"),
+	   "unless it is wanted");
+	free_list(&l);
+	unlink(sh);
+}
+
 static void test_parts(void)
 {
 	struct list l;
@@ -314,6 +341,7 @@ static void test_parts(void)
 	       strstr(l.commands.notes.v[0], "needs /bin/sh"),
 	   "a helper whose shell is not there is told");
 	free_list(&l);
+	test_submodule();
 	ok(make_list(&l, "script", "--allow-dangerous-commands") == 0,
 	   "a script");
 	has(&l, "/usr/bin/python3.11", COMMAND_INTERPRETER, "script");
