@@ -304,14 +304,13 @@ static int set_descriptors(struct child_context *c)
 	return keep_ours(c);
 }
 
-/* What the caller ignores would stay ignored: the clone cleared that. */
 static int set_signals(struct child_context *c)
 {
 	sigset_t none;
 
 	(void)c;
 	/* What the caller ignores stays ignored through clone and exec. */
-	for (int sig = 1; sig < SIGRTMIN; sig++)
+	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)

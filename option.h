@@ -36,8 +36,8 @@ struct parse {
 	char **spelled;          /* JSON path that set a row ("$.type") */
 	const char *file;        /* the spec's name in messages, or NULL */
 	char *path;              /* the spec's own path; NULL: none, or stdin */
-	char *cwd;
-	const char *base; /* relative host paths are against this */
+	char *cwd;               /* NULL: it is deleted, or out of reach */
+	const char *base; /* relative host paths are against this; or NULL */
 	char where[256];  /* JSON path or flag being read */
 };
 

@@ -71,8 +71,14 @@ char *host_path(struct parse *p, const char *text)
 		path = tidy(joined);
 	} else if (text[0] == '/') {
 		path = tidy(text);
-	} else {
+	} else if (p->base) {
 		path = against_base(p->base, text);
+	} else {
+		complain(p,
+			 "\"%.80s\" is relative, and the current folder is "
+			 "gone",
+			 text);
+		return NULL;
 	}
 	if (!fits(p, path)) {
 		free(path);

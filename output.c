@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "err.h"
 #include "secret.h"
 #include "text.h"
 #include "watch.h"
@@ -115,6 +116,18 @@ void output_take(struct output *output, bool is_stderr, const char *bytes,
 		answer_keep(&output->tail, bytes, len);
 	if (plan->verbose)
 		tell_piece(output, is_stderr, bytes, len);
+}
+
+void output_passed_on(struct outcome *outcome, const char *standard, int error)
+{
+	/* Of a reader that went away the payload learns itself. */
+	if (error == 0 || error == EPIPE)
+		return;
+	outcome_add_warning(outcome, "not all of standard %s was passed on: %s",
+			    standard, strerror(error));
+	/* A script that has the output in a file asks for no summary. */
+	warn("not all of standard %s was passed on: %s", standard,
+	     strerror(error));
 }
 
 void output_close(struct output *output)

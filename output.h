@@ -32,5 +32,7 @@ void output_open(struct output *output, const struct supervision *run,
 /* Failures to keep it are warnings in the outcome. */
 void output_take(struct output *output, bool is_stderr, const char *bytes,
 		 size_t len);
+/* Warns of what could not be passed on: `error` ended it (errno), or 0. */
+void output_passed_on(struct outcome *outcome, const char *standard, int error);
 /* The outcome learns the agent's answer. */
 void output_close(struct output *output);

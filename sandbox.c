@@ -488,11 +488,23 @@ static int run_spec(const struct spec *spec)
 	return status;
 }
 
+/* What whoever started us has set, and would trip us. */
+static void shed_inherited(void)
+{
+	/* The kernel would reap our children itself, and tell nobody. */
+	signal(SIGCHLD, SIG_DFL);
+	/* Beyond RLIMIT_FSIZE: an error that we can name, not a death. */
+	signal(SIGXFSZ, SIG_IGN);
+	/* We have to get into the folders that we make. */
+	umask(umask(0) & 077);
+}
+
 int main(int argc, char **argv)
 {
 	struct spec spec;
 	int status = EXIT_SANDBOX;
 
+	shed_inherited();
 	title_init(argc, argv);
 	if (spec_parse(&spec, argc, argv, stderr) == 0)
 		status = spec.action == SPEC_RUN ? run_spec(&spec)

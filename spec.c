@@ -293,7 +293,7 @@ static void read_spec_file(struct parse *p, const char *name)
 	text = read_spec_text(p, &len);
 	if (!text)
 		return;
-	folder = from_stdin ? xstrdup(p->cwd) : folder_of(p->path);
+	folder = from_stdin ? NULL : folder_of(p->path);
 	p->base = folder ? folder : p->cwd;
 	p->source = FROM_FILE;
 	spec_read_json(p, text, len);
@@ -360,9 +360,6 @@ void parse_begin(struct parse *p, struct spec *spec, FILE *errors)
 		.spelled = xcalloc(option_count, sizeof(*p->spelled)),
 		.cwd = getcwd(NULL, 0),
 	};
-	/* A deleted current folder only hurts those who name paths in it. */
-	if (!p->cwd)
-		p->cwd = xstrdup("/");
 	p->base = p->cwd;
 }
 

@@ -78,6 +78,7 @@ static void write_some(struct stream *s)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n < 0) {
+		s->error = errno;
 		close_to(s);
 		close_from(s);
 		s->start = s->end = 0;

@@ -22,6 +22,7 @@ struct stream {
 	char *data;
 	size_t start, end;
 	uint64_t total; /* bytes read */
+	int error;      /* errno of the write that ended it; 0 none */
 	/* Sees every byte that was read; may be NULL. */
 	void (*tap)(void *context, const struct stream *stream,
 		    const char *bytes, size_t len);

@@ -563,6 +563,8 @@ static void fill_figures(const struct loop *l, struct outcome *o)
 		o->memory_peak = (uint64_t)usage->ru_maxrss * 1024;
 	o->stdout_bytes = l->streams[OUT].total;
 	o->stderr_bytes = l->streams[ERR].total;
+	output_passed_on(o, "output", l->streams[OUT].error);
+	output_passed_on(o, "error", l->streams[ERR].error);
 }
 
 void supervise(const struct supervision *run, struct outcome *outcome)
