@@ -80,7 +80,8 @@ static void write_some(struct stream *s)
 	if (n < 0) {
 		s->error = errno;
 		close_to(s);
-		close_from(s);
+		if (s->error == EPIPE || s->error == EIO)
+			close_from(s);
 		s->start = s->end = 0;
 		return;
 	}

@@ -36,8 +36,9 @@ void stream_feed(struct stream *stream, const char *text, size_t len);
 /* What to wait for: pfd[0] for reading, pfd[1] for writing (fd -1: nothing). */
 void stream_wants(const struct stream *stream, struct pollfd pfd[2]);
 /*
- * Moves what can be moved.  When nobody takes the bytes any more (EPIPE), the
- * source is closed too, so that its writer learns it.
+ * Moves what can be moved.  When nobody takes the bytes any more (EPIPE, a
+ * terminal that hung up), the source is closed too, so that its writer learns
+ * it.  When there is no room for them (a full disk), the rest is only tapped.
  */
 void stream_move(struct stream *stream, const struct pollfd pfd[2]);
 /* Nothing comes and nothing waits to be written. */

@@ -40,6 +40,13 @@ is "and the next" "$(xargs <"$T/stream")" "first second"
 m9m sh -c 'yes; echo $? >/work/x' 2>/dev/null | head -n 1 >"$T/head"
 is "closed stdout ends the payload" "$(cat "$T/head")" y
 
+# A disk that is full: the run goes on, and what it says is kept.
+expect_exit 0 sh -c '"$@" >/dev/full' - "$M9M" -q --artifact "$T/full.tar" \
+	sh -c 'seq 50000; echo written >end'
+is "all of it is in the archive" "$(tar -xOf "$T/full.tar" stdout.log | md5sum)" \
+	"$(seq 50000 | md5sum)"
+is "and the payload came to its end" "$(tar -xOf "$T/full.tar" work/end)" written
+
 # Kept in the artifact, up to --output.
 expect_exit 0 "$M9M" -q --artifact "$T/a.tar.zst" sh -c 'echo kept; echo err >&2'
 tar -C "$T" --zstd -xf "$T/a.tar.zst"
