@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -52,6 +53,20 @@ static void take_inside(struct program *program, const struct strv *argv)
 	program->path = xstrdup(argv->v[0]);
 	for (size_t i = 0; i < argv->n; i++)
 		strv_push(&program->argv, xstrdup(argv->v[i]));
+}
+
+/* Before anything is looked for in it. */
+static int check_rootfs(const struct spec *spec)
+{
+	auto_fd int fd = -1;
+
+	if (!spec->rootfs)
+		return 0;
+	fd = open(spec->rootfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		return 0;
+	fail(errno, "cannot read the root tree %s", spec->rootfs);
+	return fail_remedy("--rootfs names a folder with a whole system in it");
 }
 
 static int plan_command(struct plan *plan, const struct spec *spec)
@@ -393,7 +408,8 @@ int plan_make(struct plan *plan, const struct spec *spec,
 	      const struct host *host)
 {
 	*plan = (struct plan){ .disk = spec->disk };
-	if (plan_agent(plan, spec) < 0 || plan_command(plan, spec) < 0 ||
+	if (plan_agent(plan, spec) < 0 || check_rootfs(spec) < 0 ||
+	    plan_command(plan, spec) < 0 ||
 	    commands_plan(&plan->commands, &plan->program, spec, plan->agent) <
 		0 ||
 	    netpol_plan(&plan->net, spec, plan->agent) < 0 ||

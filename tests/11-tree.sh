@@ -94,6 +94,10 @@ mkdir "$T/victim/b"
 expect_exit 125 m9m --ro-bind "$T/tree" /tree --tmpfs /tree/a/b true
 
 # --- a whole tree of the user's ---
+expect_exit 125 m9m --rootfs "$T/none" true
+contains "$T/err" "plan: cannot read the root tree $T/none: No such file"
+expect_exit 125 m9m --rootfs "$SELF" /work/x
+contains "$T/err" "cannot read the root tree $SELF: Not a directory"
 rootfs=$T/rootfs
 mkdir -p "$rootfs"/{usr,etc,opt/app,var/lib/x}
 echo 'svc:x:77:77::/:/bin/false' >"$rootfs/etc/passwd"
