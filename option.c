@@ -19,8 +19,7 @@ static const char *const whens[] = { "auto", "always", "never", NULL };
 static const char *const cgroups[] = { "auto",    "v2",   "systemd", "v1",
 				       "inherit", "none", NULL };
 static const char *const compressions[] = { "zstd", "gzip", "none", NULL };
-/* Layers that a run can be told to do without. */
-/* Those that a run may go without: the others are always there. */
+/* Layers that a run may go without: the others are always there. */
 static const char *const layers[] = { "cgroup", NULL };
 
 /* In the order of --help and --print-spec. */
@@ -163,7 +162,7 @@ const struct option option_table[] = {
 	  .help = "system call profile, as Docker's, for the default" },
 	{ "allow-degraded", 0, "LAYER", "allow_degraded", &type_layers,
 	  FIELD(allow_degraded), .choices = layers,
-	  .help = "do without: cgroup, landlock or seccomp" },
+	  .help = "run without it where it cannot be had: cgroup" },
 	{ "permissive", 0, NULL, "permissive", &type_flag, FIELD(permissive),
 	  .help = "let through and record what no rule allows" },
 
@@ -290,6 +289,28 @@ const char *option_near_flag(const char *name)
 	return match.best;
 }
 
+static bool is_word(const char *name, const char *word)
+{
+	while (*name && (*name == *word || (*name == '_' && *word == '-')))
+		name++, word++;
+	return *name == *word;
+}
+
+/* The word is right, its place is not, or it is a flag's: "network.hosts" for
+ * both "hosts" and "allow". */
+static const char *key_elsewhere(const char *name)
+{
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *o = &option_table[i];
+		const char *dot = o->key ? strchr(o->key, '.') : NULL;
+
+		if (o->key && ((dot && strcmp(dot + 1, name) == 0) ||
+			       (o->flag && is_word(name, o->flag))))
+			return o->key;
+	}
+	return NULL;
+}
+
 const char *option_near_key(const char *prefix, const char *name)
 {
 	struct near_match match = { .word = name };
@@ -309,7 +330,7 @@ const char *option_near_key(const char *prefix, const char *name)
 		near_offer(&match, groups[i]);
 	for (size_t i = 0; len == 0 && i < ARRAY_SIZE(aliases); i++)
 		near_offer(&match, aliases[i].alias);
-	return match.best;
+	return !match.best && len == 0 ? key_elsewhere(name) : match.best;
 }
 
 static void print_row(const struct option *o, FILE *out)

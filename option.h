@@ -89,7 +89,8 @@ static inline void *option_field(const struct spec *spec,
 /* Another name for a key ("type" for "agent"), or the key itself. */
 const char *option_key_alias(const char *key);
 const char *option_near_flag(const char *name);
-/* The nearest key among those directly below `prefix` ("" or "network."). */
+/* The nearest key among those directly below `prefix` ("" or "network."); at the
+ * top also one that is written in a group, or as a flag. */
 const char *option_near_key(const char *prefix, const char *name);
 
 /* One problem at p->where, on one line, whatever the text holds. */

@@ -124,7 +124,8 @@ static void set_layer(struct parse *p, const struct option *o, char *const *arg)
 		complain(p, "no layer \"%.80s\" (did you mean \"%s\"?)", arg[0],
 			 match.best);
 	else
-		complain(p, "no layer \"%.80s\" can be done without", arg[0]);
+		complain(p, "no layer \"%.80s\" can be done without (only %s)",
+			 arg[0], o->choices[0]);
 }
 
 const struct option_type type_layers = {

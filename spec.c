@@ -237,6 +237,11 @@ static void apply_use(struct parse *p, const struct use *use)
 		option_read(p, o, use->args, NULL);
 }
 
+static bool is_spec(const struct use *use)
+{
+	return use->option && use->option->type == &type_spec && use->args[0];
+}
+
 static const struct use *find_use(const struct command_line *line,
 				  const struct option_type *type)
 {
@@ -325,8 +330,14 @@ static void merge(struct parse *p, const struct command_line *line)
 	if (spec && prompt && strcmp(spec->args[0], "-") == 0 &&
 	    strcmp(prompt->args[0], "-") == 0)
 		complain_in(p, "--prompt-file", "stdin is the spec already");
-	for (size_t i = 0; i < line->n_uses; i++)
-		apply_use(p, &line->uses[i]);
+	for (size_t i = 0; i < line->n_uses; i++) {
+		const struct use *use = &line->uses[i];
+
+		apply_use(p, use);
+		if (use != spec && is_spec(use))
+			complain(p, "is given twice: it can be one file, and "
+				    "flags");
+	}
 	apply_command(p, line);
 	spec_check(p);
 	spec_load_seccomp(p);

@@ -281,11 +281,15 @@ static void check_help(void)
 	}
 }
 
-/* What is named can be set, and what is a flag is in --help. */
+/* What is named can be set, what is a flag is in --help, and what it can be. */
 static void check_rows(void)
 {
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *o = &option_table[i];
+
+		for (size_t k = 0; o->flag && o->choices && o->choices[k]; k++)
+			ok(strstr(o->help, o->choices[k]) != NULL,
+			   "help of --%s has %s", o->flag, o->choices[k]);
 
 		ok((!o->flag && !o->key) ||
 		       (o->type && (o->type->set || o->type->load) &&
