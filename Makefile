@@ -10,6 +10,9 @@ PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
 SHAREDIR ?= $(PREFIX)/share/m9m-sandbox
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 B       ?= build
 
 PKG_CONFIG ?= pkg-config
@@ -217,11 +220,19 @@ install: all
 	install -Dm644 man/m9m-sandbox.1 $(DESTDIR)$(MANDIR)/man1/m9m-sandbox.1
 	install -Dm644 contrib/apparmor/m9m-sandbox \
 	    $(DESTDIR)$(SHAREDIR)/apparmor/m9m-sandbox
+	install -Dm644 completions/m9m-sandbox.bash $(DESTDIR)$(BASHDIR)/m9m-sandbox
+	install -Dm644 completions/_m9m-sandbox $(DESTDIR)$(ZSHDIR)/_m9m-sandbox
+	install -Dm644 completions/m9m-sandbox.fish \
+	    $(DESTDIR)$(FISHDIR)/m9m-sandbox.fish
 
+# Folders of our own go when they are empty, others stay.
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/m9m-sandbox \
 	    $(DESTDIR)$(MANDIR)/man1/m9m-sandbox.1 \
-	    $(DESTDIR)$(SHAREDIR)/apparmor/m9m-sandbox
+	    $(DESTDIR)$(SHAREDIR)/apparmor/m9m-sandbox \
+	    $(DESTDIR)$(BASHDIR)/m9m-sandbox $(DESTDIR)$(ZSHDIR)/_m9m-sandbox \
+	    $(DESTDIR)$(FISHDIR)/m9m-sandbox.fish
+	rmdir $(DESTDIR)$(SHAREDIR)/apparmor $(DESTDIR)$(SHAREDIR) 2>/dev/null || :
 
 dist:
 	git archive --prefix=m9m-sandbox-$(VERSION)/ -o \

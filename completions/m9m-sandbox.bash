@@ -21,9 +21,15 @@ _m9m_sandbox_offer() {
 # What an argument of this kind (the word in --help) can be.
 _m9m_sandbox_argument() {
 	case $1 in
-	MODE) _m9m_sandbox_offer -W 'deny restricted host allow' -- "$2" ;;
+	MODE)
+		case $3 in
+		--network) _m9m_sandbox_offer -W 'deny restricted host allow' -- "$2" ;;
+		*) _m9m_sandbox_offer -W 'overlay copy ro bind' -- "$2" ;;
+		esac
+		;;
+	KIND) _m9m_sandbox_offer -W 'auto v2 systemd v1 inherit none' -- "$2" ;;
 	WHEN) _m9m_sandbox_offer -W 'auto always never' -- "$2" ;;
-	LAYER) _m9m_sandbox_offer -W 'cgroup landlock seccomp' -- "$2" ;;
+	LAYER) _m9m_sandbox_offer -W cgroup -- "$2" ;;
 	FILE | SRC | SRC\[*) _m9m_sandbox_offer -f -- "$2" ;;
 	DIR) _m9m_sandbox_offer -d -- "$2" ;;
 	NAME)

@@ -5,11 +5,17 @@
 function __m9m_sandbox_values
     switch $argv[1]
         case MODE
-            string split ' ' 'deny restricted host allow'
+            if test $argv[2] = network
+                string split ' ' 'deny restricted host allow'
+            else
+                string split ' ' 'overlay copy ro bind'
+            end
+        case KIND
+            string split ' ' 'auto v2 systemd v1 inherit none'
         case WHEN
             string split ' ' 'auto always never'
         case LAYER
-            string split ' ' 'cgroup landlock seccomp'
+            echo cgroup
     end
 end
 
@@ -21,8 +27,8 @@ for line in (m9m-sandbox --help 2>/dev/null | string match -r '^  --.*')
     set -l text (string trim -- $parts[2])
     if not set -q words[2]
         complete -c m9m-sandbox -l $flag -d $text
-    else if contains -- $words[2] MODE WHEN LAYER
-        complete -c m9m-sandbox -l $flag -d $text -x -a "(__m9m_sandbox_values $words[2])"
+    else if contains -- $words[2] MODE KIND WHEN LAYER
+        complete -c m9m-sandbox -l $flag -d $text -x -a "(__m9m_sandbox_values $words[2] $flag)"
     else
         complete -c m9m-sandbox -l $flag -d $text -r
     end

@@ -37,6 +37,11 @@ complete_to 'a short one' -h -- -
 complete_to 'the rest of a flag' --timeout -- --time
 complete_to 'nothing that is not there' -- --no-such
 complete_to 'network modes' restricted deny -- --network ''
+complete_to 'project modes' overlay bind -- --project-mode ''
+complete_to 'not those of the other' -- --project-mode den
+complete_to 'kinds of control groups' inherit v2 -- --cgroup ''
+complete_to 'layers to do without' cgroup -- --allow-degraded ''
+complete_to 'and no other' -- --allow-degraded se
 complete_to 'files' tests/run -- --spec tests/ru
 complete_to 'folders' tests/spec -- --workdir tests/spe
 complete_to 'the second argument' -- --setenv A ''
