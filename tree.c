@@ -91,6 +91,8 @@ static const struct row proc_masks[] = {
 	{ PLAN_READ_ONLY, "/proc/bus" },
 	{ PLAN_READ_ONLY, "/proc/fs" },
 	{ PLAN_READ_ONLY, "/proc/irq" },
+	/* Whose modes let anybody have the host's kernel watch its load. */
+	{ PLAN_READ_ONLY, "/proc/pressure" },
 	{ PLAN_READ_ONLY, "/proc/sys" },
 	{ PLAN_MASK, "/proc/acpi", .mode = S_IFDIR },
 	{ PLAN_MASK, "/proc/asound", .mode = S_IFDIR },

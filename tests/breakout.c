@@ -411,6 +411,15 @@ static bool own_file_system(void)
 	       run_copy("/tmp/copy");
 }
 
+/* As root of a namespace of one's own, from which what came along is locked. */
+static bool own_flags(void)
+{
+	return attack_own_user(CLONE_NEWUSER | CLONE_NEWNS) &&
+	       mount(NULL, "/work", NULL,
+		     MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, NULL) == 0 &&
+	       run_copy("/work/remounted");
+}
+
 static const struct attack attacks[] = {
 	{ "exec-path", exec_path },
 	{ "exec-dirfd", exec_dirfd },
@@ -446,6 +455,7 @@ static const struct attack attacks[] = {
 	{ "memory-shared-high", memory_shared_high },
 	{ "memory-own-code", memory_own_code },
 	{ "own-file-system", own_file_system },
+	{ "own-flags", own_flags },
 };
 
 int main(int argc, char **argv)

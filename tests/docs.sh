@@ -71,6 +71,17 @@ sed 's/ .*//' "$T/help" | sort >"$T/help.names"
 check "the README shows flags at work" test "$(wc -l <"$T/readme")" -ge 10
 is "and all of them exist" "$(comm -23 "$T/readme" "$T/help.names")" ""
 
+# Attacks: what the tables have is what the README counts, but for the rows that
+# name a file of their own.
+sed -n '/^| attacks | tried/,/^$/p' "$README" >"$T/attacks"
+is "the README counts the attacks" \
+	"$(awk -F '|' '!/\.sh`/ && $3 ~ /[0-9]/ { n += $3 } END { print n }' "$T/attacks")" \
+	"$(cat "$TOP"/tests/attack/*.table | grep -vc '^#')"
+is "and those by allowed programs" \
+	"$(awk -F '|' '/10-by-allowed/ { print $3 + 0 }' "$T/attacks")" \
+	"$(sed -n "/<<'ATTACKS'/,/^ATTACKS/p" "$TOP/tests/attack/10-by-allowed.sh" |
+		sed '1d; $d' | wc -l)"
+
 tells() {
 	grep -qF -- "$1" "$T/help.text" && grep -qxF -- ".It $1" "$MAN"
 }

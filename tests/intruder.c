@@ -347,6 +347,16 @@ static bool proc_key_users(void)
 	return shows("/proc/key-users");
 }
 
+/* Has the kernel watch the whole machine for as long as this is open. */
+static bool proc_pressure(void)
+{
+	static const char trigger[] = "some 500000 2000000";
+	int fd = open("/proc/pressure/cpu", O_RDWR);
+
+	return fd >= 0 &&
+	       write(fd, trigger, sizeof(trigger)) == sizeof(trigger);
+}
+
 /*** The terminal ***/
 
 static bool type_into(unsigned long request)
@@ -461,6 +471,7 @@ static const struct attack attacks[] = {
 	{ "proc-interrupts", proc_interrupts },
 	{ "proc-disks", proc_disks },
 	{ "proc-key-users", proc_key_users },
+	{ "proc-pressure", proc_pressure },
 	{ "terminal-input", terminal_input },
 	{ "terminal-input-high", terminal_input_high },
 	{ "shown-write", shown_write },
