@@ -40,6 +40,7 @@
 #include "relay.h"
 #include "result.h"
 #include "secret.h"
+#include "signals.h"
 #include "spec.h"
 #include "supervise.h"
 #include "watch.h"
@@ -164,7 +165,7 @@ static int set_up(struct run *run)
 	int rc;
 
 	err_stage("signals");
-	run->signal_fd = supervise_signals(plan->die_with_parent);
+	run->signal_fd = signals_take(plan->die_with_parent);
 	if (run->signal_fd < 0)
 		return -1;
 	rc = make_workdir(run);
@@ -488,23 +489,14 @@ static int run_spec(const struct spec *spec)
 	return status;
 }
 
-/* What whoever started us has set, and would trip us. */
-static void shed_inherited(void)
-{
-	/* The kernel would reap our children itself, and tell nobody. */
-	signal(SIGCHLD, SIG_DFL);
-	/* Beyond RLIMIT_FSIZE: an error that we can name, not a death. */
-	signal(SIGXFSZ, SIG_IGN);
-	/* We have to get into the folders that we make. */
-	umask(umask(0) & 077);
-}
-
 int main(int argc, char **argv)
 {
 	struct spec spec;
 	int status = EXIT_SANDBOX;
 
-	shed_inherited();
+	signals_shed();
+	/* We have to get into the folders that we make. */
+	umask(umask(0) & 077);
 	title_init(argc, argv);
 	if (spec_parse(&spec, argc, argv, stderr) == 0)
 		status = spec.action == SPEC_RUN ? run_spec(&spec)

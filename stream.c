@@ -105,6 +105,14 @@ void stream_move(struct stream *s, const struct pollfd pfd[2])
 		close_to(s);
 }
 
+void stream_forsake(struct stream *s)
+{
+	if (s->start < s->end)
+		s->error = ETIME;
+	s->start = s->end = 0;
+	close_to(s);
+}
+
 bool stream_done(const struct stream *s)
 {
 	return s->from_fd < 0 && s->start >= s->end;

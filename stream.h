@@ -41,6 +41,8 @@ void stream_wants(const struct stream *stream, struct pollfd pfd[2]);
  * it.  When there is no room for them (a full disk), the rest is only tapped.
  */
 void stream_move(struct stream *stream, const struct pollfd pfd[2]);
+/* Waits for its reader no more: what comes is only tapped from here on. */
+void stream_forsake(struct stream *stream);
 /* Nothing comes and nothing waits to be written. */
 bool stream_done(const struct stream *stream);
 void stream_close(struct stream *stream);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -43,6 +42,8 @@
 
 /* With the audit log locked, for which other runs wait. */
 #define EVENTS_AT_ONCE 64
+/* For a reader of ours, when all is dead that was made to end. */
+#define READER_MS      5000
 
 enum stream_name { IN, OUT, ERR, STREAMS };
 
@@ -79,34 +80,8 @@ struct loop {
 	bool killed;       /* we ended it */
 	bool failed;       /* by us: outcome->error says why */
 	uint64_t deadline; /* of the timeout; 0 none */
-	uint64_t kill_at;  /* end of grace; 0 none */
+	uint64_t kill_at;  /* end of grace, of a reader's too; 0 none */
 };
-
-static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-
-int supervise_signals(bool die_with_parent)
-{
-	sigset_t set;
-	int fd;
-
-	/* TERM, not KILL: the run ends in order, nothing is lost. */
-	if (die_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
-		return fail(errno, "cannot tie our life to the parent's");
-	signal(SIGPIPE, SIG_IGN);
-	/* In the background, reading the terminal is the end of input rather
-	 * than a stop of the whole run. */
-	signal(SIGTTIN, SIG_IGN);
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
-		sigaddset(&set, passed_on[i]);
-	sigaddset(&set, SIGWINCH);
-	sigaddset(&set, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return fail(errno, "cannot block signals");
-	sigdelset(&set, SIGCHLD);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd >= 0 ? fd : fail(errno, "cannot wait for signals");
-}
 
 /*** The streams ***/
 
@@ -202,6 +177,19 @@ static void fail_run(struct loop *l, const struct err_record *error)
 	kill_all(l);
 }
 
+/* Does nobody live inside any more, PID 1 apart? */
+static bool all_dead(const struct loop *l)
+{
+	return l->run->child->reaped || l->run->child->alone;
+}
+
+static void forsake_readers(struct loop *l)
+{
+	l->kill_at = 0;
+	stream_forsake(&l->streams[OUT]);
+	stream_forsake(&l->streams[ERR]);
+}
+
 static void check_deadlines(struct loop *l)
 {
 	uint64_t now = now_ms(CLOCK_MONOTONIC);
@@ -217,7 +205,9 @@ static void check_deadlines(struct loop *l)
 		signal_payload(l, l->run->plan->stop_signal);
 		start_grace(l);
 	}
-	if (l->kill_at && now >= l->kill_at)
+	if (l->kill_at && now >= l->kill_at && all_dead(l))
+		forsake_readers(l);
+	else if (l->kill_at && now >= l->kill_at)
 		kill_all(l);
 }
 
@@ -239,16 +229,14 @@ static int next_timeout(const struct loop *l)
 	return next - now > 3600000 ? 3600000 : (int)(next - now);
 }
 
-/* Does nobody live inside any more, PID 1 apart? */
-static bool all_dead(const struct loop *l)
-{
-	return l->run->child->reaped || l->run->child->alone;
-}
-
-/* They are: no time matters any more, and nobody reads. */
+/* They are: no time matters any more, and nobody reads.  Only, whoever had it
+ * end is not to wait for a reader that takes nothing. */
 static void stop_clocks(struct loop *l)
 {
-	l->deadline = l->kill_at = l->straggler.next = l->sampler.next = 0;
+	bool was_ended = l->timed_out || l->killed || l->kill_at;
+
+	l->deadline = l->straggler.next = l->sampler.next = 0;
+	l->kill_at = was_ended ? now_ms(CLOCK_MONOTONIC) + READER_MS : 0;
 	stream_close(&l->streams[IN]);
 }
 

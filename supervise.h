@@ -13,13 +13,6 @@
 #include "relay.h"
 #include "workdir.h"
 
-/*
- * Blocks the signals that supervise() will read, and ignores SIGPIPE.  Call
- * before anything that must be torn down exists.  Returns the signalfd, or -1
- * by fail().
- */
-int supervise_signals(bool die_with_parent);
-
 struct supervision {
 	const struct plan *plan;
 	struct child *child;

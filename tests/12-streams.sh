@@ -47,6 +47,27 @@ is "all of it is in the archive" "$(tar -xOf "$T/full.tar" stdout.log | md5sum)"
 	"$(seq 50000 | md5sum)"
 is "and the payload came to its end" "$(tar -xOf "$T/full.tar" work/end)" written
 
+# A reader that takes nothing does not hold a run that was made to end, and what
+# it did not take is kept.
+mkfifo "$T/stuck"
+exec 8<>"$T/stuck"
+expect_exit 124 timeout -s KILL 60 bash -c 'exec "$@" >&8' - \
+	"$M9M" --summary never --timeout 1s --grace 1s --artifact "$T/stuck.tar" \
+	--result "$T/r.json" sh -c 'head -c 130000 /dev/zero; sleep 60'
+contains "$T/err" "not all of standard output was passed on: Timer expired"
+matches "$T/r.json" 'not all of standard output was passed on'
+tar -C "$T" -xf "$T/stuck.tar"
+is "all of it is kept" "$(wc -c <"$T/stdout.log")" 130000
+rm -f "$T"/*.log
+"$M9M" -q --no-artifact sh -c 'echo ready >&2; exec yes' >&8 2>"$T/e" &
+pid=$!
+check "the payload runs" await_line "$T/e" ready
+kill "$pid"
+check "a signal ends it, too" await_exit "$pid"
+wait "$pid"
+is "as one that did" "$?" 143
+exec 8>&-
+
 # Kept in the artifact, up to --output.
 expect_exit 0 "$M9M" -q --artifact "$T/a.tar.zst" sh -c 'echo kept; echo err >&2'
 tar -C "$T" --zstd -xf "$T/a.tar.zst"

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "signals.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+
+#include "err.h"
+#include "util.h"
+
+void signals_shed(void)
+{
+	/* The kernel would reap our children itself, and tell nobody. */
+	signal(SIGCHLD, SIG_DFL);
+	/* Beyond RLIMIT_FSIZE: an error that we can name, not a death. */
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+int signals_take(bool die_with_parent)
+{
+	sigset_t set;
+	int fd;
+
+	/* TERM, not KILL: the run ends in order, nothing is lost. */
+	if (die_with_parent && prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+		return fail(errno, "cannot tie our life to the parent's");
+	signal(SIGPIPE, SIG_IGN);
+	/* In the background, reading the terminal is the end of input rather
+	 * than a stop of the whole run. */
+	signal(SIGTTIN, SIG_IGN);
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
+		sigaddset(&set, passed_on[i]);
+	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return fail(errno, "cannot block signals");
+	sigdelset(&set, SIGCHLD);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd >= 0 ? fd : fail(errno, "cannot wait for signals");
+}
