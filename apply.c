@@ -84,7 +84,8 @@ static void choose(struct apply *a)
 
 /* --- is it as it was? --------------------------------------------------- */
 
-/* What is at the path now; mode 0: nothing.  -1 with errno. */
+/* What is at the path now; mode 0: nothing.  1: nor can there be, for what it
+ * would lie in is no folder.  -1 with errno. */
 static int look(const struct apply *a, const char *path, struct stat *st,
 		struct change_side *side)
 {
@@ -92,8 +93,10 @@ static int look(const struct apply *a, const char *path, struct stat *st,
 	auto_fd int dir = apply_parent(a, path, &name);
 
 	*st = (struct stat){ 0 };
+	if (dir < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return 1;
 	if (dir < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+		return errno == ENOENT ? 0 : -1;
 	if (fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) < 0) {
 		*st = (struct stat){ 0 };
 		return errno == ENOENT ? 0 : -1;
@@ -119,6 +122,20 @@ static bool makes_room(const struct apply *a, const char *path)
 	return false;
 }
 
+/* Does what lies above the path, and is no folder, leave its place? */
+static bool clears_way(const struct apply *a, const char *path)
+{
+	auto_free char *above = xstrdup(path);
+	char *slash;
+
+	while ((slash = strrchr(above, '/'))) {
+		*slash = '\0';
+		if (strv_search(&a->gone, above))
+			return true;
+	}
+	return false;
+}
+
 static void check_free(struct apply *a, const struct change *c,
 		       const struct stat *st)
 {
@@ -134,13 +151,28 @@ static void check_free(struct apply *a, const struct change *c,
 		       "--force replaces it");
 }
 
+static void check_new(struct apply *a, const struct change *c, struct stat *was)
+{
+	struct change_side now = { 0 };
+	int looked = look(a, c->path, was, &now);
+
+	if (looked < 0)
+		refuse(a, c->path, strerror(errno), NULL);
+	else if (looked == 1 && !clears_way(a, c->path))
+		refuse(a, c->path, "a file or a link is in its way", NULL);
+	else
+		check_free(a, c, was);
+	free(now.target);
+}
+
 /* `base` is of the archive; afterwards it is what is there. */
 static void check_base(struct apply *a, const char *path, struct stat *st,
 		       struct change_side *base, bool folder)
 {
 	struct change_side now = { 0 };
+	int looked = look(a, path, st, &now);
 
-	if (look(a, path, st, &now) < 0) {
+	if (looked < 0) {
 		refuse(a, path, strerror(errno), NULL);
 	} else if (st->st_mode && (!(S_ISREG(now.mode) || S_ISLNK(now.mode) ||
 				     S_ISDIR(now.mode)) ||
@@ -158,16 +190,10 @@ static void check_one(struct apply *a, size_t i)
 {
 	struct change *c = &a->changes.v[i];
 	struct apply_item *item = &a->items[i];
-	struct change_side now = { 0 };
 	const char *control;
 
-	if (c->kind == CHANGE_ADDED || c->kind == CHANGE_RENAMED) {
-		if (look(a, c->path, &item->was, &now) < 0)
-			refuse(a, c->path, strerror(errno), NULL);
-		else
-			check_free(a, c, &item->was);
-		free(now.target);
-	}
+	if (c->kind == CHANGE_ADDED || c->kind == CHANGE_RENAMED)
+		check_new(a, c, &item->was);
 	if (c->kind == CHANGE_RENAMED)
 		check_base(a, c->from, &item->from_was, &c->old, false);
 	else if (c->kind != CHANGE_ADDED)

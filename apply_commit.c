@@ -13,7 +13,8 @@
 
 /*
  * What leaves its path first, then what comes, then the folders that are empty
- * now.  Each step is one rename (or mkdir, rmdir, chmod) that is noted, so that
+ * now.  The modes of folders are last, the deepest first: one that its owner may
+ * not write any more is filled before.  Each step is one rename (or mkdir, rmdir, chmod) that is noted, so that
  * the steps done can be undone in reverse.  A file that is replaced changes
  * places with the new one, and is looked at again where nobody else changes it:
  * what was written between the check and the rename is not lost.
@@ -96,8 +97,28 @@ static int take_away(struct apply *a, const char *path, const struct stat *was,
 	return check_same(a, staged, was, path);
 }
 
-/* Folders above `path` that hold nothing any more, as git does. */
-static int prune(struct apply *a, const char *path)
+static int compare_path(const void *key, const void *change)
+{
+	return strcmp(key, ((const struct change *)change)->path);
+}
+
+/* The folder as it is to be, where the run made it or gave it a mode. */
+static const struct change *listed_folder(const struct apply *a,
+					  const char *path)
+{
+	const struct change *c = bsearch(path, a->changes.v, a->changes.n,
+					 sizeof(*c), compare_path);
+	const struct change *end = a->changes.v + a->changes.n;
+
+	/* A file can go from the same path: its change is the one before. */
+	if (c && c + 1 < end && strcmp(c[1].path, path) == 0)
+		c++;
+	return c && S_ISDIR(c->new.mode) ? c : NULL;
+}
+
+/* Folders above `path`, of at least `shortest` bytes, that hold nothing any more,
+ * as git does; but not one that is to be there. */
+static int prune(struct apply *a, const char *path, size_t shortest)
 {
 	auto_free char *folder = xstrdup(path);
 	char *slash;
@@ -108,6 +129,8 @@ static int prune(struct apply *a, const char *path)
 		struct stat st;
 
 		*slash = '\0';
+		if (strlen(folder) < shortest || listed_folder(a, folder))
+			return 0;
 		dir = apply_parent(a, folder, &name);
 		if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
@@ -121,41 +144,47 @@ static int prune(struct apply *a, const char *path)
 	return 0;
 }
 
+static int make_folder(struct apply *a, const char *path, mode_t mode)
+{
+	const char *name;
+	auto_fd int dir = apply_parent(a, path, &name);
+
+	if (dir < 0)
+		return fail_at(path, errno);
+	if (mkdirat(dir, name, mode) == 0)
+		note(a, UNDO_RMDIR, path, 0, 0);
+	else if (errno != EEXIST)
+		return fail_at(path, errno);
+	return 0;
+}
+
 static int make_parents(struct apply *a, const char *path)
 {
 	for (const char *s = strchr(path, '/'); s; s = strchr(s + 1, '/')) {
 		auto_free char *folder = xstrndup(path, (size_t)(s - path));
-		const char *name;
-		auto_fd int dir = apply_parent(a, folder, &name);
+		const struct change *c = listed_folder(a, folder);
 
-		if (dir < 0)
-			return fail_at(folder, errno);
-		if (mkdirat(dir, name, 0777) == 0)
-			note(a, UNDO_RMDIR, folder, 0, 0);
-		else if (errno != EEXIST)
-			return fail_at(folder, errno);
+		if (make_folder(a, folder,
+				c ? (c->new.mode & 0777) | 0700 : 0777) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-static int put_folder(struct apply *a, const struct change *c)
+static int set_mode(struct apply *a, const struct change *c, mode_t add)
 {
 	const char *name;
 	auto_fd int dir = apply_parent(a, c->path, &name);
-	auto_fd int fd = -1;
 	struct stat st;
 
-	if (dir < 0)
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_at(c->path, errno);
-	if (mkdirat(dir, name, 0700) == 0)
-		note(a, UNDO_RMDIR, c->path, 0, 0);
-	else if (errno != EEXIST)
-		return fail_at(c->path, errno);
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail_at(c->path, errno);
+	if (!S_ISDIR(st.st_mode))
+		return fail_at(c->path, ENOTDIR);
 	note(a, UNDO_MODE, c->path, 0, st.st_mode & 07777);
-	return fchmod(fd, c->new.mode & 0777) < 0 ? fail_at(c->path, errno) : 0;
+	return walk_chmod(dir, name, (c->new.mode & 0777) | add) < 0
+		   ? fail_at(c->path, errno)
+		   : 0;
 }
 
 static int clear_folder(struct apply *a, const char *path)
@@ -164,7 +193,7 @@ static int clear_folder(struct apply *a, const char *path)
 
 	for (size_t i = 0; i < a->gone.n; i++)
 		if (strncmp(a->gone.v[i], path, len) == 0 &&
-		    a->gone.v[i][len] == '/' && prune(a, a->gone.v[i]) < 0)
+		    a->gone.v[i][len] == '/' && prune(a, a->gone.v[i], len) < 0)
 			return -1;
 	return 0;
 }
@@ -182,7 +211,7 @@ static int put(struct apply *a, size_t i)
 	if (make_parents(a, c->path) < 0)
 		return -1;
 	if (S_ISDIR(c->new.mode))
-		return put_folder(a, c);
+		return make_folder(a, c->path, 0700);
 	if (S_ISDIR(was->st_mode) && clear_folder(a, c->path) < 0)
 		return -1;
 	dir = apply_parent(a, c->path, &name);
@@ -200,7 +229,6 @@ static int undo(struct apply *a, const struct apply_step *s)
 {
 	const char *name;
 	auto_fd int dir = apply_parent(a, s->owned, &name);
-	auto_fd int fd = -1;
 	char old[32], new[32];
 
 	staged_name(old, 'o', s->number);
@@ -223,8 +251,7 @@ static int undo(struct apply *a, const struct apply_step *s)
 	case UNDO_MODE:
 		break;
 	}
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -1 : fchmod(fd, s->mode);
+	return walk_chmod(dir, name, s->mode);
 }
 
 static int undo_all(struct apply *a)
@@ -245,8 +272,35 @@ static int undo_all(struct apply *a)
 	return rc;
 }
 
+/* Of folders that were there before, as they have to be for the steps. */
+static int open_folders(struct apply *a)
+{
+	for (size_t i = 0; i < a->changes.n; i++) {
+		const struct change *c = &a->changes.v[i];
+
+		if (a->items[i].chosen && c->kind == CHANGE_MODIFIED &&
+		    S_ISDIR(c->new.mode) && set_mode(a, c, 0700) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int close_folders(struct apply *a)
+{
+	for (size_t i = a->changes.n; i-- > 0;) {
+		const struct change *c = &a->changes.v[i];
+
+		if (a->items[i].chosen && S_ISDIR(c->new.mode) &&
+		    set_mode(a, c, 0) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int do_all(struct apply *a)
 {
+	if (open_folders(a) < 0)
+		return -1;
 	/* Deeper ones first: a folder goes after what it held. */
 	for (size_t i = a->changes.n; i-- > 0;) {
 		const struct change *c = &a->changes.v[i];
@@ -263,9 +317,9 @@ static int do_all(struct apply *a)
 		    a->changes.v[i].kind != CHANGE_DELETED && put(a, i) < 0)
 			return -1;
 	for (size_t i = a->gone.n; i-- > 0;)
-		if (prune(a, a->gone.v[i]) < 0)
+		if (prune(a, a->gone.v[i], 0) < 0)
 			return -1;
-	return 0;
+	return close_folders(a);
 }
 
 int apply_commit(struct apply *a)

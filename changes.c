@@ -235,8 +235,10 @@ static int enter(struct finder *f, int upper_dir, int lower_dir,
 	rc = compare_folder(f, upper, lower, whole);
 	f->depth--;
 	walk_lock_dir(upper, &st);
-	/* A new one that holds nothing, or one whose mode is another. */
-	if (rc == 0 && !below && f->changes->n == before)
+	/* A new one that holds nothing or is not open to all, as what is made
+	 * for its files would be; or one whose mode is another. */
+	if (rc == 0 && !below &&
+	    (f->changes->n == before || (st.st_mode & 0777) != 0755))
 		rc = add(f, &(struct change_side){ 0 },
 			 &(struct change_side){ .mode = st.st_mode &
 							(S_IFMT | 0777) },

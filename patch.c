@@ -29,11 +29,13 @@ struct source {
 
 /* --- names and modes ---------------------------------------------------- */
 
+/* A space before a slash: there git's reader gives up on a header. */
 static bool needs_quotes(const char *name)
 {
 	for (; *name; name++)
 		if ((unsigned char)*name < ' ' || (unsigned char)*name > '~' ||
-		    *name == '"' || *name == '\\')
+		    *name == '"' || *name == '\\' ||
+		    (name[0] == ' ' && name[1] == '/'))
 			return true;
 	return false;
 }

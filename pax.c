@@ -188,21 +188,17 @@ static void add_number(struct records *r, const char *key, long long value)
 	add_record(r, key, digits);
 }
 
-static bool is_ascii(const char *s)
-{
-	while (*s && !(*s & 0x80))
-		s++;
-	return *s == '\0';
-}
-
-static bool is_utf8(const char *s)
+/* Does every reader give the name back as it was?  One that is not UTF-8 none
+ * does, and accents that stand for themselves (what U+0300 begins) some join with
+ * their letters: to a name that no file has. */
+static bool is_kept(const char *s)
 {
 	size_t len = strlen(s);
 	uint32_t cp = 0;
 
-	for (size_t at = 0; at < len && cp != TEXT_INVALID;)
+	for (size_t at = 0; at < len && cp < 0x300;)
 		at += text_decode(s + at, len - at, &cp);
-	return cp != TEXT_INVALID;
+	return cp < 0x300;
 }
 
 static void add_records(struct records *r, const struct pax_member *m,
@@ -211,19 +207,20 @@ static void add_records(struct records *r, const struct pax_member *m,
 	const char *link = m->hard_link ? m->hard_link : m->link;
 	bool long_link = link &&
 			 strlen(link) > sizeof(((struct header *)0)->link);
+	bool long_path = m->sparse || split(path, strlen(path)) == NULL;
 
-	/* Names are UTF-8 for pax, unless this says that they are bytes. */
-	if (!is_utf8(path) || (link && !is_utf8(link)))
+	/* In a header names are bytes; here UTF-8, unless this says otherwise. */
+	if ((long_path && !is_kept(path)) || (long_link && !is_kept(link)))
 		add_record(r, "hdrcharset", "BINARY");
 	if (m->sparse) {
 		add_record(r, "GNU.sparse.major", "1");
 		add_record(r, "GNU.sparse.minor", "0");
 		add_record(r, "GNU.sparse.name", path);
 		add_number(r, "GNU.sparse.realsize", m->size);
-	} else if (!is_ascii(path) || split(path, strlen(path)) == NULL) {
+	} else if (long_path) {
 		add_record(r, "path", path);
 	}
-	if (link && (long_link || !is_ascii(link)))
+	if (long_link)
 		add_record(r, "linkpath", link);
 	if (m->mtime < 0 || m->mtime > OCTAL_MAX)
 		add_number(r, "mtime", m->mtime);

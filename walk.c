@@ -122,6 +122,14 @@ static int chmod_held(int path_fd, mode_t mode)
 	return chmod(link, mode);
 }
 
+int walk_chmod(int parent_fd, const char *name, mode_t mode)
+{
+	auto_fd int fd = openat(parent_fd, name,
+				O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -1 : chmod_held(fd, mode);
+}
+
 /* Adds permissions of the owner's to a file or directory; its old state. */
 static int unlock_name(int parent_fd, const char *name, mode_t add,
 		       struct stat *st)

@@ -60,6 +60,8 @@ int walk_open_dir(int parent_fd, const char *name, bool unlock,
 		  struct stat *st);
 /* The same for a directory that is held already. */
 int walk_reopen_dir(int dir_fd, bool unlock, struct stat *st);
+/* Of what is there and is no link; -1 with errno. */
+int walk_chmod(int parent_fd, const char *name, mode_t mode);
 /* Gives a directory its own mode back; `st` is of walk_open_dir. */
 void walk_lock_dir(int dir_fd, const struct stat *st);
 

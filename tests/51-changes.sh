@@ -82,6 +82,7 @@ for seed in "${seeds[@]}"; do
 		cd "$P" || exit
 		"${G[@]}" init -q .
 		python3 "$T/grow.py" "$seed" 60
+		mkdir "end " && printf '\0\1' >"end /binary"
 		"${G[@]}" add -A .
 		"${G[@]}" commit -qm base --allow-empty
 		# What git does not keep: empty folders.
@@ -92,7 +93,8 @@ for seed in "${seeds[@]}"; do
 	mode=overlay
 	[ $((seed % 4)) != 0 ] || mode=copy
 	run "$M9M" -q --project "$P" --project-mode "$mode" --artifact "$A" sh -c \
-		"python3 .git/grow.py 9$seed 60; python3 .git/manifest.py"
+		"printf '\0\2' >'end /binary'
+		python3 .git/grow.py 9$seed 60; python3 .git/manifest.py"
 	sort "$T/out" >"$T/wanted"
 	tar -xOf "$A" changes.patch >"$T/patch"
 	tar -xOf "$A" changes.json >"$T/changes.json"
@@ -117,6 +119,10 @@ for seed in "${seeds[@]}"; do
 			awk -v r="$(jq '[.changes[] | select(.change ==
 				"renamed")] | length' "$T/changes.json")" \
 				'{print $1 / 2 - r}')"
+	jq -j '.changes[] | .path + "\u0000"' "$T/changes.json" | xargs -0 \
+		"$M9M" --apply "$A" --project "$P" -- >"$T/out" 2>"$T/err"
+	is "seed $seed: --apply does too" "$? $(cd "$P" &&
+		python3 "$T/manifest.py" | sort)" "0 $(cat "$T/wanted")"
 done
 
 # --- one of each -----------------------------------------------------------

@@ -15,7 +15,7 @@ G=(git -c user.email=a@b -c user.name=n -c safe.directory='*'
 
 # Every name with its kind, mode, and bytes.
 tree() {
-	(cd "$1" && find . -name .git -prune -o -printf '%y %m %p %l\n' | sort &&
+	(cd "$1" && find . -mindepth 1 -name .git -prune -o -printf '%y %m %p %l\n' | sort &&
 		find . -name .git -prune -o -type f -print0 | sort -z |
 		xargs -0r sha256sum)
 }
@@ -72,9 +72,35 @@ contains "$T/out" "M modified"
 contains "$T/out" 'A esc\x1b[31m'
 lacks "$T/out" $'\033'
 
+# --- what git does not know --------------------------------------------------
+
+# The modes of folders; accents that stand for themselves, which a reader may join
+# with their letters; a folder for a link, a file for all that a folder held.
+A=$T/a.tar
+make_project
+mkdir -p "$P/only/sub" "$P/gone" && echo f >"$P/only/sub/f" && echo g >"$P/gone/g"
+run "$M9M" -q --project "$P" --artifact "$A" bash -c "$(declare -f tree)"'
+	umask 022
+	mkdir -m 700 private private/empty; echo k >private/k
+	echo n >dir/sub/n; chmod 555 dir/sub; rm gone/g; chmod 750 gone
+	rm link; mkdir link; echo l >link/in; rm -r only/sub; echo s >only/sub
+	joined=$(printf "\303\251") apart=$(printf "e\314\201")
+	echo 1 >"$joined"; echo 2 >"$apart"; mkdir "$apart$apart"
+	ln "$apart" "$apart$apart/$apart"; long=$(printf "%0120d" 0)
+	echo 3 >"$apart$long"; ln "$apart$long" "$long$apart"
+	truncate -s 3M "sparse$apart"; echo >>"sparse$apart"
+	tree .'
+is "the run" "$rc" 0
+cp "$T/out" "$T/wanted"
+apply
+is "it is applied" "$rc" 0
+is "the same tree as inside" "$(tree "$P" | diff "$T/wanted" -)" ""
+make_project
+(umask 022 && apply private/k)
+is "a folder that was not chosen has its mode" "$(stat -c %a "$P/private")" 700
+
 # --- what is refused ---------------------------------------------------------
 
-A=$T/a.tar
 make_project
 expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" sh -c '
 	echo x >>modified; rm deleted; echo y >dir/y; chmod 755 mode
@@ -274,6 +300,12 @@ for kind in dotdot middle empty dot slashes end long name from absolute nul; do
 	apply --dry-run --force
 	contains "$T/err" "cannot take the changes of this archive"
 done
+for kind in parent late; do
+	python3 "$T/hostile.py" "$T/a.tar" "$kind"
+	apply --dry-run
+	is "$kind: a dry run is refused too" "$rc" 1
+	contains "$T/err" "a file or a link is in its way"
+done
 python3 "$T/hostile.py" "$T/a.tar" wasexec
 apply --force
 is "a lie about the old mode is of no use" "$rc" 1
@@ -314,7 +346,7 @@ make_project
 expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" sh -c '
 	echo x >>binary; rm deleted; mkdir new; echo n >new/n
 	mv old-name new/name; dd if=/dev/zero of=zz bs=1k count=64 2>/dev/null
-	rm dir/sub/x; echo y >>fold/f'
+	rm dir/sub/x; chmod 700 dir; echo y >>fold/f'
 before=$(tree "$P")
 (ulimit -f 8 && exec "$M9M" --apply "$A" --project "$P") >"$T/out" 2>"$T/err"
 is "a file too large to write" "$?" 125
