@@ -119,8 +119,26 @@ expect_exit 0 sh -c 'printf %s "$1" | "$2" -q --no-artifact --spec -' - \
 	'{"prompt": "the prompt", "command": ["cat"]}' "$M9M"
 is "a prompt is stdin all the same" "$(cat "$T/out")" "the prompt"
 
-echo "# what is bad makes nothing"
+echo "# what is only told makes nothing"
 rm -rf "${XDG_STATE_HOME:?}"/*
+made() { find "$T" ! -path "$T/out" ! -path "$T/err" | sort; }
+options=(--network allow --allow "$API" --host-port "$port" --publish 18002:80
+	--project-mode overlay --project "$T/ca" --input "$T/reach.py"
+	--artifact "$T/new/a.tar" --events "$T/new.jsonl" --result "$T/new.json"
+	--metrics-dir "$T/metrics" --output-file "x:$T/new.x" --pass-env PLANTED
+	--setenv SET set-secret)
+before=$(made)
+for action in --explain --print-spec --list-agents --help --version \
+	"--why $API:443"; do
+	# shellcheck disable=SC2086  # words
+	PLANTED=planted-secret run "$M9M" "${options[@]}" $action true
+	is "$action: exit 0" "$rc" 0
+	[ "$rc" = 0 ] || show_output
+	is "$action: nothing is made" "$(made)" "$before"
+	lacks "$T/out" -secret
+done
+
+echo "# what is bad makes nothing"
 node '"deny"' '{"sandbox": false}'
 expect_exit 125 "$M9M" --spec "$T/spec.json"
 contains "$T/err" "spec.json: \$.params.sandbox:"
