@@ -31,6 +31,15 @@ clear_all() {
 
 echo "# each call that makes the archive fails in turn"
 strace -o /dev/null -f true 2>/dev/null || skip "strace may not trace here"
+strace -f -y -qq -o "$T/order" -e trace=fsync,renameat,unlinkat "${RUN[@]}" \
+	sh -c 'echo made >made' >/dev/null 2>&1 </dev/null
+is "on the disk, its name, that on the disk, and only then the deletion" \
+	"$(awk '/ fsync\(.*\/\.a\.tar\..*\.tmp>/ { print "data" }
+		/ renameat\(.*"a\.tar/ { print "name" }
+		/ fsync\(.*\/a>/ { print "folder" }
+		/ unlinkat\(.*"made"/ { print "deleted" }' "$T/order" |
+		paste -sd ' ')" "data name folder deleted"
+clear_all
 if ! sanitized; then
 	lost=0 half=0 faults=0 silent=0
 	for fault in fsync:EDQUOT fsync:EIO renameat:EDQUOT renameat:ENOSPC \
