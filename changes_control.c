@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "changes.h"
@@ -31,7 +30,7 @@ void changes_heads_find(struct changes_heads *heads,
 		const char *name = path_base(c->path);
 
 		if (c->new.mode && !S_ISDIR(c->new.mode) &&
-		    strcasecmp(name, "HEAD") == 0)
+		    review_is_head(name))
 			strv_push(&heads->come, folder_of(c->path, name));
 	}
 	strv_sort(&heads->come);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "review.h"
 
-#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
+#include "text.h"
 #include "util.h"
 
 struct row {
@@ -16,8 +15,8 @@ static const char repository[] = "can make its folder a git repository";
 
 /*
  * A slash at the end: all below; a star: any end of the name.  In small letters.
- * Found at any depth, since projects nest, and in any case, since the tree may
- * go to a file system that does not mind.
+ * Found at any depth, since projects nest, and by any name that a file system
+ * takes for it (plain_path), since the tree may be on one or go to one.
  *
  * What is here acts where the user meant something else: to look, to enter, to
  * start a tool.  What is run by being asked for (makefiles, package.json, tests)
@@ -33,6 +32,8 @@ static const struct row controls[] = {
 	{ ".git/worktrees/", "a worktree's git directory" },
 	{ ".git/", "git's own records" },
 	{ ".git", "says where git's directory is" },
+	/* What include.path of the user's own is wont to name. */
+	{ ".gitconfig*", "git's configuration, which can name commands" },
 	/* Any folder that holds it, objects and refs is git's, by no name. */
 	{ "head", repository },
 	{ ".gitmodules", "says where submodules come from" },
@@ -95,6 +96,7 @@ static const struct row controls[] = {
 	{ ".ycm_extra_conf.py", "an editor's settings" },
 	{ ".envrc", "is run by direnv" },
 	{ ".direnv/", "is run by direnv" },
+	{ ".direnvrc", "is run by direnv" },
 	{ ".mise.*", "is obeyed by mise" },
 	{ "mise.*", "is obeyed by mise" },
 	{ ".mise/", "is obeyed by mise" },
@@ -139,7 +141,13 @@ static const struct row controls[] = {
 	{ ".gitlab-ci.yml", "is run by a CI" },
 	{ ".travis.yml", "is run by a CI" },
 	{ ".drone.yml", "is run by a CI" },
-	{ ".woodpecker.yml", "is run by a CI" },
+	{ ".woodpecker.*", "is run by a CI" },
+	{ ".woodpecker/", "is run by a CI" },
+	{ ".cirrus.*", "is run by a CI" },
+	{ ".semaphore/", "is run by a CI" },
+	{ ".teamcity/", "is run by a CI" },
+	{ ".appveyor.yml", "is run by a CI" },
+	{ "appveyor.yml", "is run by a CI" },
 	{ "azure-pipelines.yml", "is run by a CI" },
 	{ "bitbucket-pipelines.yml", "is run by a CI" },
 	{ "jenkinsfile", "is run by a CI" },
@@ -147,11 +155,21 @@ static const struct row controls[] = {
 	{ ".bash_profile", "is run by a shell" },
 	{ ".bash_login", "is run by a shell" },
 	{ ".bash_logout", "is run by a shell" },
+	{ ".bash_aliases", "is run by a shell" },
 	{ ".profile", "is run by a shell" },
 	{ ".zshrc", "is run by a shell" },
 	{ ".zshenv", "is run by a shell" },
 	{ ".zprofile", "is run by a shell" },
 	{ ".zlogin", "is run by a shell" },
+	{ ".zlogout", "is run by a shell" },
+	{ ".kshrc", "is run by a shell" },
+	{ ".mkshrc", "is run by a shell" },
+	{ ".cshrc", "is run by a shell" },
+	{ ".tcshrc", "is run by a shell" },
+	{ ".login", "is run by a shell" },
+	{ ".logout", "is run by a shell" },
+	{ ".config/fish/", "is run by a shell" },
+	{ ".inputrc", "is obeyed by a shell" },
 };
 
 /* Beside a HEAD only: elsewhere they are names like any other. */
@@ -166,55 +184,173 @@ static const struct row beside_head[] = {
 	{ "refs/", repository },
 };
 
+/* --- names that are the same to some file system ------------------------- */
+
+/* The letters that ext4, HFS+ and APFS fold into ones of ASCII. */
+static const struct {
+	uint32_t letter;
+	const char *plain;
+} folded[] = {
+	{ 0xdf, "ss" },   { 0x17f, "s" },    { 0x1e9e, "ss" },
+	{ 0x212a, "k" },  { 0xfb00, "ff" },  { 0xfb01, "fi" },
+	{ 0xfb02, "fl" }, { 0xfb03, "ffi" }, { 0xfb04, "ffl" },
+	{ 0xfb05, "st" }, { 0xfb06, "st" },
+};
+
+/* Unicode's Default_Ignorable_Code_Point: to them, as if it was not there. */
+static const struct {
+	uint32_t first, last;
+} ignored[] = {
+	{ 0xad, 0xad },       { 0x34f, 0x34f },     { 0x61c, 0x61c },
+	{ 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },
+	{ 0x200b, 0x200f },   { 0x202a, 0x202e },   { 0x2060, 0x206f },
+	{ 0x3164, 0x3164 },   { 0xfe00, 0xfe0f },   { 0xfeff, 0xfeff },
+	{ 0xffa0, 0xffa0 },   { 0xfff0, 0xfff8 },   { 0x1bca0, 0x1bca3 },
+	{ 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+};
+
+/* What stands for the code point, at most three bytes. */
+static size_t put_plain(char *out, uint32_t cp, const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		if (cp >= ignored[i].first && cp <= ignored[i].last)
+			return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(folded); i++)
+		if (cp == folded[i].letter) {
+			bytes = folded[i].plain;
+			n = strlen(bytes);
+		}
+	memcpy(out, bytes, n);
+	return n;
+}
+
+/* The length of a part without what NTFS and FAT drop of it: its stream, and the
+ * dots and spaces at its end. */
+static size_t kept_length(const char *part, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && part[n] != ':')
+		n++;
+	while (n > 0 && (part[n - 1] == '.' || part[n - 1] == ' '))
+		n--;
+	return n;
+}
+
+/* A path as the least particular file system has it; owned. */
+static char *plain_path(const char *path)
+{
+	size_t len = strlen(path), out = 0, part = 0, n;
+	/* A letter of two bytes can become two. */
+	char *plain = xcalloc(len + 1, 1);
+	uint32_t cp;
+
+	for (size_t at = 0; at < len; at += n) {
+		unsigned char c = (unsigned char)path[at];
+
+		n = 1;
+		if (c == '/') {
+			out = part + kept_length(plain + part, out - part);
+			plain[out++] = '/';
+			part = out;
+		} else if (c < 0x80) {
+			plain[out++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20
+								   : c);
+		} else {
+			n = text_decode(path + at, len - at, &cp);
+			out += put_plain(plain + out, cp, path + at, n);
+		}
+	}
+	plain[part + kept_length(plain + part, out - part)] = '\0';
+	return plain;
+}
+
+/* Where names are short too, GIT~1 is .git, and CLAUDE~1 is .claude. */
+static bool is_short_name(const char *rest)
+{
+	size_t n = strcspn(rest, "~/.");
+	size_t digits = rest[n] == '~' ? strspn(rest + n + 1, "0123456789") : 0;
+	const char *end = rest + n + 1 + digits;
+
+	return n > 0 && digits > 0 && n + 1 + digits <= 8 &&
+	       (*end == '\0' || *end == '/' ||
+		(*end == '.' && strcspn(end + 1, "./") <= 3 &&
+		 end[1 + strcspn(end + 1, "./")] != '.'));
+}
+
+/* --- looks ---------------------------------------------------------------- */
+
 static bool starts(const char *rest, const char *name)
 {
 	size_t n;
 
 	/* Most differ at once, and a list of changes may be long. */
-	if (tolower((unsigned char)*rest) != *name)
+	if (*rest != *name)
 		return false;
 	n = strlen(name);
 	if (name[n - 1] == '*')
-		return strncasecmp(rest, name, n - 1) == 0 &&
+		return strncmp(rest, name, n - 1) == 0 &&
 		       strchr(rest + n - 1, '/') == NULL;
-	if (strncasecmp(rest, name, n) != 0)
+	if (strncmp(rest, name, n) != 0)
 		return false;
 	return name[n - 1] == '/' || rest[n] == '\0';
 }
 
+/* The part after this one, or NULL. */
+static const char *next_part(const char *rest)
+{
+	const char *slash = strchr(rest, '/');
+
+	return slash ? slash + 1 : NULL;
+}
+
 const char *review_path(const char *path)
 {
-	for (const char *rest = path; rest;
-	     rest = strchr(rest, '/') ? strchr(rest, '/') + 1 : NULL)
+	auto_free char *plain = plain_path(path);
+
+	for (const char *rest = plain; rest; rest = next_part(rest)) {
 		for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
 			if (starts(rest, controls[i].name))
 				return controls[i].what;
+		if (is_short_name(rest))
+			return "can be a short name of what tools obey";
+	}
 	return NULL;
 }
 
 const char *review_link(const char *path)
 {
-	for (const char *rest = path; rest;
-	     rest = strchr(rest, '/') ? strchr(rest, '/') + 1 : NULL) {
+	auto_free char *plain = plain_path(path);
+
+	for (const char *rest = plain; rest; rest = next_part(rest)) {
 		size_t n = strlen(rest);
 
 		for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
-			if (strncasecmp(controls[i].name, rest, n) == 0 &&
+			if (strncmp(controls[i].name, rest, n) == 0 &&
 			    controls[i].name[n] == '/')
 				return controls[i].what;
 	}
 	return NULL;
 }
 
+bool review_is_head(const char *name)
+{
+	auto_free char *plain = plain_path(name);
+
+	return strcmp(plain, "head") == 0;
+}
+
 const char *review_git_part(const char *rest, bool *obeyed)
 {
+	auto_free char *plain = plain_path(rest);
+
 	for (size_t i = 0; i < ARRAY_SIZE(beside_head); i++) {
 		const char *name = beside_head[i].name;
 		size_t n = strcspn(name, "/");
 
 		/* By itself, a folder is an empty one, or a link to one. */
-		if (strncasecmp(rest, name, n) != 0 ||
-		    !(rest[n] == '\0' || rest[n] == name[n]))
+		if (strncmp(plain, name, n) != 0 ||
+		    !(plain[n] == '\0' || plain[n] == name[n]))
 			continue;
 		*obeyed = beside_head[i].what != repository;
 		return beside_head[i].what;

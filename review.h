@@ -14,6 +14,8 @@
 const char *review_path(const char *path);
 /* The same for a link, which can stand for a folder of such. */
 const char *review_link(const char *path);
+/* Is it the name of a HEAD, by which git takes a folder for its own? */
+bool review_is_head(const char *name);
 /*
  * What it is to git in a folder that holds a HEAD; `rest` is the path from there.
  * Or NULL.  `obeyed`: not merely asked for to see whether the folder is git's.
