@@ -40,6 +40,25 @@ static void make_folder(const char *path)
 	}
 }
 
+/*
+ * Whoever owns it can put another file in the log's place; and a link that is
+ * somebody else's has us write where that one could not (sudo -E).
+ */
+static int check_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	auto_free char *folder = xstrndup(path, slash ? slash - path : 0);
+	struct stat st;
+
+	/* Where it is not there, the open that follows tells. */
+	if (lstat(folder, &st) < 0 || st.st_uid == geteuid())
+		return 0;
+	fail(0, "cannot keep the audit log in %s: it belongs to uid %u", folder,
+	     st.st_uid);
+	return fail_remedy("set XDG_STATE_HOME to a folder that is yours "
+			   "alone");
+}
+
 /* O_NONBLOCK: a fifo in this place must not hang us; it is refused below. */
 static int open_file(const char *path, int flags, struct stat *st)
 {
@@ -70,7 +89,8 @@ int audit_open(struct audit *audit, const char *path)
 	*audit = AUDIT_NONE;
 	make_folder(path);
 	audit->path = xstrdup(path);
-	audit->fd = open_file(path, O_APPEND, &st);
+	if (check_folder(path) == 0)
+		audit->fd = open_file(path, O_APPEND, &st);
 	if (audit->fd >= 0) {
 		audit->dev = st.st_dev;
 		audit->ino = st.st_ino;

@@ -160,6 +160,16 @@ chmod 777 "$T/foreign/m9m-sandbox/runs"
 refused "runs where others can write" 125 workdir 'others can write to it' \
 	'XDG_STATE_HOME' env XDG_STATE_HOME="$T/foreign" "${RUN[@]}"
 check "and nothing is made there" rmdir "$T/foreign/m9m-sandbox/runs"
+# sudo -E: what the user's link leads to is root's to write, not the user's.
+if is_root; then
+	mkdir "$T/theirs" "$T/ours"
+	ln -s "$T/ours" "$T/theirs/m9m-sandbox"
+	chown -h 65534 "$T/theirs" "$T/theirs/m9m-sandbox"
+	refused "a folder by another user's link" 125 events \
+		"cannot keep the audit log in $T/theirs/m9m-sandbox: it belongs" \
+		'XDG_STATE_HOME' env XDG_STATE_HOME="$T/theirs" "${RUN[@]}"
+	check "and nothing is made there, either" rmdir "$T/ours"
+fi
 
 # --- a full disk -----------------------------------------------------------
 
