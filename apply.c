@@ -200,7 +200,7 @@ static void check_one(struct apply *a, size_t i)
 		check_base(a, c->path, &item->was, &c->old,
 			   S_ISDIR(c->old.mode));
 	/* By what is there, not by what the archive says of it. */
-	control = changes_control(c, &a->heads);
+	control = changes_control(c, &a->git);
 	if (control && !is_named(a, c->path))
 		refuse(a, c->path, control, "name it to apply it");
 }
@@ -238,7 +238,7 @@ static int do_it(struct apply *a, struct apply_report *report)
 	a->items = xcalloc(a->changes.n + 1, sizeof(*a->items));
 	choose(a);
 	/* By all of them: what is not chosen now may be chosen later. */
-	changes_heads_find(&a->heads, &a->changes, a->project_fd);
+	changes_git_find(&a->git, &a->changes, a->project_fd);
 	for (size_t i = 0; i < a->changes.n; i++)
 		if (a->items[i].chosen)
 			check_one(a, i);
@@ -266,7 +266,7 @@ static int work(const void *arg, void *report)
 	}
 	free(a.items);
 	strv_free(&a.gone);
-	changes_heads_free(&a.heads);
+	changes_git_free(&a.git);
 	changes_free(&a.changes);
 	return rc;
 }

@@ -42,7 +42,7 @@ struct apply {
 	struct changes changes;
 	struct apply_item *items;
 	struct strv gone; /* sorted: what leaves its path */
-	struct changes_heads heads;
+	struct changes_git git;
 	struct apply_step *steps;
 	size_t n_steps;
 	size_t refused, left_out;

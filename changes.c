@@ -435,12 +435,12 @@ static int compare_paths(const void *a, const void *b)
 /* When all are known: one can give another its meaning. */
 static void flag(struct changes *c, int tree_fd)
 {
-	struct changes_heads heads;
+	struct changes_git git;
 
-	changes_heads_find(&heads, c, tree_fd);
+	changes_git_find(&git, c, tree_fd);
 	for (size_t i = 0; i < c->n; i++)
-		c->v[i].control = changes_control(&c->v[i], &heads);
-	changes_heads_free(&heads);
+		c->v[i].control = changes_control(&c->v[i], &git);
+	changes_git_free(&git);
 }
 
 int changes_find(struct changes *changes, const struct changes_request *req)

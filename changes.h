@@ -67,18 +67,21 @@ void changes_free(struct changes *changes);
 int changes_read_side(int dir_fd, const char *name, const struct stat *st,
 		      struct change_side *side);
 
-/* Which folders hold a HEAD, by which git takes a folder for its own. */
-struct changes_heads {
-	int tree_fd;      /* the real tree, which may hold some; not owned */
-	struct strv come; /* sorted: the folders where one comes */
+/* What git obeys by other than its name. */
+struct changes_git {
+	int tree_fd;       /* the real tree; not owned */
+	struct strv heads; /* sorted: the folders where a HEAD comes */
+	/* Paths that the configuration of the real tree names: hooks, files that
+	 * it includes, programs. */
+	struct strv named;
 };
 
-void changes_heads_find(struct changes_heads *heads,
-			const struct changes *changes, int tree_fd);
-void changes_heads_free(struct changes_heads *heads);
+void changes_git_find(struct changes_git *git, const struct changes *changes,
+		      int tree_fd);
+void changes_git_free(struct changes_git *git);
 /* Why it needs a second look, or NULL. */
 const char *changes_control(const struct change *c,
-			    const struct changes_heads *heads);
+			    const struct changes_git *git);
 
 /* One object a line in "changes"; `about` goes in front, a JSON object. */
 void changes_print(const struct changes *changes, const char *about, FILE *out);

@@ -206,6 +206,18 @@ is "and all of it is named" "$(sed -n 's/.*refused: \(.*\): .*(.*/\1/p' "$T/err"
 	sort | paste -sd ' ')" \
 	"docs/config docs/hooks/pre-commit docs/objects docs/refs"
 
+# By the user's own configuration a folder has the hooks.
+make_project
+(cd "$P" && git config core.hooksPath dir && echo "touch $T/caught" >dir/pre-commit &&
+	chmod 755 dir/pre-commit && "${G[@]}" commit -qm x --allow-empty)
+check "git runs what is there" rm "$T/caught"
+leave 'echo exit >>dir/pre-commit'
+before=$(tree "$P")
+apply
+is "a hook by configuration is refused" "$rc" 1
+contains "$T/err" "dir/pre-commit: git's configuration names it"
+unchanged "a hook by configuration"
+
 # --- what the user's tools obey ----------------------------------------------
 
 make_project

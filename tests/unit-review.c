@@ -157,7 +157,7 @@ static void test_heads(void)
 	};
 	struct change list[ARRAY_SIZE(rows)] = { 0 };
 	const struct changes changes = { list, ARRAY_SIZE(rows), 0 };
-	struct changes_heads heads;
+	struct changes_git git;
 	struct change moved = { .path = (char *)"x",
 				.from = (char *)"there/config" };
 	auto_fd int fd = -1;
@@ -174,15 +174,67 @@ static void test_heads(void)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		list[i] = (struct change){ .path = (char *)rows[i].path,
 					   .new = { .mode = S_IFREG | 0644 } };
-	changes_heads_find(&heads, &changes, fd);
+	changes_git_find(&git, &changes, fd);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		ok((changes_control(&list[i], &heads) != NULL) ==
-		       rows[i].control,
+		ok((changes_control(&list[i], &git) != NULL) == rows[i].control,
 		   "%s is %s git", rows[i].path,
 		   rows[i].control ? "obeyed by" : "nothing to");
-	ok(changes_control(&moved, &heads) != NULL,
+	ok(changes_control(&moved, &git) != NULL,
 	   "nor is a part moved away unseen");
-	changes_heads_free(&heads);
+	changes_git_free(&git);
+}
+
+/* Of a tree whose owner has told git of some of its files. */
+static void test_named(void)
+{
+	static const char config[] =
+	    "[core]\n\thooksPath = tools/hooks\n\teditor = code --wait\n"
+	    "\tfsmonitor = \"./watch it.sh\"\n[include]\npath=../shared.cfg\n"
+	    "[filter \"x\"]\n\tclean = python3 clean.py %f\n"
+	    "\tSmudge = sh -c 'bin/smudge'\n[diff]\n\texternal = /usr/bin/d\n"
+	    "[alias]\n\tx = !scripts/x.sh main\n\ty = log docs/y\n"
+	    "[branch \"main\"]\n\tremote = origin\n\tmerge = refs/heads/main\n"
+	    "[remote \"origin\"]\n\turl = lib/other\n";
+	static const struct {
+		const char *path;
+		bool control;
+	} rows[] = {
+		{ "tools/hooks/pre-commit", true },
+		{ "tools/hooks", true },
+		{ "tools/hooks.md", false },
+		{ "tools/x", false },
+		{ "shared.cfg", true },
+		{ "sub/shared.cfg", false },
+		{ "watch", true },
+		{ "clean.py", true },
+		{ "bin/smudge", true },
+		{ "scripts/x.sh", true },
+		{ "main", false },
+		{ "code/main.c", false },
+		{ "usr/bin/d", false },
+		{ "docs/y", false },
+		{ "origin", false },
+		{ "lib/other", false },
+	};
+	const struct changes none = { 0 };
+	struct changes_git git;
+	auto_fd int fd = -1;
+
+	put_dir(at("named"));
+	put_dir(at("named/.git"));
+	put_file(at("named/.git/config"), config, 0644);
+	fd = open(at("named"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	changes_git_find(&git, &none, fd);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct change c = { .path = (char *)rows[i].path,
+					  .old = { .mode = S_IFREG | 0755 },
+					  .new = { .mode = S_IFREG | 0755 } };
+
+		ok((changes_control(&c, &git) != NULL) == rows[i].control,
+		   "%s is %s by git's configuration", rows[i].path,
+		   rows[i].control ? "named" : "not named");
+	}
+	changes_git_free(&git);
 }
 
 static void test_links(void)
@@ -478,6 +530,7 @@ int main(void)
 	make_base();
 	test_paths();
 	test_heads();
+	test_named();
 	test_links();
 	test_hidden();
 	test_patterns();
