@@ -151,6 +151,14 @@ static int landlock_version(void)
 	return version < 2 ? 0 : version;
 }
 
+bool host_has_terminal(void)
+{
+	pid_t owner = tcgetpgrp(STDIN_FILENO);
+
+	/* One that is not our session's stops nobody. */
+	return isatty(STDIN_FILENO) && (owner < 0 || owner == getpgrp());
+}
+
 int host_read(struct host *host)
 {
 	uint32_t random;
@@ -158,7 +166,7 @@ int host_read(struct host *host)
 	*host = (struct host){ .uid = geteuid(),
 			       .gid = getegid(),
 			       .environ = environ,
-			       .stdin_tty = isatty(STDIN_FILENO),
+			       .stdin_tty = host_has_terminal(),
 			       .stdout_tty = isatty(STDOUT_FILENO) };
 	host->cores_leave = !keep_cores();
 	host->landlock = landlock_version();

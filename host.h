@@ -21,7 +21,7 @@ struct host {
 	gid_t payload_gid;
 	bool cores_leave; /* a crash inside reaches the host's core handler */
 	int landlock;     /* version of the interface; 0: none to build on */
-	bool stdin_tty;
+	bool stdin_tty;   /* see host_has_terminal() */
 	bool stdout_tty;
 	struct winsize window; /* of the terminal, if there is one */
 	char **environ;        /* borrowed */
@@ -31,5 +31,8 @@ struct host {
  * fail() (no home for the state directory). */
 int host_read(struct host *host);
 void host_free(struct host *host);
+/* Standard input is a terminal that we may read.  A job in the background may
+ * not, and to set the terminal's mode would stop the whole run. */
+bool host_has_terminal(void);
 /* Value in host->environ, or NULL. */
 const char *host_getenv(const struct host *host, const char *name);

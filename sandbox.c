@@ -72,7 +72,8 @@ static bool stdin_has_data(void)
 {
 	struct stat in, null;
 
-	if (fstat(STDIN_FILENO, &in) < 0)
+	if (fstat(STDIN_FILENO, &in) < 0 ||
+	    (isatty(STDIN_FILENO) && !host_has_terminal()))
 		return false;
 	return stat("/dev/null", &null) < 0 || !S_ISCHR(in.st_mode) ||
 	       in.st_rdev != null.st_rdev;

@@ -25,6 +25,19 @@ expect_exit 7 tty_run "$M9M" -q --no-artifact \
 	--ro-bind "$T/caught.py" /caught.py python3 /caught.py -- ready '\x03'
 contains "$T/out" caught
 
+# A job in the background goes on, with an input that is at its end.
+cat >"$T/background" <<'END'
+set -m
+"$@" </dev/tty & job=$!
+wait "$job"
+echo "ended with $?"
+END
+expect_exit 0 tty_run timeout 30 bash "$T/background" "$M9M" -q --no-artifact \
+	sh -c 'tty; cat; echo through; exit 5' --
+contains "$T/out" "not a tty"
+contains "$T/out" through
+contains "$T/out" "ended with 5"
+
 # The window's size follows.
 expect_exit 0 tty_run "$M9M" -q --no-artifact bash -c \
 	'trap "stty size; exit 0" WINCH; echo ready; while :; do read -t 1 x; done' \
