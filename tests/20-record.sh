@@ -58,6 +58,21 @@ is "the archive's hash is right" \
 	"$(json "$T/result.json" .artifact.sha256)"
 is "start names what runs" "$(events start '.argv[0] == "sh"' | wc -l)" 1
 
+# Landlock's version, by the kernel's own word (1 is of no use: no renames).
+abi=$(python3 -c '
+import ctypes
+print(max(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1), 0))')
+if [ "$abi" -ge 2 ]; then
+	is "the result has Landlock's version" \
+		"$(json "$T/result.json" '.layers[] | select(test("landlock"))')" \
+		"landlock:$abi"
+	matches <("$M9M" --explain true) "^landlock +version $abi\$"
+else
+	is "the result has no Landlock" \
+		"$(json "$T/result.json" '.layers | map(select(test("landlock"))) | length')" 0
+	matches <("$M9M" --explain true) "^landlock +none in this kernel"
+fi
+
 recorded failure failed 3 --no-artifact -- sh -c 'exit 3'
 json_is "$T/result.json" .payload_exit_code 3
 json_is "$T/result.json" .artifact null
