@@ -74,7 +74,8 @@ struct search {
 	int root_fd;
 	struct pattern *patterns; /* the user's globs, and then ours */
 	size_t n_patterns, n_user;
-	bool whole;
+	bool whole, doors;
+	bool by_other; /* who cannot pass what is closed to others */
 	/* Which bytes a name that any matches can begin and end with.  Few
 	 * names do: all others are done with after two looks. */
 	bool begins[256], ends[256];
@@ -169,6 +170,11 @@ static int hide(const struct search *s, const char *path, bool folder)
 
 	if (strv_has(list, path))
 		return 0;
+	if (h->files.n + h->folders.n == HIDDEN_MAX && s->n_patterns == 0) {
+		fail(0, "cannot hide more than %d sockets and fifos",
+		     HIDDEN_MAX);
+		return fail_remedy("show what is needed of that tree");
+	}
 	if (h->files.n + h->folders.n == HIDDEN_MAX) {
 		fail(0, "cannot hide more than %d files of the project",
 		     HIDDEN_MAX);
@@ -181,29 +187,40 @@ static int hide(const struct search *s, const char *path, bool folder)
 
 /* --- the look ----------------------------------------------------------- */
 
-static bool is_folder(int dir_fd, const struct walk_name *entry)
+/* DT_... */
+static unsigned int kind_of(int dir_fd, const struct walk_name *entry)
 {
 	struct stat st;
 
 	if (entry->type != DT_UNKNOWN)
-		return entry->type == DT_DIR;
-	return fstatat(dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISDIR(st.st_mode);
+		return entry->type;
+	return fstatat(dir_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0
+		   ? IFTODT(st.st_mode)
+		   : DT_UNKNOWN;
+}
+
+static bool is_door(const struct search *s, unsigned int kind)
+{
+	return s->doors && (kind == DT_SOCK || kind == DT_FIFO) &&
+	       !strv_has(s->shown, s->path.s);
 }
 
 /* Keys among a dependency's own tests are nobody's secrets, and git's objects
  * have names of their own. */
 static bool is_passed_over(const struct search *s, const char *name)
 {
+	if (s->n_patterns == 0)
+		return false;
 	return strcmp(name, ".git") == 0 ||
 	       (s->n_user == 0 && strcmp(name, "node_modules") == 0);
 }
 
 static int look_at(struct search *s, int dir_fd, const struct walk_name *entry)
 {
-	bool is_dir = is_folder(dir_fd, entry);
+	unsigned int kind = kind_of(dir_fd, entry);
+	bool is_dir = kind == DT_DIR;
 
-	if (is_hidden(s, entry->name, is_dir))
+	if (is_hidden(s, entry->name, is_dir) || is_door(s, kind))
 		return hide(s, s->path.s, is_dir);
 	if (is_dir && !is_passed_over(s, entry->name))
 		strv_push(&s->queue, xstrdup(s->path.s));
@@ -222,12 +239,23 @@ static size_t most_entries(const struct search *s)
  */
 static int pass_over(struct search *s, const char *folder, int err)
 {
+	/* No secret is looked for: where we cannot go, nobody inside can. */
+	if (s->n_patterns == 0)
+		return 0;
 	if (err == EACCES)
 		return strv_has(s->shown, folder) ? 0 : hide(s, folder, true);
 	if (err == ENOENT || err == ENOTDIR || err == ELOOP ||
 	    err == ENAMETOOLONG)
 		return 0;
 	return fail(err, "cannot look through the project's %s", folder);
+}
+
+/* Neither the payload nor who lays the masks passes it. */
+static bool is_closed(const struct search *s, int fd)
+{
+	struct stat st;
+
+	return s->by_other && (fstat(fd, &st) < 0 || !(st.st_mode & S_IXOTH));
 }
 
 static int look_through(struct search *s, const char *folder)
@@ -243,7 +271,7 @@ static int look_through(struct search *s, const char *folder)
 	walk_cut(&s->path, 0);
 	walk_push(&s->path, folder);
 	walk_start(&reader, fd);
-	while (rc == 0 && s->entries < most_entries(s) &&
+	while (rc == 0 && !is_closed(s, fd) && s->entries < most_entries(s) &&
 	       (more = walk_next(&reader, &entry)) == 1) {
 		size_t before = walk_push(&s->path, entry.name);
 
@@ -420,12 +448,14 @@ static int note_above(struct hidden *hidden, const struct strv *paths)
 }
 
 int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
-		bool whole)
+		unsigned int how)
 {
+	bool whole = how & HIDDEN_WHOLE;
 	struct search s = { .hidden = hidden,
 			    .shown = shown,
 			    .root_fd = project_fd,
-			    .whole = whole };
+			    .whole = whole,
+			    .doors = how & HIDDEN_DOORS };
 	auto_free char *text = NULL;
 	int rc;
 
@@ -448,6 +478,25 @@ int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
 	strv_free(&s.queue);
 	walk_free(&s.path);
 	free(s.patterns);
+	return rc;
+}
+
+int hidden_doors(struct hidden *hidden, int tree_fd, bool by_other)
+{
+	static const struct strv none;
+	struct search s = { .hidden = hidden,
+			    .shown = &none,
+			    .root_fd = tree_fd,
+			    .doors = true,
+			    .by_other = by_other };
+	int rc;
+
+	*hidden = (struct hidden){ 0 };
+	walk_push(&s.path, "");
+	rc = look(&s);
+	strv_sort(&hidden->files);
+	strv_free(&s.queue);
+	walk_free(&s.path);
 	return rc;
 }
 

@@ -3,8 +3,9 @@
 
 /*
  * Which files of a project look like secrets, by our list and by the user's own
- * .m9mignore.  Names are looked for, so a look is all that can be promised: how
- * far it went is said.
+ * .m9mignore; and which are doors: a unix socket or a fifo leads to whoever has
+ * it open on the host, also in a tree that is read-only.  They are looked for,
+ * so a look is all that can be promised: how far it went is said.
  */
 
 #include <stdbool.h>
@@ -13,9 +14,11 @@
 #include "util.h"
 
 /* Entries that the look for our own list goes through, where that is enough. */
-#define HIDDEN_ENTRIES 4000
+#define HIDDEN_ENTRIES       4000
+/* The same for doors in other trees than the project: kinds cost less. */
+#define HIDDEN_DOORS_ENTRIES 20000
 /* Each takes a mount of its own. */
-#define HIDDEN_MAX     1000
+#define HIDDEN_MAX           1000
 
 struct hidden {
 	struct strv files, folders; /* below the project, sorted */
@@ -27,11 +30,23 @@ struct hidden {
 /* The user's list, at the top of the project. */
 #define HIDDEN_LIST ".m9mignore"
 
+enum hidden_look {
+	HIDDEN_WHOLE =
+	    1, /* to the last entry, as a user's list takes it, too */
+	HIDDEN_DOORS = 2, /* the files themselves are shown, not a copy */
+};
+
 /*
- * `shown` are paths that stay visible.  `whole`: to the last entry, as a user's
- * list takes it, too.  By fail(): that list cannot be read or understood, there
- * is too much to look through or to hide; hidden_free is due then, too.
+ * `shown` are paths that stay visible, `how` is of HIDDEN_...  By fail(): the
+ * user's list cannot be read or understood, there is too much to look through
+ * or to hide; hidden_free is due then, too.
  */
 int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
-		bool whole);
+		unsigned int how);
+/*
+ * The doors alone, of any tree, among the entries that are nearest to its top.
+ * `by_other`: for somebody who is neither its owner nor of its group.  By
+ * fail(): there are too many; hidden_free is due then, too.
+ */
+int hidden_doors(struct hidden *hidden, int tree_fd, bool by_other);
 void hidden_free(struct hidden *hidden);

@@ -135,6 +135,14 @@ static void warn_hidden(struct plan *plan)
 				    HIDDEN_ENTRIES));
 }
 
+/* A socket of the host's in an overlay or a copy leads to nobody. */
+static const unsigned int how_to_look[] = {
+	[SPEC_PROJECT_OVERLAY] = 0,
+	[SPEC_PROJECT_COPY] = 0,
+	[SPEC_PROJECT_RO] = HIDDEN_DOORS,
+	[SPEC_PROJECT_BIND] = HIDDEN_DOORS | HIDDEN_WHOLE,
+};
+
 int project_plan(struct plan *plan, const struct spec *spec,
 		 const struct host *host)
 {
@@ -168,7 +176,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 				   "--project-mode overlay and --apply");
 	}
 	if (hidden_find(&project->hidden, fd, &spec->show,
-			project->mode == SPEC_PROJECT_BIND) < 0)
+			how_to_look[project->mode]) < 0)
 		return -1;
 	plan_git(plan, spec, host, fd);
 	warn_hidden(plan);

@@ -16,6 +16,7 @@
 #include "holes.h"
 #include "mounted.h"
 #include "tree_work.h"
+#include "walk.h"
 
 /*
  * What is not listed here is not there.  /etc is ours, with these entries of
@@ -406,6 +407,56 @@ static int add_user_mount(struct plan *plan, const struct spec_mount *mount)
 	return 0;
 }
 
+static bool is_mounted(const struct spec *spec, const char *at)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (strcmp(spec->mounts[i].destination, at) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A tree's mounts do not stop who connects to a socket in it, and nobody who
+ * shows a tree means its sockets: who does names them.
+ */
+static int hide_doors(struct plan *plan, const struct spec *spec,
+		      const struct host *host)
+{
+	/* It moves when masks are added. */
+	auto_free char *tree = xstrdup(plan->mounts[plan->n_mounts - 1].source);
+	auto_free char *top = xstrdup(
+	    plan->mounts[plan->n_mounts - 1].destination);
+	auto_fd int fd = walk_open_plain(tree);
+	struct hidden doors = { 0 };
+	size_t n = 0;
+	int rc = 0;
+
+	/* A file, or nothing that could be looked at. */
+	if (fd >= 0)
+		rc = hidden_doors(&doors, fd, host->uid != plan->host_uid);
+	for (size_t i = 0; rc == 0 && i < doors.files.n; i++) {
+		auto_free char *at = path_join(top, doors.files.v[i]);
+
+		if (is_mounted(spec, at))
+			continue;
+		tree_add(plan, PLAN_MASK, at, NULL)->mode = S_IFREG;
+		n++;
+	}
+	if (n)
+		strv_push(&plan->warnings,
+			  xasprintf("%zu sockets and fifos in %s are hidden: "
+				    "name one as a mount to show it",
+				    n, tree));
+	if (doors.partial)
+		strv_push(&plan->warnings,
+			  xasprintf("only the first %d entries of %s were "
+				    "looked through for sockets and fifos of "
+				    "the host's",
+				    HIDDEN_ENTRIES, tree));
+	hidden_free(&doors);
+	return rc;
+}
+
 /*
  * What we write on the host must not lie where the payload can write: it puts a
  * link in the way, and its own words are in ~/.ssh/authorized_keys.  In the
@@ -463,6 +514,8 @@ static int add_user_mounts(struct plan *plan, const struct spec *spec,
 		if (m->kind == PLAN_BIND && m->flags & PLAN_RW &&
 		    (keep_apart(plan, spec, host, m->source) < 0 ||
 		     holes_check_writable(plan, m->source) < 0))
+			return -1;
+		if (m->kind == PLAN_BIND && hide_doors(plan, spec, host) < 0)
 			return -1;
 	}
 	holes_in_mounts(plan, spec);

@@ -41,6 +41,66 @@ s.bind("\0own")
 s.listen()
 socket.socket(socket.AF_UNIX).connect("\0own")'
 
+# Named ones are of the tree that they lie in, read-only or not, and so are
+# fifos.  Looked for as deep as a tree is looked through.
+mkdir -p "$T/shown/deep/er" "$T/shown/shut"
+chmod 755 "$T/shown" "$T/shown/deep" "$T/shown/deep/er"
+serve python3 "$T/serve.py" "$T/shown/deep/er/s"
+mkfifo -m 666 "$T/shown/fifo"
+python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$T/shown/shut/s"
+chmod 777 "$T/shown/deep/er/s"
+chmod 700 "$T/shown/shut"
+is "the named one is there outside" \
+	"$(python3 "$T/call.py" "$T/shown/deep/er/s")" host
+cat >"$T/knock.py" <<'P'
+import os, subprocess, sys
+top = sys.argv[1]
+subprocess.run(["python3", "/call.py", top + "/deep/er/s"])
+try:
+    os.write(os.open(top + "/fifo", os.O_WRONLY | os.O_NONBLOCK), b"fifo")
+except OSError:
+    pass
+print("knocked")
+P
+# knocks PROGRAM OPTION... TOP: what that comes to.
+knocks() {
+	local top=${*: -1}
+	run "${@:1:$#-1}" -q --no-artifact --ro-bind "$T/call.py" /call.py \
+		--ro-bind "$T/knock.py" /knock.py -- python3 /knock.py "$top"
+	exec 8<>"$T/shown/fifo"
+	read -r -N 4 -t 0.01 said <&8 || :
+	exec 8<&-
+}
+ways=("--ro-bind $T/shown /s:/s" "--project $T/shown --project-mode ro:/work")
+is_root || ways+=("--bind $T/shown /s:/s"
+	"--project $T/shown --project-mode bind:/work")
+exec 9<>"$T/shown/fifo"
+for way in "${ways[@]}"; do
+	# shellcheck disable=SC2086  # words
+	M9M_TEST_OFF=masks,landlock knocks "$TOP/$B/m9m-sandbox-test" \
+		${way%:*} "${way##*:}"
+	is "without masks: ${way%% *}" "$(xargs <"$T/out") $said" \
+		"host knocked fifo"
+	# shellcheck disable=SC2086
+	knocks "$M9M" ${way%:*} "${way##*:}"
+	is "hidden: ${way%% *}" "$(xargs <"$T/out") $said" "knocked "
+done
+exec 9<&-
+knocks "$M9M" --project "$T/shown" /work
+is "an overlay's leads to nobody" "$(xargs <"$T/out")" knocked
+# How far the look went is said.
+mkdir "$T/many"
+(cd "$T/many" && seq 4100 | xargs touch)
+"$M9M" --explain --ro-bind "$T/many" /s --ro-bind "$T/shown" /t true >"$T/plan"
+contains "$T/plan" "only the first 4000 entries of $T/many were looked through"
+matches "$T/plan" "[23] sockets and fifos in $T/shown are hidden"
+# Who names one means it.
+expect_exit 0 m9m --ro-bind "$T/shown" /s --ro-bind "$T/shown/deep/er/s" \
+	/s/deep/er/s --ro-bind "$T/call.py" /call.py -- \
+	python3 /call.py /s/deep/er/s
+contains "$T/out" host
+
 # A limit on PID 1 would end it: the run would look like our failure.
 limit='import resource, sys
 resource.prlimit(int(sys.argv[1]), resource.RLIMIT_NOFILE, (1, 1))'
