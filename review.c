@@ -12,6 +12,9 @@ struct row {
 };
 
 static const char repository[] = "can make its folder a git repository";
+static const char submodule[] = "a submodule's git directory";
+static const char worktree[] = "a worktree's git directory";
+static const char records[] = "git's own records";
 
 /*
  * A slash at the end: all below; a star: any end of the name.  In small letters.
@@ -28,9 +31,9 @@ static const struct row controls[] = {
 	{ ".git/config.worktree",
 	  "git's configuration, which can name commands" },
 	{ ".git/info/", "git's attributes, which choose filters" },
-	{ ".git/modules/", "a submodule's git directory" },
-	{ ".git/worktrees/", "a worktree's git directory" },
-	{ ".git/", "git's own records" },
+	{ ".git/modules/", submodule },
+	{ ".git/worktrees/", worktree },
+	{ ".git/", records },
 	{ ".git", "says where git's directory is" },
 	/* What include.path of the user's own is wont to name. */
 	{ ".gitconfig*", "git's configuration, which can name commands" },
@@ -296,12 +299,41 @@ static bool starts(const char *rest, const char *name)
 	return name[n - 1] == '/' || rest[n] == '\0';
 }
 
+/*
+ * In a submodule's or a worktree's directory, whose name may be of any parts: what
+ * changes with each look of git's there.  Nothing of the kind is obeyed.
+ */
+static bool is_record(const char *path)
+{
+	static const char *const folders[] = { "/logs/", "/objects/",
+					       "/refs/" };
+	static const char *const files[] = { "commit_editmsg", "fetch_head",
+					     "head",           "index",
+					     "orig_head",      "packed-refs" };
+	const char *name = path_base(path);
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		if (strstr(path, folders[i]))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (strcmp(name, files[i]) == 0)
+			return true;
+	return false;
+}
+
 /* The part after this one, or NULL. */
 static const char *next_part(const char *rest)
 {
 	const char *slash = strchr(rest, '/');
 
 	return slash ? slash + 1 : NULL;
+}
+
+static const char *of_row(const struct row *row, const char *rest)
+{
+	bool other = row->what == submodule || row->what == worktree;
+
+	return other && is_record(rest) ? records : row->what;
 }
 
 const char *review_path(const char *path)
@@ -311,7 +343,7 @@ const char *review_path(const char *path)
 	for (const char *rest = plain; rest; rest = next_part(rest)) {
 		for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
 			if (starts(rest, controls[i].name))
-				return controls[i].what;
+				return of_row(&controls[i], rest);
 		if (is_short_name(rest))
 			return "can be a short name of what tools obey";
 	}
@@ -362,7 +394,7 @@ bool review_is_git_record(const char *path)
 {
 	const char *what = review_path(path);
 
-	return what && strcmp(what, "git's own records") == 0;
+	return what == records;
 }
 
 bool review_link_leaves(const char *path, const char *target)

@@ -218,6 +218,20 @@ is "a hook by configuration is refused" "$rc" 1
 contains "$T/err" "dir/pre-commit: git's configuration names it"
 unchanged "a hook by configuration"
 
+# A look of git's at a submodule is no change of the user's.
+make_project
+(cd "$P" && "${G[@]}" -c protocol.file.allow=always submodule -q add "$T/clone" sub &&
+	"${G[@]}" commit -qm sub)
+leave 'rmdir docs; git -C sub read-tree HEAD; echo x >>plain'
+is "git wrote the submodule's index" "$(tar -xOf "$A" changes.json |
+	jq -r '.changes[].path | select(test("modules"))')" .git/modules/sub/index
+apply
+is "which is left out" "$rc $(cat "$T/out")" "0 M plain"
+leave 'echo "[core] fsmonitor = x" >>.git/modules/sub/config'
+apply
+is "its configuration is refused" "$rc" 1
+contains "$T/err" ".git/modules/sub/config: a submodule's git directory"
+
 # --- what the user's tools obey ----------------------------------------------
 
 make_project

@@ -120,6 +120,14 @@ static void test_paths(void)
 		   rows[i].control ? "a" : "no");
 	ok(review_is_git_record(".git/objects/ab/cd") &&
 	       review_is_git_record("x/.git/index") &&
+	       review_is_git_record(".git/modules/a/b/index") &&
+	       review_is_git_record(".git/modules/a/objects/aa/k") &&
+	       review_is_git_record(".git/worktrees/w/HEAD") &&
+	       !review_is_git_record(".git/modules/a/b/config") &&
+	       !review_is_git_record(".git/modules/a/hooks/update") &&
+	       !review_is_git_record(".git/modules/a/info/attributes") &&
+	       !review_is_git_record(".git/worktrees/w/gitdir") &&
+	       !review_is_git_record("modules/a/index") &&
 	       !review_is_git_record(".git/hooks/x") &&
 	       !review_is_git_record("a.git/index"),
 	   "git's records are told from what git obeys");
