@@ -280,9 +280,8 @@ static int look_through(struct search *s, const char *folder)
 		walk_cut(&s->path, before);
 	}
 	/* One that was deleted meanwhile has no more entries. */
-	if (more < 0 && errno != ENOENT)
-		rc = fail(errno, "cannot look through the project's %s",
-			  folder);
+	if (more < 0)
+		rc = pass_over(s, folder, errno);
 	walk_end(&reader);
 	return rc;
 }
