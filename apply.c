@@ -34,18 +34,30 @@ static void refuse(struct apply *a, const char *path, const char *why,
 
 /* --- which -------------------------------------------------------------- */
 
-static bool is_named(const struct apply *a, const char *path)
+/* As a shell completes it. */
+static const char *skip_here(const char *word)
 {
-	return strv_has(a->req->paths, path);
+	while (word[0] == '.' && word[1] == '/')
+		word += 1 + strspn(word + 1, "/");
+	return word;
 }
 
-static bool selects(const char *word, const char *path)
+static bool is_named(const struct apply *a, const char *path)
 {
+	for (size_t i = 0; i < a->req->paths->n; i++)
+		if (strcmp(skip_here(a->req->paths->v[i]), path) == 0)
+			return true;
+	return false;
+}
+
+static bool selects(const char *typed, const char *path)
+{
+	const char *word = skip_here(typed);
 	size_t len = strlen(word);
 
 	while (len > 0 && word[len - 1] == '/')
 		len--;
-	if (len == 1 && word[0] == '.')
+	if (strcmp(word, ".") == 0 || (len == 0 && typed[0] == '.'))
 		return true;
 	return len > 0 && strncmp(word, path, len) == 0 &&
 	       (path[len] == '\0' || path[len] == '/');

@@ -119,6 +119,8 @@ done
 apply .
 is "a folder names none of them" "$rc" 1
 unchanged "a folder"
+apply ./
+is "nor does it by another word" "$rc" 1
 apply nowhere
 is "a path without a change" "$rc" 1
 contains "$T/err" "nothing was changed there"
@@ -131,11 +133,11 @@ unchanged "changed meanwhile"
 apply --force modified
 is "--force" "$rc" 0
 is "--force takes the run's" "$(cat "$P/modified")" "$(printf '1\nx')"
-apply mode .vscode/t.json .git/hooks/post-checkout
+apply ./mode .vscode/t.json .git/hooks/post-checkout
 is "what is named is applied" "$rc" 0
 is "a new mode" "$(stat -c %a "$P/mode")" 755
 is "a hook that was named" "$(cat "$P/.git/hooks/post-checkout")" evil
-apply dir
+apply ./dir/
 is "a folder's changes only" "$rc $(cat "$P/dir/y") $(ls "$P/deleted")" \
 	"0 y $P/deleted"
 expect_exit 125 "$M9M" --dry-run true
