@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,6 +160,20 @@ bool host_has_terminal(void)
 
 	/* One that is not our session's stops nobody. */
 	return isatty(STDIN_FILENO) && (owner < 0 || owner == getpgrp());
+}
+
+bool host_lends_rights(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
+						 0 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (getuid() != geteuid() || getgid() != getegid())
+		return true;
+	/* A caller's own are no secret of execve's: ambient, or root's. */
+	return getauxval(AT_SECURE) && getuid() != 0 &&
+	       syscall(SYS_capget, &head, data) == 0 &&
+	       (data[0].permitted || data[1].permitted);
 }
 
 int host_read(struct host *host)

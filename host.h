@@ -27,6 +27,12 @@ struct host {
 	char **environ;        /* borrowed */
 };
 
+/*
+ * Does our file lend the caller rights that he does not have (setuid, setgid,
+ * capabilities)?  All that he asks for would be done with them.
+ */
+bool host_lends_rights(void);
+
 /* Limits the core dumps of this process and its children, too: see host.c.  By
  * fail() (no home for the state directory). */
 int host_read(struct host *host);

@@ -495,6 +495,14 @@ int main(int argc, char **argv)
 	struct spec spec;
 	int status = EXIT_SANDBOX;
 
+	/* First: to read a spec is to show what is in it. */
+	if (host_lends_rights()) {
+		fputs("m9m-sandbox: cannot run with rights that its file lends "
+		      "(setuid, setgid, capabilities)\n"
+		      "m9m-sandbox: it needs none: chmod ug-s, setcap -r\n",
+		      stderr);
+		return EXIT_SANDBOX;
+	}
 	signals_shed();
 	/* We have to get into the folders that we make. */
 	umask(umask(0) & 077);

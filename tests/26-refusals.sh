@@ -128,6 +128,35 @@ refused "found only inside, and not there" 127 exec \
 	'cannot execute /work/none: No such file' 'ro-bind' \
 	"$M9M" "${ARGS[@]}" /work/none
 
+# --- rights that its file lends ---------------------------------------------
+
+if is_root; then
+	lent=$(mktemp -d /tmp/m9m-test.XXXXXX)
+	on_exit "rm -rf '$lent'"
+	chmod 755 "$lent"
+	cp "$M9M" "$lent/m9m-sandbox"
+	echo secret-of-root >"$lent/spec"
+	chmod 600 "$lent/spec"
+	mkdir -m 777 "$lent/state"
+	as_other() {
+		XDG_STATE_HOME=$lent/state run setpriv --reuid 12345 \
+			--regid 12345 --clear-groups "$lent/m9m-sandbox" "$@"
+	}
+	as_other "${ARGS[@]::2}" true
+	is "with none of them it runs" "$rc" 0
+	rm -rf "$lent/state/m9m-sandbox"
+	for how in "chmod 4755" "chmod 2755" "setcap cap_dac_read_search+ep"; do
+		chmod 755 "$lent/m9m-sandbox"
+		# shellcheck disable=SC2086  # words
+		$how "$lent/m9m-sandbox" || continue
+		as_other "${ARGS[@]::2}" --spec "$lent/spec"
+		is "$how: refused" "$rc" 125
+		contains "$T/err" "cannot run with rights that its file lends"
+		lacks "$T/err" secret
+		is "$how: nothing is made" "$(ls "$lent/state")" ""
+	done
+fi
+
 # --- places that cannot be written -----------------------------------------
 
 # The folder of the runs and of the audit log, each by itself.
