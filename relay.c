@@ -41,10 +41,12 @@
 
 static void set_signals(void)
 {
-	static const int ignored[] = { SIGINT,  SIGHUP,  SIGQUIT, SIGPIPE,
-				       SIGTSTP, SIGTTIN, SIGTTOU };
+	static const int ignored[] = { SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+				       SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU };
 	sigset_t none;
 
+	/* What a whole group is sent (timeout(1), a terminal, a manager) is the
+	 * supervisor's to judge: we go when it is gone. */
 	sigemptyset(&none);
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);

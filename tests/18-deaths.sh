@@ -65,7 +65,17 @@ is "the last event says so" \
 	"$(tail -n 1 "$T/events.jsonl" | jq -r '.event + " " + .status')" \
 	"exit error"
 
-for sig in TERM SEGV STOP; do
+echo "# all of its group, by SIGTERM, as timeout(1) and managers send it"
+begin $tag
+kill -TERM "$relay" "$inner" "$pid"
+rc=0
+wait $pid || rc=$?
+is "the run ends in order" "$rc" 143
+json_is "$T/r.json" '[.status, .stage] | @csv' '"killed",'
+is "nothing inside is alive" "$(alive $tag)" 0
+check "nor is the relay" test ! -e "/proc/$relay"
+
+for sig in SEGV STOP; do
 	echo "# the relay, by SIG$sig"
 	begin $tag
 	kill -$sig "$relay"
