@@ -441,7 +441,8 @@ void event_close(struct event_log *log)
 		if (log->n_backlog < before)
 			deadline = now_ms(CLOCK_MONOTONIC) + CLOSE_PATIENCE_MS;
 	}
-	if (log->dropped && log->n_backlog == 0)
+	/* The audit log is told in any case. */
+	if (log->dropped)
 		report_drops(log);
 	if (log->n_backlog)
 		warn("the reader of --events was too slow: the last %zu bytes "

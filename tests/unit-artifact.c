@@ -467,6 +467,50 @@ static int full_disk(const char *dir)
 	return exists(wd.path) ? 0 : 3;
 }
 
+/* What somebody mounted in the workdir is not the payload's. */
+static int mounted_tree(void)
+{
+	auto_free char *path = xstrdup(at("refused/m.tar"));
+	auto_free char *work = xstrdup(at("runs/%s/work", wd.run_id));
+	auto_free char *dir = path_join(work, "mnt");
+	auto_free char *file = path_join(dir, "NOT-OF-THE-TREE");
+	struct artifact a;
+
+	if (!own_mounts() || mkdirat(wd.work_fd, "mnt", 0755) < 0 ||
+	    mount("tmpfs", dir, "tmpfs", 0, "size=64k") < 0)
+		return 77;
+	/* The one that is held is of the namespace before. */
+	close(wd.work_fd);
+	wd.work_fd = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	put_file(file, "x", 0644);
+	if (!went_well(write_to(path, &a)) || a.skipped != 1)
+		return 1;
+	if (!run("! grep -qa NOT-OF-THE-TREE '%s'", path))
+		return 2;
+	if (!run("tar -xOf '%s' skipped.txt | grep -qx 'mount work/mnt'", path))
+		return 3;
+	return unlink(path);
+}
+
+static void test_mounted(void)
+{
+	int status = 0;
+	pid_t pid;
+
+	begin(make_plain);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit(mounted_tree());
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		printf("# no mount namespace: not tried\n");
+	else
+		ok(status == 0, "a mount in the workdir is not archived (%d)",
+		   status);
+	end();
+}
+
 static void test_full_disk(void)
 {
 	auto_free char *dir = xstrdup(at("small"));
@@ -520,6 +564,7 @@ int main(void)
 	test_kept();
 	test_file_limit();
 	test_full_disk();
+	test_mounted();
 	test_rights();
 	ok(count_entries(at("runs")) == 0, "no run is left");
 	drop_base();

@@ -380,6 +380,31 @@ static void test_slow_reader(bool is_socket)
 	   (unsigned long long)lines, (unsigned long long)dropped);
 }
 
+/* To the end nothing is read: the audit log has it all, and that it was so. */
+static void test_deaf_reader(void)
+{
+	auto_free char *audit = in_dir("deaf.jsonl");
+	auto_free char *text = NULL;
+	struct event_log log;
+	char pad[20000];
+	uint64_t dropped;
+	int fds[2];
+
+	make_pair(false, fds);
+	memset(pad, 'x', sizeof(pad));
+	ok(event_open(&log, "r", NULL, audit, NULL, fds[1]) == 0, "sink opens");
+	for (int i = 0; i < 200; i++)
+		event_emit(&log, "stdout", one_field("data", pad, sizeof(pad)));
+	dropped = log.dropped;
+	event_close(&log);
+	text = slurp(audit, NULL);
+	ok(dropped > 0 && strstr(text, "\"dropped\":"),
+	   "%llu lines that nobody read are told of in the audit log",
+	   (unsigned long long)dropped);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_gone_reader(void)
 {
 	auto_free char *audit = in_dir("gone.jsonl");
@@ -576,6 +601,7 @@ int main(void)
 	test_long_line();
 	test_slow_reader(false);
 	test_slow_reader(true);
+	test_deaf_reader();
 	test_gone_reader();
 	test_refusals();
 	test_disk_full();
