@@ -396,11 +396,12 @@ static void report_beyond(struct event_log *log)
 	emit(log, "limit", fields);
 }
 
-void event_emit(struct event_log *log, const char *name, cJSON *fields)
+static void emit_up_to(struct event_log *log, uint64_t most, const char *name,
+		       cJSON *fields)
 {
 	bool bounded = is_bounded(name);
 
-	if (bounded && log->written >= EVENT_BYTES_MAX) {
+	if (bounded && log->written >= most) {
 		cJSON_Delete(fields);
 		log->beyond++;
 		return;
@@ -410,6 +411,16 @@ void event_emit(struct event_log *log, const char *name, cJSON *fields)
 	emit(log, name, fields);
 	if (log->dropped && log->n_backlog == 0)
 		report_drops(log);
+}
+
+void event_emit(struct event_log *log, const char *name, cJSON *fields)
+{
+	emit_up_to(log, EVENT_BYTES_MAX, name, fields);
+}
+
+void event_emit_first(struct event_log *log, const char *name, cJSON *fields)
+{
+	emit_up_to(log, EVENT_BYTES_MAX + EVENT_FIRST_MAX, name, fields);
 }
 
 void event_hold(struct event_log *log)

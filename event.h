@@ -26,9 +26,13 @@
  * questions writes 20 MB/s.  What comes after is counted only. */
 #define EVENT_BYTES_MAX (64ULL * 1024 * 1024)
 
+/* Beyond that, for what happened for the first time: a payload that fills the
+ * log with refusals is not to do something else unseen. */
+#define EVENT_FIRST_MAX (2ULL * 1024 * 1024)
+
 /* What all of a run's lines come to at most: the last ones, and its samples, no
  * bound holds back. */
-#define EVENT_LOG_MAX (EVENT_BYTES_MAX + 16 * EVENT_LINE_MAX)
+#define EVENT_LOG_MAX (EVENT_BYTES_MAX + EVENT_FIRST_MAX + 16 * EVENT_LINE_MAX)
 
 struct event_log {
 	char *run_id;
@@ -72,9 +76,13 @@ void event_close(struct event_log *log);
  * is kept for the next event (or event_flush), up to EVENT_BACKLOG_MAX.
  */
 void event_emit(struct event_log *log, const char *name, cJSON *fields);
+/* The same, of which there are few: also beyond EVENT_BYTES_MAX. */
+void event_emit_first(struct event_log *log, const char *name, cJSON *fields);
 
-/* The event "dns", "connect", "denied", "close" or "limit" of the relay's. */
-void event_emit_net(struct event_log *log, const struct net_event *event);
+/* The event "dns", "connect", "denied", "close" or "limit" of the relay's; the
+ * first of its kind, or one more. */
+void event_emit_net(struct event_log *log, const struct net_event *event,
+		    bool first);
 
 /* Around events that are there at once: see audit_hold. */
 void event_hold(struct event_log *log);

@@ -100,7 +100,8 @@ static const struct kind {
 _Static_assert(ARRAY_SIZE(kinds) == NET_EVENT_LIMIT + 1,
 	       "each kind of network event has a name");
 
-void event_emit_net(struct event_log *log, const struct net_event *event)
+void event_emit_net(struct event_log *log, const struct net_event *event,
+		    bool first)
 {
 	cJSON *fields;
 
@@ -108,5 +109,6 @@ void event_emit_net(struct event_log *log, const struct net_event *event)
 		return;
 	fields = cJSON_CreateObject();
 	kinds[event->kind].add(fields, event);
-	event_emit(log, kinds[event->kind].name, fields);
+	(first ? event_emit_first : event_emit)(log, kinds[event->kind].name,
+						fields);
 }

@@ -147,7 +147,8 @@ static const char *const verdict_names[] = {
 	[EXEC_ABSENT] = "absent",
 };
 
-static void emit(struct exec_recorder *r, const struct exec_attempt *a)
+static void emit(struct exec_recorder *r, const struct exec_attempt *a,
+		 bool first)
 {
 	cJSON *e = cJSON_CreateObject(), *argv;
 
@@ -171,7 +172,7 @@ static void emit(struct exec_recorder *r, const struct exec_attempt *a)
 		cJSON_AddStringToObject(e, "reason", a->reason);
 	if (a->remedy)
 		cJSON_AddItemToObject(e, "remedy", masked(r, a->remedy, false));
-	event_emit(r->log, "exec", e);
+	(first ? event_emit_first : event_emit)(r->log, "exec", e);
 }
 
 static void emit_limit(struct exec_recorder *r)
@@ -201,7 +202,8 @@ static char *words(const struct exec_recorder *r, const struct exec_attempt *a)
 	return line;
 }
 
-static void account(struct exec_recorder *r, const struct exec_attempt *a)
+/* True: an execution of what was not executed before. */
+static bool account(struct exec_recorder *r, const struct exec_attempt *a)
 {
 	auto_free char *path = secret_mask(
 	    r->secrets, a->target ? a->target : a->path, a->path_cut);
@@ -211,8 +213,7 @@ static void account(struct exec_recorder *r, const struct exec_attempt *a)
 
 	switch (a->verdict) {
 	case EXEC_ALLOWED:
-		outcome_add_command(r->outcome, path, args);
-		break;
+		return outcome_add_command(r->outcome, path, args);
 	case EXEC_DENIED:
 		r->outcome->exec_denied++;
 		outcome_add_denial(r->outcome, "exec", path, a->reason, remedy);
@@ -221,17 +222,19 @@ static void account(struct exec_recorder *r, const struct exec_attempt *a)
 		r->outcome->exec_absent++;
 		break;
 	}
+	return false;
 }
 
 static void record(struct exec_recorder *r, const struct exec_attempt *a)
 {
-	account(r, a);
+	bool first = account(r, a);
+
 	/* Shells and execvp try one folder of PATH after the other. */
 	if (a->verdict == EXEC_ABSENT && !r->plan->verbose)
 		return;
-	if (r->events < EXEC_EVENTS_MAX)
-		emit(r, a);
-	else if (r->events == EXEC_EVENTS_MAX)
+	if (first || r->events < EXEC_EVENTS_MAX)
+		emit(r, a, first);
+	if (r->events == EXEC_EVENTS_MAX)
 		emit_limit(r);
 	r->events++;
 	if (a->file_fd >= 0 && a->verdict == EXEC_ALLOWED) {

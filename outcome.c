@@ -131,7 +131,7 @@ static void add_limit(struct outcome *outcome, const struct net_event *event)
 	outcome_add_warning(outcome, "network: %s", event->reason);
 }
 
-void outcome_add_net(struct outcome *outcome, const struct net_event *event)
+bool outcome_add_net(struct outcome *outcome, const struct net_event *event)
 {
 	static void (*const adders[])(struct outcome *,
 				      const struct net_event *) = {
@@ -141,7 +141,7 @@ void outcome_add_net(struct outcome *outcome, const struct net_event *event)
 		[NET_EVENT_CLOSE] = add_close,
 		[NET_EVENT_LIMIT] = add_limit,
 	};
-
+	size_t known = outcome->n_connections;
 	struct net_event e = *event;
 
 	/*
@@ -154,6 +154,7 @@ void outcome_add_net(struct outcome *outcome, const struct net_event *event)
 	e.remedy[sizeof(e.remedy) - 1] = '\0';
 	if ((size_t)e.kind < ARRAY_SIZE(adders))
 		adders[e.kind](outcome, &e);
+	return outcome->n_connections > known;
 }
 
 void outcome_add_denial(struct outcome *outcome, const char *kind,
@@ -183,7 +184,7 @@ void outcome_add_denial(struct outcome *outcome, const char *kind,
 	};
 }
 
-void outcome_add_command(struct outcome *outcome, const char *path,
+bool outcome_add_command(struct outcome *outcome, const char *path,
 			 const char *args)
 {
 	struct outcome_command *c;
@@ -193,16 +194,17 @@ void outcome_add_command(struct outcome *outcome, const char *path,
 		c = &outcome->commands[i];
 		if (same(c->path, path)) {
 			c->count++;
-			return;
+			return false;
 		}
 	}
 	c = add_group(&outcome->commands, &outcome->n_commands, sizeof(*c),
 		      &outcome->more_commands);
 	if (!c)
-		return;
+		return false;
 	c->path = keep(path);
 	c->args = keep(args);
 	c->count = 1;
+	return true;
 }
 
 void outcome_add_warning(struct outcome *outcome, const char *fmt, ...)

@@ -115,8 +115,9 @@ struct outcome {
 /* "ok", "failed", ... as in the result. */
 const char *outcome_status_name(enum outcome_status status);
 
-/* Counts a network event and groups it; a LIMIT becomes a warning. */
-void outcome_add_net(struct outcome *outcome, const struct net_event *event);
+/* Counts a network event and groups it; a LIMIT becomes a warning.  True: a
+ * connection to where there was none before. */
+bool outcome_add_net(struct outcome *outcome, const struct net_event *event);
 /* `kind` is a literal; remedy may be NULL or "".  Counts nothing else. */
 void outcome_add_denial(struct outcome *outcome, const char *kind,
 			const char *what, const char *reason,
@@ -126,8 +127,9 @@ void outcome_add_usage(struct outcome *outcome,
 		       const struct cgroup_usage *usage);
 /* True if this cap was not known to be reached yet; `what` is a literal. */
 bool outcome_add_limit(struct outcome *outcome, const char *what);
-/* An execution that was allowed; args may be NULL. */
-void outcome_add_command(struct outcome *outcome, const char *path,
+/* An execution that was allowed; args may be NULL.  True: the first of this
+ * path. */
+bool outcome_add_command(struct outcome *outcome, const char *path,
 			 const char *args);
 /* Said once, however often it is added; bounded like the groups. */
 void outcome_add_warning(struct outcome *outcome, const char *fmt, ...)

@@ -211,8 +211,8 @@ static void stop_relay(struct run *run)
 	relay_stop(&run->relay);
 	while (relay_read_event(&run->relay, &event) == 1) {
 		secret_mask_net(&run->secrets, &event);
-		outcome_add_net(run->out, &event);
-		event_emit_net(&run->log, &event);
+		event_emit_net(&run->log, &event,
+			       outcome_add_net(run->out, &event));
 	}
 	relay_close(&run->relay);
 }

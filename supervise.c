@@ -346,8 +346,8 @@ static void on_relay(struct loop *l)
 		event_hold(l->run->log);
 	while (rc == 1) {
 		secret_mask_net(l->run->secrets, &event);
-		outcome_add_net(l->outcome, &event);
-		event_emit_net(l->run->log, &event);
+		event_emit_net(l->run->log, &event,
+			       outcome_add_net(l->outcome, &event));
 		rc = ++n < EVENTS_AT_ONCE ? relay_read_event(relay, &event) : 0;
 	}
 	event_release(l->run->log);

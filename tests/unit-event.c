@@ -516,11 +516,11 @@ static void test_net(void)
 
 	ok(event_open(&log, "r", NULL, NULL, user, -1) == 0, "opens");
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-		event_emit_net(&log, &events[i]);
+		event_emit_net(&log, &events[i], false);
 	memset(&hostile, 0xff, sizeof(hostile));
-	event_emit_net(&log, &hostile); /* of no kind: ignored */
+	event_emit_net(&log, &hostile, false); /* of no kind: ignored */
 	hostile.kind = NET_EVENT_DENIED;
-	event_emit_net(&log, &hostile); /* texts without an end */
+	event_emit_net(&log, &hostile, false); /* texts without an end */
 	event_close(&log);
 
 	text = slurp(user, NULL);
@@ -569,6 +569,9 @@ static void test_flood(void)
 	}
 	ok(log.beyond > 50, "%llu lines are counted only",
 	   (unsigned long long)log.beyond);
+	event_emit_first(&log, "exec", one_field("path", "/bin/first", 10));
+	for (size_t i = 0; i < lines; i++)
+		event_emit_first(&log, "exec", one_field("path", big, 60000));
 	sample_for_a_year(&log);
 	event_emit(&log, "exit", NULL);
 	event_close(&log);
@@ -579,6 +582,8 @@ static void test_flood(void)
 	ok(text && strstr(text, "\"what\":\"events\"") &&
 	       strstr(text, "\"event\":\"exit\""),
 	   "it says so, and how the run ended");
+	ok(text && strstr(text, "/bin/first"),
+	   "what happened for the first time is told beyond it");
 	unlink(audit);
 }
 

@@ -72,8 +72,9 @@ static struct outcome sample(void)
 	o.stdout_bytes = 12000;
 	for (size_t i = 0; i < ARRAY_SIZE(connects); i++)
 		outcome_add_net(&o, &connects[i]);
-	outcome_add_command(&o, "/usr/bin/git", "diff --stat HEAD~1");
-	outcome_add_command(&o, "/usr/bin/git", "log");
+	ok(outcome_add_command(&o, "/usr/bin/git", "diff --stat HEAD~1"),
+	   "the first execution of a program is told from");
+	ok(!outcome_add_command(&o, "/usr/bin/git", "log"), "the next one");
 	outcome_add_command(&o, "/usr/bin/rg", NULL);
 	o.artifact.path = xstrdup(
 	    "/home/u/.local/state/m9m-sandbox/artifacts/run.tar.zst");
