@@ -16,6 +16,7 @@
 #include "layers.h"
 #include "mount_build.h"
 #include "newfs.h"
+#include "quotas.h"
 
 /*
  * Theory of operation
@@ -378,34 +379,6 @@ static int make_tmpfs(struct build *b, const struct plan_mount *m, int source)
 	return mount_attach(b, fd, m->destination);
 }
 
-/*
- * No namespace can be made in the sandbox, by whatever call: counted by the
- * kernel within our own user namespace, whose owner we still are.  It stands
- * beside seccomp, which forbids the calls.
- */
-static const char *const forbidden_namespaces[] = {
-	"max_user_namespaces",   "max_mnt_namespaces",  "max_pid_namespaces",
-	"max_net_namespaces",    "max_uts_namespaces",  "max_ipc_namespaces",
-	"max_cgroup_namespaces", "max_time_namespaces",
-};
-
-static int forbid_namespaces(const struct build *b)
-{
-	for (size_t i = 0;
-	     !layer_is_off("quotas") && i < ARRAY_SIZE(forbidden_namespaces);
-	     i++) {
-		const char *name = forbidden_namespaces[i];
-		auto_fd int fd = openat(b->user_fd, name, O_WRONLY | O_CLOEXEC);
-
-		/* Linux 5.6+: time namespaces. */
-		if (fd < 0 && errno == ENOENT)
-			continue;
-		if (fd < 0 || write_all(fd, "0", 1) < 0)
-			return fail(errno, "cannot set %s to 0", name);
-	}
-	return 0;
-}
-
 static int make_proc(struct build *b, const struct plan_mount *m, int source)
 {
 	auto_fd int fd = newfs_proc();
@@ -558,7 +531,7 @@ static int enter_root(struct build *b)
 	if (chdir("/") < 0)
 		return fail(errno, "cannot enter the new root");
 	/* Last: a mount that is not in the tree yet counts as a namespace. */
-	return forbid_namespaces(b);
+	return quotas_lower(b->user_fd);
 }
 
 static int build_tree(struct build *b)

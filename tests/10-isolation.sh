@@ -39,6 +39,26 @@ for kind in user mount pid net uts ipc cgroup; do
 done
 is "namespace limits are 0" \
 	"$(m9m sh -c 'cat /proc/sys/user/max_*_namespaces' | sort -u)" 0
+# Watches on files are counted for the uid, of which others have processes, too.
+cat >"$T/watch.py" <<'P'
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+n = 0
+while n < int(sys.argv[1]) and libc.inotify_init1(0) >= 0:
+    n += 1
+print(n)
+P
+half=$(($(cat /proc/sys/fs/inotify/max_user_instances) / 2))
+if [ $half -gt 500 ]; then
+	echo "# more than a process may have open"
+else
+	is "half of the watchers can be had inside" \
+		"$(m9m --ro-bind "$T/watch.py" /w.py python3 /w.py 1000)" $half
+	check "and more outside" \
+		test "$(python3 "$T/watch.py" $((half + 1)))" -gt $half
+fi
+is "half of the watches" "$(m9m cat /proc/sys/user/max_inotify_watches)" \
+	$(($(cat /proc/sys/fs/inotify/max_user_watches) / 2))
 # (A leak checker, where the build has one, cannot trace its process inside.)
 run m9m --ro-bind "$M9M" /m9m --setenv ASAN_OPTIONS detect_leaks=0 \
 	/m9m -q --no-artifact true
