@@ -296,6 +296,24 @@ static void add_own_etc(struct plan *plan, const struct host *host)
 	add_file(plan, "/etc/resolv.conf", resolver_text(plan, host));
 }
 
+/*
+ * A hello whose server name is encrypted (ECH) cannot be held to a name, and is
+ * cut.  These browsers send what looks like one to everybody, unless a policy
+ * says no.
+ */
+static void add_browser_policies(struct plan *plan)
+{
+	static const char *const files[] = {
+		"/etc/chromium/policies/managed/m9m-sandbox.json",
+		"/etc/opt/chrome/policies/managed/m9m-sandbox.json",
+		"/etc/opt/chrome_for_testing/policies/managed/m9m-sandbox.json",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		add_file(plan, files[i],
+			 xstrdup("{\"EncryptedClientHelloEnabled\": false}\n"));
+}
+
 static const char *const own_etc[] = {
 	"group",       "hostname", "hosts",   "nsswitch.conf", "passwd",
 	"resolv.conf", "shadow",   "gshadow", "machine-id",    NULL
@@ -543,6 +561,9 @@ int tree_plan(struct plan *plan, const struct spec *spec,
 	else
 		add_host_base(plan, host);
 	add_own_etc(plan, host);
+	/* In an /etc of the user's there might be no place for them. */
+	if (plan->net.mode == NET_RELAY && !spec->rootfs)
+		add_browser_policies(plan);
 	add_table(plan, skeleton, ARRAY_SIZE(skeleton));
 	add_table(plan, proc_masks, ARRAY_SIZE(proc_masks));
 	if (add_program(plan) < 0)

@@ -3,7 +3,7 @@
 #
 # Protocols that are neither TLS nor HTTP, by real clients to real servers; and
 # programs that bring a resolver and a TLS of their own: a static Go program, a
-# Java one; a static Rust one.  What is not installed is left out, and said.
+# Java one; a static Rust one; a browser.  What is not installed is left out, and said.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -246,6 +246,25 @@ END
 	refused Java
 fi
 
+# What a package has on PATH may be a script that wants its own /etc.
+chromium=/usr/lib/chromium/chromium
+[ -x $chromium ] || chromium=chromium
+if ! left_out Chromium $chromium; then
+	echo "# Chromium"
+	cp "$T/www/hello" "$T/www/hello.html"
+	browse=(--timeout 60s -- $chromium --headless --no-sandbox --disable-gpu
+		--ignore-certificate-errors --user-data-dir=/tmp/profile --dump-dom)
+	m9m --verbose --allow $OK "${browse[@]}" https://$OK/hello.html
+	contains "$T/out" "hello over tls"
+	is "it is not cut" "$(events denied ".name == \"$OK\"")" ""
+	m9m --verbose --allow $OK --tmpfs /etc/chromium/policies/managed \
+		"${browse[@]}" https://$OK/hello.html
+	lacks "$T/out" "hello over tls"
+	is "without its policy it is, for what it pretends to hide" \
+		"$(events denied ".name == \"$OK\"" | jq -r .reason | sort -u |
+			grep -o ECH)" ECH
+fi
+
 if ! left_out "a static Rust program" rustc; then
 	echo "# a static Rust program"
 	serve python3 -u -m http.server --bind 127.0.0.1 -d "$T/www" 80
@@ -275,4 +294,4 @@ END
 	fi
 fi
 # Where none of them is there is nothing to show.
-[ "$checks" != 0 ] || skip "neither redis, postgres, Go, Java nor Rust is here"
+[ "$checks" != 0 ] || skip "nothing of all this is here"
