@@ -85,6 +85,9 @@ static void add_limit(cJSON *fields, const struct net_event *event)
 	ADD_TEXT(fields, "name", event->name);
 	ADD_TEXT(fields, "protocol", event->protocol);
 	ADD_TEXT(fields, "reason", event->reason);
+	if (event->dropped)
+		cJSON_AddItemToObject(fields, "dropped",
+				      event_number(event->dropped));
 }
 
 static const struct kind {

@@ -128,7 +128,9 @@ static void add_denied(struct outcome *outcome, const struct net_event *event)
 
 static void add_limit(struct outcome *outcome, const struct net_event *event)
 {
-	outcome_add_warning(outcome, "network: %s", event->reason);
+	/* A flood inside must not keep the warnings of others out. */
+	if (outcome->warnings.n < OUTCOME_GROUPS_MAX / 2)
+		outcome_add_warning(outcome, "network: %s", event->reason);
 }
 
 bool outcome_add_net(struct outcome *outcome, const struct net_event *event)

@@ -57,6 +57,7 @@ struct net_event {
 	uint64_t bytes_out; /* sandbox to host */
 	uint64_t bytes_in;
 	uint64_t duration_ms;
+	uint64_t dropped; /* events that were lost; of a LIMIT */
 };
 
 /*

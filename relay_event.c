@@ -46,14 +46,15 @@ static bool put(struct event_queue *q, const struct net_event *event)
 /* What was lost is told in the first datagram that fits again. */
 static bool put_dropped(struct event_queue *q)
 {
-	struct net_event event = { .kind = NET_EVENT_LIMIT };
+	struct net_event event = {
+		.kind = NET_EVENT_LIMIT,
+		.reason = "events were lost: they came faster than they could "
+			  "be recorded",
+		.dropped = q->dropped,
+	};
 
 	if (q->dropped == 0)
 		return true;
-	snprintf(event.reason, sizeof(event.reason),
-		 "%llu events were lost: they came faster than they could be "
-		 "recorded",
-		 (unsigned long long)q->dropped);
 	if (!put(q, &event))
 		return false;
 	q->dropped = 0;

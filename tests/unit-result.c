@@ -134,12 +134,25 @@ static void test_bounds(void)
 	       o.more_commands == 1000 - OUTCOME_GROUPS_MAX,
 	   "commands too");
 	ok(o.warnings.n == OUTCOME_GROUPS_MAX, "warnings too");
+	outcome_free(&o);
 
+	o = OUTCOME_NONE;
+	event.kind = NET_EVENT_LIMIT;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(event.reason, sizeof(event.reason), "%d lost", i);
+		outcome_add_net(&o, &event);
+	}
+	outcome_add_warning(&o, "the workdir stays");
+	ok(strv_has(&o.warnings, "the workdir stays"),
+	   "those of the network leave room for others");
+	outcome_free(&o);
+
+	o = OUTCOME_NONE;
 	memset(&hostile, 0xff, sizeof(hostile));
 	outcome_add_net(&o, &hostile);
 	hostile.kind = NET_EVENT_DENIED;
 	outcome_add_net(&o, &hostile);
-	ok(o.connect_denied == 1001, "texts without an end are safe");
+	ok(o.connect_denied == 1, "texts without an end are safe");
 	outcome_free(&o);
 }
 
