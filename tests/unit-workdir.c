@@ -498,7 +498,7 @@ static void test_remove(void)
 }
 
 /* Mounts in a namespace of our own: 77 where that cannot be had. */
-static int mount_child(const struct workdir *wd)
+static int mount_child(struct workdir *wd)
 {
 	auto_free char *path = xasprintf("%s/work/mnt", wd->path);
 	auto_free char *file = xasprintf("%s/inside", path);
@@ -507,7 +507,10 @@ static int mount_child(const struct workdir *wd)
 	    mount("tmpfs", path, "tmpfs", 0, "size=64k") < 0)
 		return 77;
 	put_file(file, "", 0644);
-	if (workdir_remove((struct workdir *)wd) == 0)
+	/* What is held is of the namespace before, where nothing is mounted. */
+	close(wd->run_fd);
+	wd->run_fd = open(wd->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!did_fail(workdir_remove(wd), "cannot remove mnt"))
 		return 1;
 	return exists(file) ? 0 : 2;
 }
