@@ -245,6 +245,8 @@ static void tell(const struct apply *a)
 
 static int do_it(struct apply *a, struct apply_report *report)
 {
+	a->umask = umask(0);
+	umask(a->umask);
 	if (apply_read(a) < 0)
 		return -1;
 	a->items = xcalloc(a->changes.n + 1, sizeof(*a->items));

@@ -164,8 +164,8 @@ static int make_parents(struct apply *a, const char *path)
 		auto_free char *folder = xstrndup(path, (size_t)(s - path));
 		const struct change *c = listed_folder(a, folder);
 
-		if (make_folder(a, folder,
-				c ? (c->new.mode & 0777) | 0700 : 0777) < 0)
+		if (make_folder(a, folder, c ? apply_mode(a, c) | 0700 : 0777) <
+		    0)
 			return -1;
 	}
 	return 0;
@@ -182,7 +182,7 @@ static int set_mode(struct apply *a, const struct change *c, mode_t add)
 	if (!S_ISDIR(st.st_mode))
 		return fail_at(c->path, ENOTDIR);
 	note(a, UNDO_MODE, c->path, 0, st.st_mode & 07777);
-	return walk_chmod(dir, name, (c->new.mode & 0777) | add) < 0
+	return walk_chmod(dir, name, apply_mode(a, c) | add) < 0
 		   ? fail_at(c->path, errno)
 		   : 0;
 }

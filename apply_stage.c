@@ -37,6 +37,16 @@ bool apply_has_bytes(const struct change *c)
 	return S_ISREG(c->new.mode);
 }
 
+mode_t apply_mode(const struct apply *a, const struct change *c)
+{
+	const struct apply_item *item = &a->items[c - a->changes.v];
+	const struct stat *was = c->from ? &item->from_was : &item->was;
+	/* A link's mode is no permission that anybody has. */
+	mode_t had = S_ISLNK(was->st_mode) ? 0 : was->st_mode;
+
+	return c->new.mode & 0777 & (~a->umask | had);
+}
+
 static int compare_wanted(const void *x, const void *y)
 {
 	const struct wanted *a = x, *b = y;
@@ -95,7 +105,8 @@ static int write_at(int fd, const char *data, size_t len, off_t at)
 	return 0;
 }
 
-static int write_member(struct unpack *u, const struct change *c, int fd)
+static int write_member(const struct apply *a, struct unpack *u,
+			const struct change *c, int fd)
 {
 	struct sha256 sha;
 	char hex[SHA256_HEX];
@@ -124,8 +135,7 @@ static int write_member(struct unpack *u, const struct change *c, int fd)
 	if (strcmp(hex, c->new.sha256) != 0)
 		return fail_at(c->path, 0,
 			       "the archive's bytes are not those listed for");
-	if (ftruncate(fd, c->new.size) < 0 ||
-	    fchmod(fd, c->new.mode & 0777) < 0)
+	if (ftruncate(fd, c->new.size) < 0 || fchmod(fd, apply_mode(a, c)) < 0)
 		return fail_at(c->path, errno, "cannot write");
 	return 0;
 }
@@ -145,7 +155,7 @@ static int copy_staged(const struct apply *a, int from, const struct change *f,
 	while (fd >= 0 && at < c->new.size)
 		if (sendfile(fd, from, &at, 1 << 30) <= 0)
 			return fail_at(c->path, errno, "cannot write");
-	if (fd < 0 || fchmod(fd, c->new.mode & 0777) < 0)
+	if (fd < 0 || fchmod(fd, apply_mode(a, c)) < 0)
 		return fail_at(c->path, errno, "cannot write");
 	return 0;
 }
@@ -161,7 +171,7 @@ static int stage_member(struct apply *a, struct unpack *u,
 	fd = make(a, w->number);
 	if (fd < 0)
 		return fail_at(c->path, errno, "cannot write");
-	if (write_member(u, c, fd) < 0)
+	if (write_member(a, u, c, fd) < 0)
 		return -1;
 	a->items[w->number].staged = true;
 	for (const struct wanted *x = w + 1;

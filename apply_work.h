@@ -43,6 +43,7 @@ struct apply {
 	struct apply_item *items;
 	struct strv gone; /* sorted: what leaves its path */
 	struct changes_git git;
+	mode_t umask;
 	struct apply_step *steps;
 	size_t n_steps;
 	size_t refused, left_out;
@@ -54,6 +55,9 @@ int apply_read(struct apply *a);
 /* The folder that holds `path`, and its last name; -1 with errno. */
 int apply_parent(const struct apply *a, const char *path, const char **name);
 bool apply_has_bytes(const struct change *c);
+/* Of a file or folder that comes: with no more permissions than the umask lets
+ * through, but for those that what it replaces has. */
+mode_t apply_mode(const struct apply *a, const struct change *c);
 
 /* The bytes of all that was chosen, below the staging folder; by fail(). */
 int apply_stage(struct apply *a);

@@ -99,6 +99,18 @@ make_project
 (umask 022 && apply private/k)
 is "a folder that was not chosen has its mode" "$(stat -c %a "$P/private")" 700
 
+# A payload opens nothing of the user's to others.
+make_project
+chmod 666 "$P/plain"
+expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" sh -c '
+	umask 0; echo x >>plain; chmod 777 fold; chmod 666 modified; mkdir -p all/in
+	echo y >all/in/y; chmod 4777 mode; mv old-name all/in/z; chmod 666 all/in/z'
+(umask 022 && apply --force . mode)
+is "the umask holds, but for what was open" "$rc $(cd "$P" &&
+	stat -c '%n:%a' plain fold modified all all/in all/in/y all/in/z mode |
+	paste -sd ' ')" "0 plain:666 fold:755 modified:644 all:755 all/in:755 $(:
+)all/in/y:644 all/in/z:644 mode:755"
+
 # --- what is refused ---------------------------------------------------------
 
 make_project
