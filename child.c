@@ -352,6 +352,34 @@ static int set_rlimits(struct child_context *c)
 	return 0;
 }
 
+/* linux/ioprio.h, which is no part of older headers */
+#define IO_OF_PROCESS    1
+#define IO_CLASS(ioprio) ((ioprio) >> 13)
+#define IO_REAL_TIME     1
+
+/*
+ * That the caller comes before others is not for the payload to have: no quota
+ * of a cgroup holds what is real-time back.
+ */
+static int give_way(struct child_context *c)
+{
+	static const struct sched_param none = { 0 };
+	int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+	long io = syscall(SYS_ioprio_get, IO_OF_PROCESS, 0);
+
+	(void)c;
+	if ((policy == SCHED_FIFO || policy == SCHED_RR) &&
+	    sched_setscheduler(0, SCHED_OTHER, &none) < 0)
+		return fail(errno, "cannot leave real-time scheduling");
+	if (getpriority(PRIO_PROCESS, 0) < 0 &&
+	    setpriority(PRIO_PROCESS, 0, 0) < 0)
+		return fail(errno, "cannot give up a priority");
+	if (io >= 0 && IO_CLASS(io) == IO_REAL_TIME &&
+	    syscall(SYS_ioprio_set, IO_OF_PROCESS, 0, 0) < 0)
+		return fail(errno, "cannot leave real-time input and output");
+	return 0;
+}
+
 static int enter_cwd(struct child_context *c)
 {
 	if (chdir(c->plan->cwd) < 0) {
@@ -387,9 +415,13 @@ static int filter_calls(struct child_context *c)
  * question.
  */
 static const struct step payload_steps[] = {
-	{ "descriptors", set_descriptors }, { "signals", set_signals },
-	{ "rlimits", set_rlimits },         { "chdir", enter_cwd },
-	{ "landlock", wall_off },           { "processors", keep_pinned },
+	{ "descriptors", set_descriptors },
+	{ "signals", set_signals },
+	{ "rlimits", set_rlimits },
+	{ "priority", give_way },
+	{ "chdir", enter_cwd },
+	{ "landlock", wall_off },
+	{ "processors", keep_pinned },
 	{ "seccomp", filter_calls },
 };
 

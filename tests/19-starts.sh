@@ -34,6 +34,19 @@ expect_exit 153 bash -c 'ulimit -f 4; exec "$@"' - "$M9M" -q --no-artifact -- \
 is "nothing stays behind" \
 	"$(find "$XDG_STATE_HOME/m9m-sandbox/runs" -mindepth 1)" ""
 
+if is_root; then
+	echo "# a priority that others do not have"
+	first=(nice -n -10 chrt -f 5 ionice -c 1)
+	# shellcheck disable=SC2016  # the payload's
+	shown='cut -d" " -f19,41 /proc/self/stat; ionice'
+	expect_exit 0 "${first[@]}" sh -c "$shown"
+	is "outside" "$(xargs <"$T/out")" "-10 1 realtime: prio 4"
+	expect_exit 0 "${first[@]}" "$M9M" -q --no-artifact -- sh -c "$shown"
+	is "none inside" "$(xargs <"$T/out")" "0 0 none: prio 0"
+	expect_exit 0 nice -n 7 "$M9M" -q --no-artifact -- nice
+	is "one that lets others go first stays" "$(cat "$T/out")" 7
+fi
+
 echo "# a mask that takes from the owner"
 for mask in 0777 0277 0100; do
 	expect_exit 0 bash -c 'umask "$1"; shift; exec "$@"' - $mask \
