@@ -252,7 +252,7 @@ chromium=/usr/lib/chromium/chromium
 if ! left_out Chromium $chromium; then
 	echo "# Chromium"
 	cp "$T/www/hello" "$T/www/hello.html"
-	browse=(--timeout 60s -- $chromium --headless --no-sandbox --disable-gpu
+	browse=(--timeout 60s -- "$chromium" --headless --no-sandbox --disable-gpu
 		--ignore-certificate-errors --user-data-dir=/tmp/profile --dump-dom)
 	m9m --verbose --allow $OK "${browse[@]}" https://$OK/hello.html
 	contains "$T/out" "hello over tls"

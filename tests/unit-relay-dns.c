@@ -63,7 +63,7 @@ static void test_dns_events(void)
 
 	ok(e && strstr(e->reason, "not allowed") &&
 	       !strcmp(e->remedy, "--allow evil.test") &&
-	       !strcmp(e->detail, "A"),
+	       !strcmp(e->detail, "A") && !strcmp(e->protocol, "udp"),
 	   "a denied question is told of, with its mend");
 	e = box_event(NET_EVENT_DNS, "a.wild.test");
 	ok(e && !e->reason[0] && !strcmp(e->rule, "*.wild.test:7001") &&
@@ -76,6 +76,7 @@ static void test_dns_tcp(void)
 	uint8_t query[2 + 300], answer[600];
 	size_t n = make_query(query + 2, "t.test", 1);
 	int fd = box_connect(netpol_nameserver, 53);
+	const struct net_event *e;
 	uint32_t addr;
 	ssize_t got;
 
@@ -88,6 +89,10 @@ static void test_dns_tcp(void)
 	got = read(fd, answer, sizeof(answer));
 	ok(got > 2 && read_answer(answer + 2, got - 2, &addr) == 0 && addr,
 	   "is answered when it is whole");
+	do
+		e = box_event(NET_EVENT_DNS, "t.test");
+	while (e && strcmp(e->protocol, "tcp") != 0);
+	ok(e != NULL, "and told of as over TCP");
 	(void)!write(fd, "\xff\xff", 2);
 	ok(read(fd, answer, sizeof(answer)) <= 0, "64 kB of question are not");
 	close(fd);

@@ -89,6 +89,7 @@ static void sink(int fd)
 static void test_echo(void)
 {
 	const struct net_event *e;
+	uint64_t connection;
 	char buffer[100];
 	int fd = box_connect(fake("t.test"), 7001);
 
@@ -103,8 +104,11 @@ static void test_echo(void)
 	ok(e && e->port == 7001 && !strcmp(e->addr, "127.0.0.1") &&
 	       !strcmp(e->rule, "t.test:7001-7007") && !e->error,
 	   "it is told of");
+	connection = e ? e->connection : 0;
 	e = box_event(NET_EVENT_CLOSE, "t.test");
 	ok(e && e->bytes_out == 5 && e->bytes_in == 5, "and its end, counted");
+	ok(e && connection > 0 && e->connection == connection,
+	   "by the same number");
 }
 
 /* Reads till the end: 0 in order, errno otherwise. */

@@ -48,6 +48,9 @@ static const struct {
 	{ "mixed.test", { "127.0.0.1", "203.0.113.10" }, NULL },
 	{ "hole.test", { "203.0.113.66", "203.0.113.10" }, NULL },
 	{ "refused.test", { "203.0.113.11", "203.0.113.10" }, NULL },
+	{ "turns.test",
+	  { "2001:db8::2", "2001:db8:1::10", "203.0.113.10" },
+	  NULL },
 	{ "rebind.test", { "203.0.113.10" }, "127.0.0.1" },
 	{ "dead.test", { "" }, NULL },
 	{ "gone.test", { NULL }, NULL },
@@ -399,6 +402,8 @@ static void test_good(void)
 		{ "refused.test", "the next address after a refusal",
 		  "203.0.113.10" },
 		{ "hole.test", "the next one after silence", "203.0.113.10" },
+		{ "turns.test", "the other family after a refusal",
+		  "203.0.113.10" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

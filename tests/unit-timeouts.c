@@ -230,6 +230,7 @@ static void test_idle(void)
 	int silent = box_connect(fake("t.test"), MUTE);
 	int halved = box_connect(fake("t.test"), MUTE);
 	int spoke = talk(box_connect(fake("t.test"), ECHO));
+	const struct net_event *e;
 
 	shutdown(halved, SHUT_WR);
 	/* The kernel may take its time to say that it has arrived. */
@@ -240,7 +241,9 @@ static void test_idle(void)
 	talk(spoke);
 	ok(ends_after(silent, IDLE / 2) == ECONNRESET,
 	   "an hour of silence: a reset");
-	ok(box_event_at(NET_EVENT_CLOSE, "t.test", MUTE), "its end is told of");
+	e = box_event_at(NET_EVENT_CLOSE, "t.test", MUTE);
+	ok(e && e->duration_ms >= IDLE && e->duration_ms < 2 * IDLE,
+	   "its end is told of, after %lu ms", e ? e->duration_ms : 0);
 	ok(ends_after(halved, 1) == -1 &&
 	       box_event_at(NET_EVENT_CLOSE, "t.test", MUTE),
 	   "and of one with half an end");
