@@ -198,6 +198,15 @@ if is_root; then
 		"cannot keep the audit log in $T/theirs/m9m-sandbox: it belongs" \
 		'XDG_STATE_HOME' env XDG_STATE_HOME="$T/theirs" "${RUN[@]}"
 	check "and nothing is made there, either" rmdir "$T/ours"
+	# In another user's file the record would be that one's to change.
+	mkdir -p "$T/mixed/m9m-sandbox"
+	touch "$T/mixed/m9m-sandbox/audit.jsonl"
+	chown 65534 "$T/mixed/m9m-sandbox/audit.jsonl"
+	refused "another user's file as the log" 125 events \
+		"audit.jsonl is not a regular file of this user" \
+		'move it away' env XDG_STATE_HOME="$T/mixed" "${RUN[@]}"
+	is "and nothing is written to it" \
+		"$(stat -c %s "$T/mixed/m9m-sandbox/audit.jsonl")" 0
 fi
 
 # --- a full disk -----------------------------------------------------------

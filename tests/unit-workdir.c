@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 
 #include "hostile.h"
@@ -473,6 +474,7 @@ static void test_remove(void)
 	struct workdir wd = fresh();
 	struct workdir other = fresh();
 	auto_free char *moved = xasprintf("%s.moved", wd.path);
+	struct rlimit files;
 
 	if (!exists(at("outside")))
 		put_dir(at("outside"));
@@ -480,8 +482,11 @@ static void test_remove(void)
 	as_payload(&wd, make_abyss);
 	if (geteuid() == 0)
 		mknodat(wd.work_fd, "null", S_IFCHR | 0666, makedev(1, 3));
+	getrlimit(RLIMIT_NOFILE, &files);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 100, files.rlim_max });
 	ok(went_well(workdir_remove(&wd)) && !exists(wd.path),
-	   "3000 levels, mode 000, all kinds");
+	   "3000 levels, mode 000, all kinds, with 100 descriptors");
+	setrlimit(RLIMIT_NOFILE, &files);
 	ok(holds(at("outside/keep"), "keep\n"), "no link was followed");
 	workdir_close(&wd);
 
