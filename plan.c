@@ -10,6 +10,7 @@
 
 #include "codeless.h"
 #include "err.h"
+#include "netaddr.h"
 #include "project.h"
 #include "tree.h"
 
@@ -277,9 +278,29 @@ static void plan_limits(struct plan *plan, const struct spec *spec)
 			   spec_asked(spec, "cpu");
 }
 
+/* Such a rule counts where a name leads; who dials it meets the sandbox. */
+static void warn_of_loopback(struct plan *plan, const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_allow; i++) {
+		const struct net_rule *rule = &spec->allow[i];
+		const struct in6_addr *addr = &rule->addr;
+
+		if (rule->kind != NET_RULE_CIDR ||
+		    (netaddr_is_v4(addr) ? netaddr_v4(addr) >> 24 != 127
+					 : !IN6_IS_ADDR_LOOPBACK(addr)))
+			continue;
+		strv_push(&plan->warnings,
+			  xasprintf("%s: inside, loopback is the sandbox's "
+				    "own; the host's is "
+				    "host.m9m.internal, with --host-port",
+				    rule->text));
+	}
+}
+
 static void plan_warnings(struct plan *plan, const struct spec *spec,
 			  const struct host *host)
 {
+	warn_of_loopback(plan, spec);
 	if (plan->cgroup == CGROUP_NOT) {
 		strv_push(&plan->degraded, xstrdup("cgroup"));
 		strv_push(&plan->warnings,

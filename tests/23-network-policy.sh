@@ -355,6 +355,13 @@ try --allow good.test:443 -- say:host.m9m.internal:443:x
 came say:host.m9m.internal:443:x EAI_AGAIN
 untouched "the host of a run that may not reach it"
 
+for rule in 127.0.0.1:80 "[::1]:80" 127.0.0.0/8 "$OWN:80"; do
+	run "$M9M" -q --no-artifact --result "$T/result.json" --allow "$rule" true
+	is "a loopback address as a rule is warned of: $rule" \
+		"$(jq -r '.warnings[]' "$T/result.json" | grep -c "host.m9m.internal, with --host-port")" \
+		"$([ "$rule" = "$OWN:80" ]; echo $?)"
+done
+
 echo "# literals"
 try "${allow[@]}" -- "say:$METADATA:80:x" "say:$PRIVATE:443:x" \
 	"say:[::ffff:$PRIVATE]:443:x" "say:[64:ff9b::a09:807]:443:x" \
