@@ -176,6 +176,27 @@ bool host_lends_rights(void)
 	       (data[0].permitted || data[1].permitted);
 }
 
+/*
+ * By the number of our child we write the ids of its namespace: in a /proc of
+ * another PID namespace that would be somebody else's.
+ */
+static int check_proc(void)
+{
+	auto_free char *own = xasprintf("%d", getpid());
+	char self[16];
+	ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
+
+	if (n < 0) {
+		fail(errno, "cannot read /proc/self");
+	} else {
+		self[n] = '\0';
+		if (strcmp(self, own) == 0)
+			return 0;
+		fail(0, "/proc is that of another PID namespace");
+	}
+	return fail_remedy("mount one at /proc, as unshare --mount-proc does");
+}
+
 int host_read(struct host *host)
 {
 	uint32_t random;
@@ -185,6 +206,8 @@ int host_read(struct host *host)
 			       .environ = environ,
 			       .stdin_tty = host_has_terminal(),
 			       .stdout_tty = isatty(STDOUT_FILENO) };
+	if (check_proc() < 0)
+		return -1;
 	host->cores_leave = !keep_cores();
 	host->landlock = landlock_version();
 	if (host->stdin_tty)

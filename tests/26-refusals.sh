@@ -209,6 +209,15 @@ if is_root; then
 		"$(stat -c %s "$T/mixed/m9m-sandbox/audit.jsonl")" 0
 fi
 
+# --- a /proc that is not ours ----------------------------------------------
+
+other_pids=(unshare -p -f)
+is_root || other_pids=(unshare -U --map-current-user -p -f)
+# By the number of a process of ours it would be another that is written to.
+refused "another PID namespace's /proc" 125 plan \
+	'/proc is that of another PID namespace' '--mount-proc' \
+	"${other_pids[@]}" "${RUN[@]}"
+
 # --- a full disk -----------------------------------------------------------
 
 # The file system is gone with its namespace: what is said of it is kept.
