@@ -3,7 +3,7 @@
 # m9m-sandbox: GNU make, no configure.  V=1 shows the commands.
 #
 #   all check unit asan lint format fuzz bench demo deps
-#   install uninstall clean dist            (DESTDIR, PREFIX; CFLAGS are kept)
+#   install uninstall clean dist            (DESTDIR, PREFIX; CFLAGS, CPPFLAGS are kept)
 
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
@@ -37,7 +37,7 @@ CFLAGS ?= $(SMALL) -g
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 COMPILE := -std=gnu11 -D_GNU_SOURCE -DM9M_VERSION='"$(VERSION)"' \
           -DM9M_SHARE='"$(SHAREDIR)"' \
-          $(WARN) -I$(B) $(PKG_CFLAGS)
+          $(WARN) -I$(B) $(PKG_CFLAGS) $(CPPFLAGS)
 override CFLAGS += $(COMPILE)
 # Each small library costs 30 us of every start, libarchive 2 ms with what it
 # brings along (ICU, libxml2, libstdc++).  So it, libzstd, zlib and libnl are
