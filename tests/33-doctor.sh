@@ -48,6 +48,12 @@ fails() {
 echo "# as it is here"
 doctor env
 alone=$took
+# On a machine that is busy with other things: the best of five.
+for _ in 1 2 3 4; do
+	[ "$took" -ge 1000 ] || break
+	doctor env
+done
+check "it took less than a second: $took ms" test "$took" -lt 1000
 is "all but the cgroup works" "$(json "$T/doctor.json" '[.layers[] |
 	select(.counts and (.works | not) and .layer != "cgroup") | .layer] |
 	join(",")')" ""

@@ -379,20 +379,16 @@ static const struct {
 	const char *name;
 	bool dangerous;
 } danger_names[] = {
-	{ "sh", true },          { "bash", true },
-	{ "bash-5.2", true },    { "bash-static", true },
-	{ "zsh5", true },        { "mksh-static", true },
-	{ "busybox", true },     { "sudo", true },
-	{ "su", true },          { "curl", true },
-	{ "wget", true },        { "pip", true },
-	{ "pip3", true },        { "pip3.11", true },
-	{ "npm", true },         { "npx", true },
-	{ "dnf5", true },        { "nix-shell", true },
-	{ "apt-get", true },     { "git", false },
-	{ "python3", false },    { "shred", false },
-	{ "bashful", false },    { "pipes", false },
-	{ "su2", false },        { "curlew", false },
-	{ "rg", false },         { "ssh-add", false },
+	{ "sh", true },          { "bash", true },     { "bash-5.2", true },
+	{ "bash-static", true }, { "zsh5", true },     { "mksh-static", true },
+	{ "busybox", true },     { "sudo", true },     { "su", true },
+	{ "curl", true },        { "wget", true },     { "pip", true },
+	{ "pip3", true },        { "pip3.11", true },  { "npm", true },
+	{ "npx", true },         { "dnf5", true },     { "nix-shell", true },
+	{ "cpan5.36", true },    { "https", true },    { "apt-get", true },
+	{ "git", false },        { "python3", false }, { "shred", false },
+	{ "bashful", false },    { "pipes", false },   { "su2", false },
+	{ "curlew", false },     { "rg", false },      { "ssh-add", false },
 	{ "dash-board", false },
 };
 
