@@ -181,13 +181,16 @@ ALLOW(setsockopt) ALLOW(shutdown)
 
 /* Terminals: typing for the user (TIOCSTI, TIOCLINUX paste), line disciplines,
  * the console and its keyboard.  Files: nobody could delete or read a tree
- * under verity or encryption that the payload chose. */
+ * under verity or encryption that the payload chose.  A key for a file system
+ * outlives the run, and to take the caller's away locks his files. */
 DENY_IF(EPERM, ioctl, IS(1, TIOCSTI)) DENY_IF(EPERM, ioctl, IS(1, TIOCLINUX))
 DENY_IF(EPERM, ioctl, IS(1, TIOCSETD)) DENY_IF(EPERM, ioctl, IS(1, TIOCCONS))
 DENY_IF(EPERM, ioctl, BITS(1, 0xffffff00, 0x4b00)) /* KD... */
 DENY_IF(EPERM, ioctl, BITS(1, 0xffffff00, 0x5600)) /* VT... */
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_ENABLE_VERITY))
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_SET_ENCRYPTION_POLICY))
+DENY_IF(EPERM, ioctl, IS(1, FS_IOC_ADD_ENCRYPTION_KEY))
+DENY_IF(EPERM, ioctl, IS(1, FS_IOC_REMOVE_ENCRYPTION_KEY))
 
 /* Subvolumes and snapshots (btrfs, bcachefs) are the owner's to make, by way of
  * no mount: a snapshot has what a mask hides, one that is read-only cannot be
