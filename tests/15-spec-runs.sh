@@ -118,6 +118,10 @@ is "flags win" "$(cat "$T/out") $(json "$T/fd.json" .id)" "from the flags flag"
 expect_exit 0 sh -c 'printf %s "$1" | "$2" -q --no-artifact --spec -' - \
 	'{"prompt": "the prompt", "command": ["cat"]}' "$M9M"
 is "a prompt is stdin all the same" "$(cat "$T/out")" "the prompt"
+echo here >"$T/relative"
+expect_exit 0 sh -c 'cd "$3" && printf %s "$1" | "$2" -q --no-artifact --spec -' \
+	- '{"command": ["cat", "relative"], "inputs": ["relative"]}' "$M9M" "$T"
+is "its paths are against the current folder" "$(cat "$T/out")" here
 
 echo "# what is only told makes nothing"
 rm -rf "${XDG_STATE_HOME:?}"/*

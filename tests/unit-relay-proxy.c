@@ -21,10 +21,10 @@ static const struct {
 	const char *pieces[4];
 	const char *reason; /* in the event; NULL: it goes well */
 } moods[] = {
-	{ "good.test:7001", { GO }, NULL },
-	{ "good.test:443",
+	{ "good.test:7001",
 	  { "HT", "TP/1.1 200 ok\r\nA: b", "\r\n\r\n" },
 	  NULL },
+	{ "good.test:443", { GO }, NULL },
 	{ "tls.test:7002", { GO }, NULL },
 	{ "192.0.2.7:7001", { GO "early" }, NULL },
 	{ "192.0.2.7:7002", { GO }, NULL },
