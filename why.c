@@ -275,12 +275,40 @@ static const char *hidden_name(const struct plan *plan,
 	return NULL;
 }
 
+/* The socket or fifo of the host's that a mask lies over; or NULL. */
+static char *door_below(const struct plan *plan, const struct plan_mount *mask)
+{
+	auto_free char *source = NULL;
+	struct stat st;
+
+	for (const struct plan_mount *m = plan->mounts; m < mask; m++)
+		if ((m->kind == PLAN_BIND || m->kind == PLAN_PROJECT) &&
+		    path_under(mask->destination, m->destination)) {
+			free(source);
+			source = xasprintf("%s%s", m->source,
+					   mask->destination +
+					       strlen(m->destination));
+		}
+	return source && lstat(source, &st) == 0 &&
+		       (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode))
+		   ? take_ptr(&source)
+		   : NULL;
+}
+
 static void find_hidden(struct finding *f, const struct plan *plan,
 			const struct view *v)
 {
+	auto_free char *door = v->mount ? door_below(plan, v->mount) : NULL;
 	const char *name = hidden_name(plan, v->mount);
 
-	if (name) {
+	if (door) {
+		auto_free char *shown = name ? text_shell(name) : NULL;
+
+		f->reason = xstrdup("it is a socket or a fifo, and leads to "
+				    "whoever has it open on the host");
+		f->remedy = shown ? xasprintf("--show %s", shown)
+				  : bind_flag(plan, "--ro-bind", door, v->path);
+	} else if (name) {
 		auto_free char *shown = text_shell(name);
 
 		f->reason = xstrdup("it looks like a secret of the project");

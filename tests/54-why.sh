@@ -90,6 +90,17 @@ is "a path that is not shown" "$(why /etc/shadow)" denied
 json_is "$T/why" .remedy "--ro-bind /etc/shadow /etc/shadow"
 why /work/.env --project "$T/project" >"$T/verdict"
 json_is "$T/why" .remedy "--show .env"
+mkdir "$T/doors"
+mkfifo "$T/doors/door"
+why /d/door --ro-bind "$T/doors" /d >"$T/verdict"
+matches "$T/why" "a socket or a fifo, and leads to whoever has it open"
+json_is "$T/why" .remedy "--ro-bind $T/doors/door /d/door"
+m9m --ro-bind "$T/doors" /d --ro-bind "$T/doors/door" /d/door -- \
+	sh -c 'test -p /d/door' && ok "the flag that it names shows it"
+why /work/door --project "$T/doors" --project-mode ro >"$T/verdict"
+json_is "$T/why" .remedy "--show door"
+why /work/door --project "$T/doors" --project-mode ro --show door >"$T/verdict"
+is "and that one does" "$(cat "$T/verdict")" allowed
 
 # --- commands ---
 commands=(git python3 python3.11 cat ls id no-such sha256sum env perl)
