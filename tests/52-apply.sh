@@ -293,6 +293,7 @@ changes, members = {
   "absolute": ([add("/tmp/escape")], [("work//tmp/escape",)]),
   "nul": ([add("x", path_hex="6100")], [("work/a",)]),
   "parent": ([add("door/escape")], [("work/door/escape",)]),
+  "above": ([add("door/in/escape")], [("work/door/in/escape",)]),
   "newparent": ([dict(path="way", change="added", new=link("..")), add("way/escape")], [("work/way/escape",)]),
   "inparent": ([dict(path="way", change="added", new=link("dir")), add("way/escape")], [("work/way/escape",)]),
   "twice": ([add("x")], [("work/x",), ("work/x",)]),
@@ -319,20 +320,20 @@ with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as t:
 END
 
 make_project
-mkdir "$T/outside"
+mkdir -p "$T/outside/in"
 ln -s ../outside "$P/door"
 before=$(tree "$P")
-all_before=$(ls -A "$T")
+outside() { ls -AR "$T/outside" && ls -A "$T"; }
+all_before=$(outside)
 for kind in dotdot middle empty dot slashes end long name from absolute nul \
-	parent newparent inparent twice twolists \
+	parent above newparent inparent twice twolists \
 	device fifo symlink hardlink otherbytes longer enormous negative setid \
 	hook wasexec nobytes late; do
 	python3 "$T/hostile.py" "$T/a.tar" "$kind"
 	apply
 	check "$kind: refused ($rc)" test "$rc" = 1 -o "$rc" = 125
 	unchanged "$kind"
-	is "$kind: nothing outside" "$(ls -A "$T/outside")$(ls -A "$T")" \
-		"$all_before"
+	is "$kind: nothing outside" "$(outside)" "$all_before"
 	check "$kind: not in /tmp" test ! -e /tmp/escape
 done
 for kind in dotdot middle empty dot slashes end long name from absolute nul; do
@@ -340,7 +341,7 @@ for kind in dotdot middle empty dot slashes end long name from absolute nul; do
 	apply --dry-run --force
 	contains "$T/err" "cannot take the changes of this archive"
 done
-for kind in parent late; do
+for kind in parent above late; do
 	python3 "$T/hostile.py" "$T/a.tar" "$kind"
 	apply --dry-run
 	is "$kind: a dry run is refused too" "$rc" 1
@@ -400,11 +401,13 @@ if ! is_root; then
 	chmod 755 "$P/fold" "$P/dir/sub"
 fi
 # The user's own editor is at it, after the check and before the exchange.
-if command -v strace >/dev/null && ! sanitized; then
+# meanwhile PATH...: of all, or of what changes places
+meanwhile() {
+	local pid before
 	before=$(tree "$P" | grep -v zz)
 	strace -f -o "$T/trace" -e trace=renameat2 \
 		-e inject=renameat2:signal=STOP:when=1 \
-		"$M9M" --apply "$A" --project "$P" >"$T/out" 2>"$T/err" &
+		"$M9M" --apply "$A" --project "$P" "$@" >"$T/out" 2>"$T/err" &
 	pid=$!
 	await_line "$T/trace" 'stopped by SIGSTOP'
 	echo theirs >"$P/dir/sub/x"
@@ -412,13 +415,18 @@ if command -v strace >/dev/null && ! sanitized; then
 	echo theirs >"$P/binary"
 	kill -CONT "$(awk '/stopped by SIGSTOP/ {print $1}' "$T/trace")"
 	wait "$pid"
-	is "changed at this moment" "$? $(grep -c 'changed at this moment' "$T/err")" \
-		"125 1"
+	is "${*:-all}: changed at this moment" \
+		"$? $(grep -c 'changed at this moment' "$T/err")" "125 1"
 	is "theirs is kept" "$(cat "$P/dir/sub/x" "$P/fold/f" "$P/binary" | uniq -c |
 		tr -s ' ')" " 3 theirs"
 	is "and the rest is as it was" "$(tree "$P" | grep -v "sub/x\|fold/f\|binary")" \
 		"$(echo "$before" | grep -v "sub/x\|fold/f\|binary")"
+	rm "$T/trace"
 	(cd "$P" && printf '\0\1' >binary && echo 4 >dir/sub/x && echo 7 >fold/f)
+}
+if command -v strace >/dev/null && ! sanitized; then
+	meanwhile
+	meanwhile new fold/f
 fi
 mkdir "$T/libraries"
 echo none >"$T/libraries/libarchive.so.13"
