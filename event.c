@@ -78,9 +78,11 @@ static int open_user(const char *path, int fd)
 		      O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NONBLOCK |
 			  O_NOCTTY | O_CLOEXEC,
 		      0666);
-	if (opened < 0)
-		return fail(errno, "cannot open the events file %s", path);
-	return opened;
+	if (opened >= 0)
+		return opened;
+	fail(errno, "cannot open the events file %s", path);
+	return fail_remedy("--events names a file in a folder that is there "
+			   "and can be written");
 }
 
 static int open_sinks(struct event_log *log, const char *audit_path,

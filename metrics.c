@@ -268,9 +268,11 @@ static int open_dir(const char *dir, int *lock_fd)
 		*lock_fd = openat(fd, LOCK_NAME,
 				  O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 				  0644);
-	if (fd < 0 || *lock_fd < 0)
-		return fail(errno, "cannot keep metrics in %s", dir);
-	return take_fd(&fd);
+	if (fd >= 0 && *lock_fd >= 0)
+		return take_fd(&fd);
+	fail(errno, "cannot keep metrics in %s", dir);
+	return fail_remedy("--metrics-dir names a folder that is there and can "
+			   "be written");
 }
 
 int metrics_check(const char *dir)

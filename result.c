@@ -353,3 +353,26 @@ int result_write(const char *path, int fd, const char *json)
 			  fd);
 	return rc;
 }
+
+int result_check(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	auto_free char *folder =
+	    slash ? xstrndup(path, (size_t)(slash + 1 - path)) : xstrdup(".");
+	struct stat st;
+	int error = 0;
+
+	if (stream_of(path) >= 0)
+		return 0;
+	if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+		error = faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0
+			    ? errno
+			    : 0;
+	else if (S_ISDIR(st.st_mode))
+		error = EISDIR;
+	if (error == 0)
+		return 0;
+	fail(error, "cannot write the result file %s", path);
+	return fail_remedy("--result names a file in a folder that is there "
+			   "and can be written");
+}

@@ -18,3 +18,6 @@ char *result_json(const char *run_id, const char *id, const char *agent,
  * temporary name, fsync, rename.  By fail(), when both have been tried.
  */
 int result_write(const char *path, int fd, const char *json);
+
+/* Could it be written to `path`, by what there is now?  By fail(). */
+int result_check(const char *path);

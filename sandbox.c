@@ -474,6 +474,11 @@ static int run_spec(const struct spec *spec)
 	out.started_at = xstrdup(stamp);
 	err_stage("metrics");
 	counted = spec->metrics_dir && metrics_check(spec->metrics_dir) == 0;
+	/* Now rather than when the work is done. */
+	if (!err_get() && spec->result) {
+		err_stage("result");
+		result_check(spec->result);
+	}
 	if (!err_get())
 		err_stage("plan");
 	if (err_get() || host_read(&host) < 0 ||

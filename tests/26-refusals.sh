@@ -252,10 +252,32 @@ json_is "$T/r.json" '[.status, .stage, .started] | @csv' '"error","inputs",false
 matches "$T/err" 'cannot .*large.*: No space left on device'
 is "nothing of it is left" "$(grep -c 'runs/' "$T/disk.list")" 0
 
-# And the result itself: the run was, and what it says is not lost.
-mkdir "$T/result.d"
-expect_exit 125 "$M9M" -q --no-artifact --result "$T/result.d" true
-matches "$T/err" '^m9m-sandbox: result: cannot .*result.d'
+# Records that have no place: said before the work, not after it.
+mkdir "$T/record.d"
+for option in "--result $T/record.d" "--result $T/none/r.json" \
+	"--result $T/large/r.json" "--events $T/record.d" \
+	"--events $T/none/e.jsonl" "--metrics-dir $T/none"; do
+	# shellcheck disable=SC2086  # words
+	expect_exit 125 "$M9M" -q --no-artifact $option sh -c 'echo STARTED'
+	lacks "$T/out" STARTED
+	matches "$T/err" "^m9m-sandbox: [a-z]*: cannot .* ${option#* }: "
+	contains "$T/err" "m9m-sandbox: ${option% *} names a "
+done
+# A result that has none any more: the run was, and its end is said.
+mkdir "$T/gone" && mkfifo "$T/go"
+exec 8<>"$T/go"
+: >"$T/out"
+"$M9M" -q --no-artifact --result "$T/gone/r.json" sh -c 'echo ready; read -r _' \
+	<&8 >"$T/out" 2>"$T/err" &
+job=$!
+await_line "$T/out" ready
+rmdir "$T/gone"
+echo >&8
+rc=0
+wait "$job" || rc=$?
+exec 8>&-
+is "exit 125" "$rc" 125
+matches "$T/err" '^m9m-sandbox: result: cannot .*gone/r.json'
 
 # --- root of a namespace that an ordinary user made ------------------------
 
