@@ -398,6 +398,42 @@ static void check_json_places(void)
 	}
 }
 
+/* Those that no file of a case can hold. */
+static void check_paths(void)
+{
+	static const char *const flags[] = { "--artifact", "--workdir",
+					     "--input", "--output-file x:" };
+	char path[PATH_MAX + 2] = "/";
+	auto_free char *home = xstrdup(getenv("HOME"));
+
+	memset(path + 1, 'a', PATH_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		bool colon = strchr(flags[i], ':');
+		auto_free char *words = xasprintf("%s%s%s a", flags[i],
+						  colon ? "" : " ", path);
+		auto_free char *printed = NULL;
+		struct spec s;
+
+		ok(parse_words(words, &s, &printed) < 0 &&
+		       strstr(printed, "bytes or more"),
+		   "%s: too long a path", flags[i]);
+		spec_free(&s);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		auto_free char *printed = NULL;
+		struct spec s;
+		int rc;
+
+		i ? setenv("HOME", "/home/me", 1) : unsetenv("HOME");
+		rc = parse_words("--artifact ~/a.tar a", &s, &printed);
+		ok(i ? rc == 0 && !strcmp(s.artifact, "/home/me/a.tar")
+		     : rc < 0 && strstr(printed, "HOME is not set"),
+		   "~ %s HOME", i ? "is" : "without");
+		spec_free(&s);
+	}
+	setenv("HOME", home, 1);
+}
+
 static void check_near(void)
 {
 	static const struct {
@@ -592,6 +628,7 @@ int main(int argc, char **argv)
 	check_floods();
 	check_json_places();
 	check_near();
+	check_paths();
 	check_secrets();
 	check_not_utf8();
 	check_descriptors();
