@@ -351,12 +351,9 @@ const struct option_type type_agent = {
 static void set_prompt(struct parse *p, const struct option *o,
 		       char *const *arg)
 {
-	size_t len = strlen(arg[0]);
-
-	if (len == 0)
+	/* No argument, and no string of a spec, is over PROMPT_MAX. */
+	if (arg[0][0] == '\0')
 		complain(p, "is empty");
-	else if (len > PROMPT_MAX)
-		complain(p, "is over 1 MiB");
 	else
 		replace(p, o, xstrdup(arg[0]));
 }
