@@ -266,6 +266,19 @@ is "and no more than that is named" "$(sed -n 's/.*refused: \(.*\): .*(.*/\1/p' 
 	".cargo/config.toml .gdbinit .npmrc .zed/settings.json CLAUDE.md mise.toml"
 contains "$T/err" "CLAUDE.md: instructs an agent"
 
+# --- another user's tree -------------------------------------------------------
+
+# Root's rights are of no use to an archive, and what comes is that user's.
+if is_root; then
+	make_project
+	chown -R 65534:65534 "$P"
+	leave 'rmdir docs; echo n >mine; echo x >>plain'
+	apply
+	is "root applies as the owner" \
+		"$rc $(stat -c %u:%g "$P/mine" "$P/plain" | paste -sd ' ')" \
+		"0 65534:65534 65534:65534"
+fi
+
 # --- hostile archives --------------------------------------------------------
 
 cat >"$T/hostile.py" <<'END'
