@@ -450,3 +450,18 @@ contains "$T/err" "install the package that has libarchive.so.13"
 unchanged "no library that reads archives"
 apply
 is "and then it is applied" "$rc" 0
+wanted=$(tree "$P")
+if command -v strace >/dev/null && ! sanitized; then
+	make_project
+	rm -f "$T/trace"
+	strace -f -o "$T/trace" -e trace=renameat2 \
+		-e inject=renameat2:signal=STOP:when=1 \
+		"$M9M" --apply "$A" --project "$P" >"$T/out" 2>"$T/err" &
+	pid=$!
+	await_line "$T/trace" 'stopped by SIGSTOP'
+	child=$(awk '/stopped by SIGSTOP/ {print $1}' "$T/trace")
+	kill -TERM "$(ps -o ppid= -p "$child" | tr -d ' ')"
+	kill -CONT "$child"
+	wait "$pid"
+	is "a signal in the middle waits for the end" "$(tree "$P")" "$wanted"
+fi
