@@ -15,6 +15,7 @@
  * the workdir goes last, when all that was in it is safe elsewhere.
  */
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -495,6 +496,20 @@ static int run_spec(const struct spec *spec)
 	return status;
 }
 
+/*
+ * Where one of the three is closed, what we open takes its number: what the
+ * payload prints would go into the audit log.  0, or -1 with errno.
+ */
+static int fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd < 0 ? -1 : close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct spec spec;
@@ -508,6 +523,8 @@ int main(int argc, char **argv)
 		      stderr);
 		return EXIT_SANDBOX;
 	}
+	if (fill_standard_fds() < 0)
+		return EXIT_SANDBOX;
 	signals_shed();
 	/* We have to get into the folders that we make. */
 	umask(umask(0) & 077);

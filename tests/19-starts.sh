@@ -71,6 +71,15 @@ for option in "--ro-bind . /shown" "--bind . /shown" "--project ." \
 	contains "$T/err" "is relative, and the current folder is gone"
 done
 
+echo "# standard input, output and error closed"
+for closed in '1>&-' '2>&-' '0<&-' '0<&- 1>&- 2>&-'; do
+	rm -f "$AUDIT" "$AUDIT.head"
+	expect_exit 3 timeout 60 bash -c "exec $closed; exec \"\$@\"" - "$M9M" \
+		-q --no-artifact -- sh -c 'echo OUT; echo ERR >&2; exit 3'
+	is "$closed: nothing gets into the audit log" \
+		"$(grep -vc '^{"prev":' "$AUDIT")" 0
+done
+
 echo "# outputs that take nothing"
 m9m sh -c 'echo lost' >/dev/full 2>"$T/err"
 contains "$T/err" "not all of standard output was passed on: No space left"
