@@ -48,7 +48,9 @@ printf '#!/bin/sh\nexit 0\n' >"$T/claude"
 cp "$T/claude" "$T/mine"
 chmod +x "$T/claude" "$T/mine"
 expect_exit 0 "${count[@]}" "$T/claude"
+peak=$(value 'memory_peak_bytes{agent="none"}')
 expect_exit 0 "${count[@]}" --id 'a"b' "$T/mine"
+is "the largest peak stays" "$(value 'memory_peak_bytes{agent="none"}')" "$peak"
 is "claude" "$(value 'runs_total{agent="claude",status="ok"}')" 1
 is "the rest is none" "$(value 'runs_total{agent="none",status="ok"}')" 3
 is "two agents, no other" \
@@ -68,7 +70,8 @@ mkfifo "$T/traps/m9m_sandbox.prom"
 expect_exit 0 timeout -s KILL 20 "$M9M" -q --no-artifact \
 	--metrics-dir "$T/traps" true
 rm "$T/traps/m9m_sandbox.prom"
-ln -s "$T/precious" "$T/traps/m9m_sandbox.prom"
+printf 'precious\n# EOF\n' >"$T/ended"
+ln -s "$T/ended" "$T/traps/m9m_sandbox.prom"
 expect_exit 0 "$M9M" -q --no-artifact --metrics-dir "$T/traps" true
 check "no line of a link's target is told" test -z "$(grep precious "$T/err")"
 

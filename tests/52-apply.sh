@@ -460,6 +460,8 @@ if command -v strace >/dev/null && ! sanitized; then
 	pid=$!
 	await_line "$T/trace" 'stopped by SIGSTOP'
 	child=$(awk '/stopped by SIGSTOP/ {print $1}' "$T/trace")
+	check "meanwhile it is written where each belongs" \
+		grep -q '^[0-9]* old-name -> new/name$' "$P"/.m9m-apply-*/names
 	kill -TERM "$(ps -o ppid= -p "$child" | tr -d ' ')"
 	kill -CONT "$child"
 	wait "$pid"
