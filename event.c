@@ -90,16 +90,17 @@ static int open_sinks(struct event_log *log, const char *audit_path,
 {
 	struct stat st;
 
-	if (audit_path && audit_open(&log->audit, audit_path) != 0)
-		return -1;
-	if (!events_path && events_fd < 0)
-		return 0;
-	log->user_fd = open_user(events_path, events_fd);
-	if (log->user_fd < 0)
-		return -1;
-	log->user_is_file = fstat(log->user_fd, &st) == 0 &&
+	/* Before the log has a number: /dev/fd/3 that nobody opened would be
+	 * the log itself. */
+	if (events_path || events_fd >= 0) {
+		log->user_fd = open_user(events_path, events_fd);
+		if (log->user_fd < 0)
+			return -1;
+	}
+	log->user_is_file = log->user_fd >= 0 &&
+			    fstat(log->user_fd, &st) == 0 &&
 			    (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
-	return 0;
+	return audit_path ? audit_open(&log->audit, audit_path) : 0;
 }
 
 int event_open(struct event_log *log, const char *run_id, const char *id,

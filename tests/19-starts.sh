@@ -80,6 +80,13 @@ for closed in '1>&-' '2>&-' '0<&-' '0<&- 1>&- 2>&-'; do
 		"$(grep -vc '^{"prev":' "$AUDIT")" 0
 done
 
+for number in 3 4; do
+	expect_exit 125 bash -c "exec $number>&-; exec \"\$@\"" - "$M9M" -q \
+		--no-artifact --events /dev/fd/$number -- true
+	is "--events /dev/fd/$number, not open: the audit log is whole" \
+		"$(grep -vc '^{"prev":' "$AUDIT") $(wc -l <"$AUDIT.head")" "0 1"
+done
+
 echo "# outputs that take nothing"
 m9m sh -c 'echo lost' >/dev/full 2>"$T/err"
 contains "$T/err" "not all of standard output was passed on: No space left"
