@@ -117,7 +117,7 @@ $(B)/seccomp_filter.inc: $(B)/seccomp_gen
 $(B)/seccomp.o $(B)/unit-seccomp $(B)/filtered: $(B)/seccomp_filter.inc
 
 # The same program with layers that tests can switch off.  It is never installed.
-SWITCHED := child mount mount_project holes gitdir
+SWITCHED := child mount quotas mount_project holes gitdir
 $(B)/switched-%.o: %.c | $(B)/.libraries
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CFLAGS) -DM9M_TEST_LAYERS -I. -MMD -MP -c -o $@ $<

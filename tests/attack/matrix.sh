@@ -27,8 +27,9 @@ rows() { awk "!/^#/ && ($1) { print \$1 }" "$T/table" | sort; }
 
 # none_ran WHAT FILE NAMES: of those that can be shown here.
 none_ran() {
-	is "$1" "$(comm -12 <(with_verdict "$2" ran) \
-		<(echo "$3" | sort) | xargs)" ""
+	with_verdict "$2" ran >"$T/ran"
+	echo "$3" | sort >"$T/named"
+	is "$1" "$(comm -12 "$T/ran" "$T/named" 2>&1 | xargs)" ""
 }
 
 matrix() {
@@ -36,6 +37,8 @@ matrix() {
 	need strings
 	[ -x "$SWITCHED" ] || skip "no $SWITCHED (make tests)"
 	cp "$TOP/tests/attack/$1.table" "$T/table"
+	# What Landlock alone stops is not stopped by a kernel without it.
+	has_landlock || sed -i '/^#/! s/ landlock//' "$T/table"
 	is "the real program has no such switches" \
 		"$(strings "$M9M" | grep -c M9M_TEST_OFF)" 0
 	check "the other one has" grep -q M9M_TEST_OFF "$SWITCHED"
@@ -50,7 +53,7 @@ matrix() {
 
 	attack "$M9M" >"$T/full"
 	is "as many were tried" "$(wc -l <"$T/full")" "$(wc -l <"$T/none")"
-	none_ran "with all layers none works" "$T/full" "$(rows 1)"
+	none_ran "with all layers none works" "$T/full" "$(rows "NF > 1")"
 
 	for layer in $layers; do
 		if [ "$layer" = landlock ] && ! has_landlock; then
@@ -62,7 +65,7 @@ matrix() {
 			"$(rows "/ $layer( |\$)/")"
 		without "$layer" >"$T/off"
 		none_ran "without $layer the others hold" "$T/off" \
-			"$(rows "NF > 2 || \$2 != \"$layer\"")"
+			"$(rows "NF > 2 || NF == 2 && \$2 != \"$layer\"")"
 	done
 }
 

@@ -108,7 +108,9 @@ done
 	if [ -z "$systemd" ]; then
 		cat <<-MOUNTS
 			mount -t proc proc /proc
-			mount -t devtmpfs dev /dev && ln -sf /proc/self/fd /dev/fd
+			# The kernel may have done so by itself.
+			mount -t devtmpfs dev /dev 2>/dev/null
+			ln -s /proc/self/fd /dev/fd
 			mount -t sysfs sysfs /sys
 			mount -t cgroup2 cgroup2 /sys/fs/cgroup
 			mount -t tmpfs run /run
