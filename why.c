@@ -298,7 +298,7 @@ static char *door_below(const struct plan *plan, const struct plan_mount *mask)
 static void find_hidden(struct finding *f, const struct plan *plan,
 			const struct view *v)
 {
-	auto_free char *door = v->mount ? door_below(plan, v->mount) : NULL;
+	auto_free char *door = door_below(plan, v->mount);
 	const char *name = hidden_name(plan, v->mount);
 
 	if (door) {
