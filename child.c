@@ -306,12 +306,16 @@ static int set_descriptors(struct child_context *c)
 
 static int set_signals(struct child_context *c)
 {
+	/* The kernel's own structure: nothing in it is SIG_DFL. */
+	static const uint64_t by_default[8];
 	sigset_t none;
 
 	(void)c;
-	/* What the caller ignores stays ignored through clone and exec. */
+	/* What the caller ignores stays ignored through clone and exec.  glibc
+	 * keeps two from signal(), and has posix_spawn() ignore them. */
 	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
+		syscall(SYS_rt_sigaction, sig, by_default, NULL,
+			sizeof(by_default[0]));
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return fail(errno, "cannot unblock signals");
