@@ -250,12 +250,18 @@ static int pass_over(struct search *s, const char *folder, int err)
 	return fail(err, "cannot look through the project's %s", folder);
 }
 
-/* Neither the payload nor who lays the masks passes it. */
+/* Neither the payload nor who lays the masks passes it.  Our own folders the
+ * payload can open for itself. */
 static bool is_closed(const struct search *s, int fd)
 {
 	struct stat st;
 
-	return s->by_other && (fstat(fd, &st) < 0 || !(st.st_mode & S_IXOTH));
+	if (fstat(fd, &st) < 0)
+		return s->by_other;
+	if (s->by_other)
+		return !(st.st_mode & S_IXOTH);
+	return s->n_patterns == 0 && st.st_uid != geteuid() &&
+	       faccessat(fd, ".", X_OK, AT_EACCESS) < 0;
 }
 
 static int look_through(struct search *s, const char *folder)

@@ -14,11 +14,9 @@
 #include "util.h"
 
 /* Entries that the look for our own list goes through, where that is enough. */
-#define HIDDEN_ENTRIES       4000
-/* The same for doors in other trees than the project: kinds cost less. */
-#define HIDDEN_DOORS_ENTRIES 20000
+#define HIDDEN_ENTRIES 4000
 /* Each takes a mount of its own. */
-#define HIDDEN_MAX           1000
+#define HIDDEN_MAX     1000
 
 struct hidden {
 	struct strv files, folders; /* below the project, sorted */

@@ -504,6 +504,10 @@ static int fill_standard_fds(void)
 {
 	int fd;
 
+	if (fcntl(STDIN_FILENO, F_GETFD) >= 0 &&
+	    fcntl(STDOUT_FILENO, F_GETFD) >= 0 &&
+	    fcntl(STDERR_FILENO, F_GETFD) >= 0)
+		return 0;
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
@@ -523,8 +527,12 @@ int main(int argc, char **argv)
 		      stderr);
 		return EXIT_SANDBOX;
 	}
-	if (fill_standard_fds() < 0)
+	if (fill_standard_fds() < 0) {
+		fputs("m9m-sandbox: cannot open /dev/null in the place of a "
+		      "closed descriptor\n",
+		      stderr);
 		return EXIT_SANDBOX;
+	}
 	signals_shed();
 	/* We have to get into the folders that we make. */
 	umask(umask(0) & 077);

@@ -95,6 +95,16 @@ mkdir "$T/many"
 "$M9M" --explain --ro-bind "$T/many" /s --ro-bind "$T/shown" /t true >"$T/plan"
 contains "$T/plan" "only the first 4000 entries of $T/many were looked through"
 matches "$T/plan" "[23] sockets and fifos in $T/shown are hidden"
+# A folder that its user can list and not enter leads nobody to one.
+if is_root; then
+	chmod 744 "$T/shown/shut"
+	mkdir -m 777 "$T/other"
+	chmod 755 "$T"
+	XDG_STATE_HOME=$T/other expect_exit 0 setpriv --reuid 12345 \
+		--regid 12345 --clear-groups "$M9M" -q --no-artifact \
+		--ro-bind "$T/shown" /s -- true
+	chmod 700 "$T/shown/shut"
+fi
 # Who names one means it.
 expect_exit 0 m9m --ro-bind "$T/shown" /s --ro-bind "$T/shown/deep/er/s" \
 	/s/deep/er/s --ro-bind "$T/call.py" /call.py -- \
