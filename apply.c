@@ -182,9 +182,8 @@ static void check_base(struct apply *a, const char *path, struct stat *st,
 		       struct change_side *base, bool folder)
 {
 	struct change_side now = { 0 };
-	int looked = look(a, path, st, &now);
 
-	if (looked < 0) {
+	if (look(a, path, st, &now) < 0) {
 		refuse(a, path, strerror(errno), NULL);
 	} else if (st->st_mode && (!(S_ISREG(now.mode) || S_ISLNK(now.mode) ||
 				     S_ISDIR(now.mode)) ||

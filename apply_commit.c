@@ -14,10 +14,11 @@
 /*
  * What leaves its path first, then what comes, then the folders that are empty
  * now.  The modes of folders are last, the deepest first: one that its owner may
- * not write any more is filled before.  Each step is one rename (or mkdir, rmdir, chmod) that is noted, so that
- * the steps done can be undone in reverse.  A file that is replaced changes
- * places with the new one, and is looked at again where nobody else changes it:
- * what was written between the check and the rename is not lost.
+ * not write any more is filled before.  Each step is one rename (or mkdir, rmdir,
+ * chmod) that is noted, so that the steps done can be undone in reverse.  A file
+ * that is replaced changes places with the new one, and is looked at again where
+ * nobody else changes it: what was written between the check and the rename is
+ * not lost.
  */
 
 static int fail_at(const char *path, int err)

@@ -163,6 +163,11 @@ static bool is_hidden(const struct search *s, const char *name, bool folder)
 	return false;
 }
 
+static bool doors_alone(const struct search *s)
+{
+	return s->n_patterns == 0;
+}
+
 static int hide(const struct search *s, const char *path, bool folder)
 {
 	struct hidden *h = s->hidden;
@@ -170,19 +175,16 @@ static int hide(const struct search *s, const char *path, bool folder)
 
 	if (strv_has(list, path))
 		return 0;
-	if (h->files.n + h->folders.n == HIDDEN_MAX && s->n_patterns == 0) {
-		fail(0, "cannot hide more than %d sockets and fifos",
-		     HIDDEN_MAX);
-		return fail_remedy("show what is needed of that tree");
+	if (h->files.n + h->folders.n < HIDDEN_MAX) {
+		strv_push(list, xstrdup(path));
+		return 0;
 	}
-	if (h->files.n + h->folders.n == HIDDEN_MAX) {
-		fail(0, "cannot hide more than %d files of the project",
-		     HIDDEN_MAX);
-		return fail_remedy("name their folders in " HIDDEN_LIST
-				   ", with a slash at the end");
-	}
-	strv_push(list, xstrdup(path));
-	return 0;
+	fail(0, "cannot hide more than %d %s", HIDDEN_MAX,
+	     doors_alone(s) ? "sockets and fifos" : "files of the project");
+	return fail_remedy("%s", doors_alone(s)
+				     ? "show what is needed of that tree"
+				     : "name their folders in " HIDDEN_LIST
+				       ", with a slash at the end");
 }
 
 /* --- the look ----------------------------------------------------------- */
@@ -209,7 +211,7 @@ static bool is_door(const struct search *s, unsigned int kind)
  * have names of their own. */
 static bool is_passed_over(const struct search *s, const char *name)
 {
-	if (s->n_patterns == 0)
+	if (doors_alone(s))
 		return false;
 	return strcmp(name, ".git") == 0 ||
 	       (s->n_user == 0 && strcmp(name, "node_modules") == 0);
@@ -240,7 +242,7 @@ static size_t most_entries(const struct search *s)
 static int pass_over(struct search *s, const char *folder, int err)
 {
 	/* No secret is looked for: where we cannot go, nobody inside can. */
-	if (s->n_patterns == 0)
+	if (doors_alone(s))
 		return 0;
 	if (err == EACCES)
 		return strv_has(s->shown, folder) ? 0 : hide(s, folder, true);
@@ -250,17 +252,19 @@ static int pass_over(struct search *s, const char *folder, int err)
 	return fail(err, "cannot look through the project's %s", folder);
 }
 
-/* Neither the payload nor who lays the masks passes it.  Our own folders the
- * payload can open for itself. */
+/* Neither the payload nor who lays the masks passes it to a door.  Our own
+ * folders the payload can open for itself. */
 static bool is_closed(const struct search *s, int fd)
 {
 	struct stat st;
 
+	if (!doors_alone(s))
+		return false;
 	if (fstat(fd, &st) < 0)
 		return s->by_other;
 	if (s->by_other)
 		return !(st.st_mode & S_IXOTH);
-	return s->n_patterns == 0 && st.st_uid != geteuid() &&
+	return st.st_uid != geteuid() &&
 	       faccessat(fd, ".", X_OK, AT_EACCESS) < 0;
 }
 
@@ -274,10 +278,14 @@ static int look_through(struct search *s, const char *folder)
 
 	if (fd < 0)
 		return pass_over(s, folder, errno);
+	if (is_closed(s, fd)) {
+		close(fd);
+		return 0;
+	}
 	walk_cut(&s->path, 0);
 	walk_push(&s->path, folder);
 	walk_start(&reader, fd);
-	while (rc == 0 && !is_closed(s, fd) && s->entries < most_entries(s) &&
+	while (rc == 0 && s->entries < most_entries(s) &&
 	       (more = walk_next(&reader, &entry)) == 1) {
 		size_t before = walk_push(&s->path, entry.name);
 

@@ -292,16 +292,22 @@ static int write_special(const char *path, const char *json)
 	return 0;
 }
 
+static char *folder_of_result(const char *path)
+{
+	const char *name = path_base(path);
+
+	return name == path ? xstrdup(".")
+			    : xstrndup(path, (size_t)(name - path));
+}
+
 static int replace_result(const char *path, const char *json)
 {
-	const char *slash = strrchr(path, '/');
-	auto_free char *folder =
-	    slash ? xstrndup(path, (size_t)(slash + 1 - path)) : xstrdup(".");
+	auto_free char *folder = folder_of_result(path);
 	auto_free char *line = xasprintf("%s\n", json);
 	auto_fd int dir_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (dir_fd >= 0 && replace_file(dir_fd, slash ? slash + 1 : path, line,
-					strlen(line)) == 0)
+	if (dir_fd >= 0 &&
+	    replace_file(dir_fd, path_base(path), line, strlen(line)) == 0)
 		return 0;
 	return fail(errno, "cannot write the result file %s", path);
 }
@@ -356,9 +362,7 @@ int result_write(const char *path, int fd, const char *json)
 
 int result_check(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	auto_free char *folder =
-	    slash ? xstrndup(path, (size_t)(slash + 1 - path)) : xstrdup(".");
+	auto_free char *folder = folder_of_result(path);
 	struct stat st;
 	int error = 0;
 

@@ -275,10 +275,16 @@ static bool is_short_name(const char *rest)
 	size_t digits = rest[n] == '~' ? strspn(rest + n + 1, "0123456789") : 0;
 	const char *end = rest + n + 1 + digits;
 
-	return n > 0 && digits > 0 && n + 1 + digits <= 8 &&
-	       (*end == '\0' || *end == '/' ||
-		(*end == '.' && strcspn(end + 1, "./") <= 3 &&
-		 end[1 + strcspn(end + 1, "./")] != '.'));
+	if (n == 0 || digits == 0 || n + 1 + digits > 8)
+		return false;
+	if (*end == '.') {
+		size_t extension = strcspn(++end, "./");
+
+		if (extension > 3)
+			return false;
+		end += extension;
+	}
+	return *end == '\0' || *end == '/';
 }
 
 /* --- looks ---------------------------------------------------------------- */
@@ -392,9 +398,7 @@ const char *review_git_part(const char *rest, bool *obeyed)
 
 bool review_is_git_record(const char *path)
 {
-	const char *what = review_path(path);
-
-	return what == records;
+	return review_path(path) == records;
 }
 
 bool review_link_leaves(const char *path, const char *target)
