@@ -430,6 +430,22 @@ static int make_read_only(struct build *b, const struct plan_mount *m,
 }
 
 /*
+ * A living tree loses doors after the plan's look, and folders with them.  Where
+ * a name on the way is missing, this path leads to nothing; a folder that was
+ * moved instead leads there by a path that is as new as that of a door which was
+ * made since, and of neither a look says anything.  No other error will do: a
+ * link leads on, and what is closed to us may be open to the payload.  Nor will
+ * a secret, which is hidden whatever happens to its folder.
+ */
+static bool door_is_gone(const struct plan_mount *m)
+{
+	if (!(m->flags & PLAN_OPTIONAL) || errno != ENOENT)
+		return false;
+	err_reset();
+	return true;
+}
+
+/*
  * Looked for first: a clone that finds no place costs far more than a look,
  * since to close it the kernel waits for all that may still walk through it.
  */
@@ -443,7 +459,7 @@ static int make_mask(struct build *b, const struct plan_mount *m, int source)
 	if (layer_is_off("masks"))
 		return 0;
 	if (hold_parent(b, m->destination) < 0)
-		return -1;
+		return door_is_gone(m) ? 0 : -1;
 	if (fstatat(b->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT
 			   ? 0
@@ -452,8 +468,9 @@ static int make_mask(struct build *b, const struct plan_mount *m, int source)
 			   PLAN_NOEXEC);
 	if (tree < 0)
 		return fail(errno, "cannot make a mask");
-	if (move_mount(tree, "", b->parent_fd, name, MOVE_MOUNT_F_EMPTY_PATH) <
-	    0)
+	/* Gone since that look: the same. */
+	if (move_mount(tree, "", b->parent_fd, name, MOVE_MOUNT_F_EMPTY_PATH) &&
+	    errno != ENOENT)
 		return fail(errno, "cannot mask %s", m->destination);
 	return 0;
 }

@@ -454,10 +454,13 @@ static int hide_doors(struct plan *plan, const struct spec *spec,
 		rc = hidden_doors(&doors, fd, host->uid != plan->host_uid);
 	for (size_t i = 0; rc == 0 && i < doors.files.n; i++) {
 		auto_free char *at = path_join(top, doors.files.v[i]);
+		struct plan_mount *m;
 
 		if (is_mounted(spec, at))
 			continue;
-		tree_add(plan, PLAN_MASK, at, NULL)->mode = S_IFREG;
+		m = tree_add(plan, PLAN_MASK, at, NULL);
+		m->mode = S_IFREG;
+		m->flags = PLAN_OPTIONAL;
 		n++;
 	}
 	if (n)

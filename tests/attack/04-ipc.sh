@@ -105,6 +105,20 @@ if is_root; then
 		--ro-bind "$T/shown" /s -- true
 	chmod 700 "$T/shown/shut"
 fi
+# A folder of it that is gone by the time of the mounts hides nothing: one that
+# the look sees and a copy of the tree's mounts lacks.
+if is_root; then
+	mkdir -p "$T/live/mount"
+	gone() {
+		in_namespace "mount -t tmpfs none '$T/live/mount' &&
+			mount --make-unbindable '$T/live/mount' &&
+			mkdir '$T/live/mount/gone' &&
+			mkfifo '$T/live/mount/gone/door'" "$M9M" "$@" -- true
+	}
+	expect_exit 0 gone --explain --ro-bind "$T/live" /s
+	contains "$T/out" mount/gone/door
+	expect_exit 0 gone -q --no-artifact --ro-bind "$T/live" /s
+fi
 # Who names one means it.
 expect_exit 0 m9m --ro-bind "$T/shown" /s --ro-bind "$T/shown/deep/er/s" \
 	/s/deep/er/s --ro-bind "$T/call.py" /call.py -- \
