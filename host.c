@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -167,13 +167,21 @@ bool host_lends_rights(void)
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
 						 0 };
 	struct __user_cap_data_struct data[2] = { 0 };
+	uint64_t permitted;
 
 	if (getuid() != geteuid() || getgid() != getegid())
 		return true;
-	/* A caller's own are no secret of execve's: ambient, or root's. */
-	return getauxval(AT_SECURE) && getuid() != 0 &&
-	       syscall(SYS_capget, &head, data) == 0 &&
-	       (data[0].permitted || data[1].permitted);
+	if (getuid() == 0 || syscall(SYS_capget, &head, data) < 0)
+		return false;
+	/* Across execve an ordinary user keeps its ambient ones and no others,
+	 * and a file with some of its own clears those.  AT_SECURE says less:
+	 * a security module that changes domains sets it, too. */
+	permitted = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+	for (unsigned int cap = 0; permitted; cap++, permitted >>= 1)
+		if (permitted & 1 &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) < 1)
+			return true;
+	return false;
 }
 
 /*

@@ -139,12 +139,22 @@ if is_root && ! sanitized; then
 	echo secret-of-root >"$lent/spec"
 	chmod 600 "$lent/spec"
 	mkdir -m 777 "$lent/state"
+	own=()
 	as_other() {
 		XDG_STATE_HOME=$lent/state run setpriv --reuid 12345 \
-			--regid 12345 --clear-groups "$lent/m9m-sandbox" "$@"
+			--regid 12345 --clear-groups "${own[@]}" \
+			"$lent/m9m-sandbox" "$@"
 	}
 	as_other "${ARGS[@]::2}" true
 	is "with none of them it runs" "$rc" 0
+	# What the starter has is no loan, and is not handed on.
+	own=(--inh-caps +net_bind_service,+checkpoint_restore
+		--ambient-caps +net_bind_service,+checkpoint_restore)
+	as_other "${ARGS[@]::2}" grep -E 'Cap(Prm|Inh|Amb)' /proc/self/status
+	is "with its starter's it runs" "$rc" 0
+	is "without any inside" "$(awk '{ print $2 }' "$T/out" | sort -u)" \
+		0000000000000000
+	own=()
 	rm -rf "$lent/state/m9m-sandbox"
 	for how in "chmod 4755" "chmod 2755" "setcap cap_dac_read_search+ep"; do
 		chmod 755 "$lent/m9m-sandbox"
