@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -57,12 +58,29 @@ static bool is_nested(void)
 	return getpid() != 1 && name && strcmp(name, "m9m-sandbox\n") == 0;
 }
 
+/*
+ * The kernel makes no user namespace where / is another than the root of the
+ * mount namespace: a chroot, unless it was made of a mount, which looks the same.
+ */
+static bool is_chroot(void)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, "/", 0, STATX_TYPE, &st) == 0 &&
+	       (st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
+	       !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 const char *cause_setting(void)
 {
 	if (is_nested())
 		return "this is inside a sandbox of m9m-sandbox already, where "
 		       "no namespace can be made: run the command as it is, or "
 		       "start both from the host";
+	if (is_chroot())
+		return "this is a chroot, where the kernel makes no user "
+		       "namespace: start it outside, or enter that tree by "
+		       "pivot_root, as systemd-nspawn -D does";
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
 		if (is_set(&settings[i]))
 			return settings[i].remedy;

@@ -10,7 +10,8 @@
 
 #include "err.h"
 
-/* A host setting, or a sandbox around us, that takes user namespaces from us. */
+/* What takes user namespaces from us: a host setting, a sandbox or a chroot
+ * around us. */
 const char *cause_setting(void);
 /* Of clone3 and unshare, which failed with this errno. */
 const char *cause_namespaces(int err);

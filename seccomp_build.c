@@ -465,7 +465,7 @@ int seccomp_build(struct seccomp_profile *profile,
 {
 	bool takes_away = seccomp_profile_takes_away(profile);
 	struct seccomp_filter made = { NULL, 0 };
-	struct library lib;
+	struct library lib = { 0 };
 	int rc = open_library(&lib);
 
 	*filter = made;

@@ -70,6 +70,26 @@ refused "a policy forbids some namespaces" 125 namespaces \
 	'seccomp=unconfined|AppArmor|switched off' \
 	"$REFUSE" unshare EPERM "${NET[@]}"
 
+# The host's tree once more, below a folder: the kernel sees the difference.
+chroot_here() {
+	cat <<-EOF
+		for entry in /*; do
+			if [ -L "\$entry" ] || [ ! -d "\$entry" ]; then
+				cp -dp "\$entry" "$T/chroot/" 2>/dev/null || :
+				continue
+			fi
+			mkdir -p "$T/chroot\$entry"
+			mount --rbind "\$entry" "$T/chroot\$entry" || exit 99
+		done
+		exec chroot "$T/chroot" \${drop:-} "\$@"
+	EOF
+}
+mkdir "$T/chroot"
+is_root || export drop="setpriv --ambient-caps=-all --inh-caps=-all"
+refused "a chroot" 125 namespaces \
+	'^cannot clone into new namespaces: Operation not permitted' \
+	'^this is a chroot' in_namespace "$(chroot_here)" "${RUN[@]}"
+
 # --- an old kernel, or a filter that plays one -----------------------------
 
 refused "no clone3" 125 namespaces \
