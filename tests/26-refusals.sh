@@ -167,8 +167,8 @@ if is_root && ! sanitized; then
 	as_other "${ARGS[@]::2}" true
 	is "with none of them it runs" "$rc" 0
 	# What the starter has is no loan, and is not handed on.
-	own=(--inh-caps +net_bind_service,+checkpoint_restore
-		--ambient-caps +net_bind_service,+checkpoint_restore)
+	rights=+net_bind_service,+checkpoint_restore
+	own=(--inh-caps "$rights" --ambient-caps "$rights")
 	as_other "${ARGS[@]::2}" grep -E 'Cap(Prm|Inh|Amb)' /proc/self/status
 	is "with its starter's it runs" "$rc" 0
 	is "without any inside" "$(awk '{ print $2 }' "$T/out" | sort -u)" \
