@@ -251,7 +251,7 @@ static int do_it(struct apply *a, struct apply_report *report)
 	a->items = xcalloc(a->changes.n + 1, sizeof(*a->items));
 	choose(a);
 	/* By all of them: what is not chosen now may be chosen later. */
-	changes_git_find(&a->git, &a->changes, a->project_fd);
+	changes_git_find(&a->git, &a->changes, a->project_fd, a->tree);
 	for (size_t i = 0; i < a->changes.n; i++)
 		if (a->items[i].chosen)
 			check_one(a, i);
@@ -301,11 +301,13 @@ static void hold_signals(void)
 int apply_changes(const struct apply_request *req)
 {
 	const char *project = req->project ? req->project : ".";
+	auto_free char *tree = realpath(project, NULL);
 	auto_fd int archive_fd = open(req->artifact, O_RDONLY | O_CLOEXEC |
 							 O_NONBLOCK | O_NOCTTY);
 	auto_fd int project_fd = open(project,
 				      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct apply a = { .req = req,
+				 .tree = tree,
 				 .archive_fd = archive_fd,
 				 .project_fd = project_fd,
 				 .stage_fd = -1 };
@@ -322,7 +324,7 @@ int apply_changes(const struct apply_request *req)
 		return fail(errno, "cannot open %s", req->artifact);
 	if (!S_ISREG(st.st_mode))
 		return fail(0, "cannot read %s: it is no file", req->artifact);
-	if (project_fd < 0 || fstat(project_fd, &st) < 0)
+	if (tree == NULL || project_fd < 0 || fstat(project_fd, &st) < 0)
 		return fail(errno, "cannot open the project %s", project);
 	/* As whose the tree is: root's rights are of no use to an archive. */
 	child.uid = st.st_uid;

@@ -37,6 +37,7 @@ struct apply_step {
 
 struct apply {
 	const struct apply_request *req;
+	const char *tree; /* the project's real path */
 	int archive_fd, project_fd, stage_fd;
 	char stage[40];
 	struct changes changes;

@@ -433,11 +433,11 @@ static int compare_paths(const void *a, const void *b)
 }
 
 /* When all are known: one can give another its meaning. */
-static void flag(struct changes *c, int tree_fd)
+static void flag(struct changes *c, const struct changes_request *req)
 {
 	struct changes_git git;
 
-	changes_git_find(&git, c, tree_fd);
+	changes_git_find(&git, c, req->lower_fd, req->tree);
 	for (size_t i = 0; i < c->n; i++)
 		c->v[i].control = changes_control(&c->v[i], &git);
 	changes_git_free(&git);
@@ -454,7 +454,7 @@ int changes_find(struct changes *changes, const struct changes_request *req)
 	walk_free(&f.path);
 	if (rc == 0 && changes->n > 0) {
 		pair_renames(changes);
-		flag(changes, req->lower_fd);
+		flag(changes, req);
 		qsort(changes->v, changes->n, sizeof(*changes->v),
 		      compare_paths);
 	}

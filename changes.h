@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "named.h"
 #include "sha256.h"
 #include "util.h"
 
@@ -50,6 +51,7 @@ struct changes {
 struct changes_request {
 	int work_fd;               /* upper layer or copy */
 	int lower_fd;              /* the real tree */
+	const char *tree;          /* its real path */
 	bool whole;                /* a copy: what it lacks was deleted */
 	const struct strv *hidden; /* sorted; never a deletion */
 	struct timespec began;
@@ -71,13 +73,12 @@ int changes_read_side(int dir_fd, const char *name, const struct stat *st,
 struct changes_git {
 	int tree_fd;       /* the real tree; not owned */
 	struct strv heads; /* sorted: the folders where a HEAD comes */
-	/* Paths that the configuration of the real tree names: hooks, files that
-	 * it includes, programs. */
-	struct strv named;
+	struct named named;
 };
 
+/* `tree` is the real path of tree_fd, and outlives it. */
 void changes_git_find(struct changes_git *git, const struct changes *changes,
-		      int tree_fd);
+		      int tree_fd, const char *tree);
 void changes_git_free(struct changes_git *git);
 /* Why it needs a second look, or NULL. */
 const char *changes_control(const struct change *c,

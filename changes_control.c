@@ -23,99 +23,24 @@ static char *folder_of(const char *path, const char *rest)
 
 /* --- what the user's configuration names ----------------------------------- */
 
-/*
- * "hooksPath = tools/hooks" makes hooks of what lies there, and so with a filter
- * or an alias.  It is the real tree's configuration: a payload's is flagged itself.
- */
-
-#define CONFIG_MAX (256 * 1024)
-
-/* A command without a slash is none of the tree: but what it is given may be. */
-static const struct {
-	const char *key;
-	bool is_path;
-} naming_keys[] = {
-	{ "hookspath", true }, { "attributesfile", true },
-	{ "path", true },      { "clean", false },
-	{ "cmd", false },      { "command", false },
-	{ "driver", false },   { "editor", false },
-	{ "external", false }, { "fsmonitor", false },
-	{ "helper", false },   { "pager", false },
-	{ "process", false },  { "program", false },
-	{ "smudge", false },   { "sshcommand", false },
-	{ "textconv", false },
-};
-
-/* The value, if it is one that names what git obeys or runs, or NULL. */
-static char *naming_value(char *line, bool *is_path)
+/* Or a link that comes in the place of a folder above it. */
+static bool is_in(const struct strv *names, const struct change *c)
 {
-	size_t n = strcspn(line, " \t=");
-	char *value = strchr(line, '=');
+	for (size_t i = 0; i < names->n; i++) {
+		const char *name = names->v[i];
 
-	*is_path = false;
-	if (value == NULL)
-		return NULL;
-	value += 1 + strspn(value + 1, " \t\"");
-	/* An alias that is a command. */
-	if (*value == '!')
-		return value;
-	for (size_t i = 0; i < ARRAY_SIZE(naming_keys); i++)
-		if (strlen(naming_keys[i].key) == n &&
-		    strncasecmp(line, naming_keys[i].key, n) == 0) {
-			*is_path = naming_keys[i].is_path;
-			return value;
-		}
-	return NULL;
-}
-
-/* As it is written there: what is included is named from .git. */
-static void add_named(struct changes_git *git, const char *word)
-{
-	auto_free char *path = NULL;
-	auto_free char *clean = NULL;
-
-	if (strncmp(word, "../", 3) == 0)
-		word += 3;
-	path = xasprintf("/%s", word);
-	clean = path_clean(path);
-	if (word[0] != '/' && clean[1])
-		strv_push(&git->named, xstrdup(clean + 1));
-}
-
-static void read_config(struct changes_git *git)
-{
-	auto_fd int fd = walk_open_below(git->tree_fd, ".git/config",
-					 O_RDONLY | O_NONBLOCK);
-	size_t len;
-	auto_free char *text = fd < 0 ? NULL : read_fd(fd, CONFIG_MAX, &len);
-	char *lines = NULL, *words = NULL;
-
-	for (char *line = text ? strtok_r(text, "\r\n", &lines) : NULL; line;
-	     line = strtok_r(NULL, "\r\n", &lines)) {
-		bool is_path;
-		char *value = naming_value(line + strspn(line, " \t"),
-					   &is_path);
-		const char *ends = is_path ? "\"" : " \t\"';|&!=";
-
-		for (char *word = value ? strtok_r(value, ends, &words) : NULL;
-		     word; word = strtok_r(NULL, ends, &words))
-			if (is_path || strpbrk(word, "/."))
-				add_named(git, word);
-	}
-}
-
-static bool is_named(const struct changes_git *git, const char *path)
-{
-	for (size_t i = 0; i < git->named.n; i++)
-		if (path_under(path, git->named.v[i]))
+		if (path_under(c->path, name) ||
+		    (c->from && path_under(c->from, name)) ||
+		    (S_ISLNK(c->new.mode) && path_under(name, c->path)))
 			return true;
+	}
 	return false;
 }
 
 /* --- together --------------------------------------------------------------- */
 
 void changes_git_find(struct changes_git *git, const struct changes *changes,
-		      int tree_fd)
+		      int tree_fd, const char *tree)
 {
 	*git = (struct changes_git){ .tree_fd = tree_fd };
 	for (size_t i = 0; i < changes->n; i++) {
@@ -127,13 +52,13 @@ void changes_git_find(struct changes_git *git, const struct changes *changes,
 			strv_push(&git->heads, folder_of(c->path, name));
 	}
 	strv_sort(&git->heads);
-	read_config(git);
+	named_find(&git->named, tree_fd, tree);
 }
 
 void changes_git_free(struct changes_git *git)
 {
 	strv_free(&git->heads);
-	strv_free(&git->named);
+	named_free(&git->named);
 }
 
 /* Is `rest`, the end of `path`, beside a HEAD?  What is not obeyed only where it
@@ -205,9 +130,10 @@ const char *changes_control(const struct change *c,
 		what = git_part(c->path, git);
 	if (what == NULL && c->from)
 		what = git_part(c->from, git);
-	if (what == NULL &&
-	    (is_named(git, c->path) || (c->from && is_named(git, c->from))))
+	if (what == NULL && is_in(&git->named.config, c))
 		what = "git's configuration names it";
+	if (what == NULL && is_in(&git->named.links, c))
+		what = "a link to it has a name that tools obey";
 	if (what)
 		return what;
 	if (S_ISLNK(c->new.mode) && review_link_leaves(c->path, c->new.target))

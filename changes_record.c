@@ -171,6 +171,7 @@ static int record(const struct workdir *wd, const struct plan *plan,
 				   : -1;
 	const struct job job = { .request = { .work_fd = wd->work_fd,
 					      .lower_fd = tree->dir_fd,
+					      .tree = plan->project.path,
 					      .whole = tree->copied,
 					      .hidden = &hidden,
 					      .began = *began,

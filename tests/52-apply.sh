@@ -232,6 +232,87 @@ is "a hook by configuration is refused" "$rc" 1
 contains "$T/err" "dir/pre-commit: git's configuration names it"
 unchanged "a hook by configuration"
 
+# By whichever file of the user's, and from wherever its path counts.
+by_git="git's configuration names it"
+evil="echo touch $T/caught >>tools/hooks/pre-commit"
+export HOME=$T/home
+mkdir "$HOME"
+hooked() {
+	make_project
+	mkdir -p "$P/tools/hooks"
+	printf '#!/bin/sh\n' >"$P/tools/hooks/pre-commit"
+	chmod 755 "$P/tools/hooks/pre-commit"
+	(cd "$P" && "${G[@]}" add . && "${G[@]}" commit -qm hooks)
+}
+# caught_in TREE WHAT: git obeys it, and it is refused.
+caught_in() {
+	leave "rmdir docs; $evil"
+	apply
+	is "$2 is refused" "$rc" 1
+	contains "$T/err" "tools/hooks/pre-commit: ${3:-$by_git}"
+	(cd "$1" && eval "$evil" && "${G[@]}" commit -qm x --allow-empty)
+	check "$2: git runs what is there" rm "$T/caught"
+}
+hooked
+(cd "$P" && git config core.hooksPath "$P/tools/hooks")
+caught_in "$P" "an absolute path"
+hooked
+printf '[core] hooksPath = tools/hooks # ours\n' >>"$P/.git/config"
+caught_in "$P" "one in the line of its section"
+hooked
+(cd "$P" && git config include.path ../shared.cfg)
+printf '[core]\nhooksPath = "tools/hooks"\n' >"$P/shared.cfg"
+caught_in "$P" "one of an included file"
+hooked
+printf '[core]\nhooksPath = tools/hooks\n' >"$HOME/.gitconfig"
+caught_in "$P" "one of the user's own configuration"
+rm "$HOME/.gitconfig"
+hooked
+ln -s ../../tools/hooks/pre-commit "$P/.git/hooks/pre-commit"
+caught_in "$P" "a hook that is a link" "a link to it has a name that tools obey"
+hooked
+(cd "$P" && git config core.hooksPath tools/hooks &&
+	"${G[@]}" worktree add -q "$T/tree" -b tree)
+P=$T/tree caught_in "$T/tree" "the repository's, in a worktree"
+rm -rf "$T/tree"
+hooked
+(cd "$P" && git config core.hooksPath tools/hooks)
+P=$P/tools leave 'rmdir docs; echo x >>hooks/pre-commit'
+P=$P/tools apply
+is "the repository's, in a folder of it, is refused" "$rc" 1
+contains "$T/err" "refused: hooks/pre-commit: git's configuration names it"
+
+# In a tree that is root's alone: by who may not reach it by its path.
+hooked
+(cd "$P" && git config core.hooksPath "$P/tools/hooks")
+ln -s ../../dir/y "$P/.git/hooks/pre-push"
+mkdir -p "$P/etc/git"
+printf '[core]\nfsmonitor = /etc/git\n' >"$HOME/.gitconfig"
+chmod 700 "$P"
+leave "rmdir docs; $evil; echo x >>dir/y; echo x >etc/git/x"
+is "the list says so of a private tree" "$(tar -xOf "$A" changes.json |
+	jq -r '.changes[] | select(.control) | .path' | paste -sd ' ')" \
+	"dir/y tools/hooks/pre-commit"
+rm "$HOME/.gitconfig"
+
+# And so is what is obeyed for a link of the user's.
+make_project
+mkdir -p "$P/conf" && echo {} >"$P/conf/settings.json" && ln -s conf "$P/.claude"
+echo x >"$P/rc" && ln -s "$P/rc" "$HOME/.bashrc"
+leave 'rmdir docs; echo x >>conf/settings.json; echo x >>rc;'
+before=$(tree "$P")
+apply
+is "what a link of a known name leads to is refused" "$rc" 1
+contains "$T/err" "conf/settings.json: a link to it has a name that tools obey"
+contains "$T/err" "refused: rc: a link to it has a name that tools obey"
+unchanged "what a link of a known name leads to"
+make_project
+(cd "$P" && mkdir -p tools/hooks && git config core.hooksPath tools/hooks)
+leave 'rmdir docs; rm -r tools; ln -s dir tools'
+apply tools
+is "a link in the place of the folder is refused" "$rc" 1
+rm -r "$HOME"
+
 # A look of git's at a submodule is no change of the user's.
 make_project
 (cd "$P" && "${G[@]}" -c protocol.file.allow=always submodule -q add "$T/clone" sub &&

@@ -40,6 +40,7 @@ static bool lists(const char *upper, const char *lower, bool whole,
 	auto_fd int lower_fd = open(at("%s", lower), O_RDONLY | O_DIRECTORY);
 	const struct changes_request request = { .work_fd = work_fd,
 						 .lower_fd = lower_fd,
+						 .tree = at("%s", lower),
 						 .whole = whole,
 						 .hidden = &none,
 						 .most_made = MOST };

@@ -182,7 +182,7 @@ static void test_heads(void)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		list[i] = (struct change){ .path = (char *)rows[i].path,
 					   .new = { .mode = S_IFREG | 0644 } };
-	changes_git_find(&git, &changes, fd);
+	changes_git_find(&git, &changes, fd, at("heads"));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		ok((changes_control(&list[i], &git) != NULL) == rows[i].control,
 		   "%s is %s git", rows[i].path,
@@ -202,7 +202,17 @@ static void test_named(void)
 	    "\tSmudge = sh -c 'bin/smudge'\n[diff]\n\texternal = /usr/bin/d\n"
 	    "[alias]\n\tx = !scripts/x.sh main\n\ty = log docs/y\n"
 	    "[branch \"main\"]\n\tremote = origin\n\tmerge = refs/heads/main\n"
-	    "[remote \"origin\"]\n\turl = lib/other\n";
+	    "[remote \"origin\"]\n\turl = lib/other\n"
+	    /* As git never writes it, and reads it nevertheless. */
+	    "[Core] attributesFile = one/attributes\n"
+	    "[core]askpass=./two # said\r\n"
+	    "  sshCommand = thr\\\nee/ssh ; said\n"
+	    "[diff \"a]b\\\"c\"] textconv = \"four\"/'five 5'\n"
+	    "pager\n[pager] log = \"six/p # \" -x\n"
+	    "[includeIf \"gitdir:/nowhere\"] path = ../other.cfg\n";
+	static const char other[] = "[filter \"y\"]\nsmudge = ./seven\n"
+				    "[include]\npath = other.cfg\n"
+				    "[include]\npath = other.cfg\n";
 	static const struct {
 		const char *path;
 		bool control;
@@ -223,16 +233,31 @@ static void test_named(void)
 		{ "docs/y", false },
 		{ "origin", false },
 		{ "lib/other", false },
+		{ "one/attributes", true },
+		{ "two", true },
+		{ "said", false },
+		{ "three/ssh", true },
+		{ "four/five", true },
+		{ "six/p", true },
+		{ "other.cfg", true },
+		{ "seven", true },
+		{ "absolute/hooks/pre-push", true },
+		{ "absolute/x", false },
 	};
 	const struct changes none = { 0 };
+	auto_free char *tree = NULL, *whole = NULL;
 	struct changes_git git;
 	auto_fd int fd = -1;
 
 	put_dir(at("named"));
 	put_dir(at("named/.git"));
-	put_file(at("named/.git/config"), config, 0644);
+	tree = xstrdup(at("named"));
+	whole = xasprintf("%s[core]\nhooksPath = %s/absolute/./hooks\n", config,
+			  tree);
+	put_file(at("named/.git/config"), whole, 0644);
+	put_file(at("named/other.cfg"), other, 0644);
 	fd = open(at("named"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	changes_git_find(&git, &none, fd);
+	changes_git_find(&git, &none, fd, tree);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct change c = { .path = (char *)rows[i].path,
 					  .old = { .mode = S_IFREG | 0755 },

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+#include "named.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gitconf.h"
+#include "review.h"
+#include "walk.h"
+
+#define FILE_MAX    (256 * 1024)
+/* As deep as git goes; and some file may include itself, twice. */
+#define INCLUDE_MAX 10
+#define FILES_MAX   100
+/* Of a folder; one that is larger is no place for a user's settings. */
+#define ENTRIES_MAX 4096
+/* .git/hooks/x is the deepest. */
+#define DEPTH_MAX   3
+
+/* --- where a name leads ---------------------------------------------------- */
+
+/* What of `path` is below the tree, "" for the tree itself; NULL: nothing. */
+static const char *below(const struct named *named, const char *path)
+{
+	const char *rest = path + strlen(named->tree);
+
+	if (!path_under(path, named->tree))
+		return NULL;
+	return *rest == '/' ? rest + 1 : rest;
+}
+
+/* Who may look at the tree may not reach it by its path, if it is root's own. */
+static int open_at(const struct named *named, const char *path, int flags)
+{
+	const char *rest = below(named, path);
+
+	flags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	return rest ? openat(named->tree_fd, *rest ? rest : ".", flags)
+		    : open(path, flags);
+}
+
+/* NULL: no file, or none that can be read. */
+static char *read_text(const struct named *named, const char *path)
+{
+	auto_fd int fd = open_at(named, path, O_RDONLY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	return read_fd(fd, FILE_MAX, NULL);
+}
+
+static char *path_of(int fd)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path));
+	return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("");
+}
+
+static uint64_t mount_of(int fd)
+{
+	struct statx stx = { 0 };
+
+	(void)statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx);
+	return stx.stx_mnt_id;
+}
+
+/* Where it leads; owned.  A tree of root's is held by a mount of its own, which
+ * starts there for the kernel. */
+static char *real_path(const struct named *named, int fd)
+{
+	char *path = path_of(fd), *whole;
+	auto_free char *root = path_of(named->tree_fd);
+
+	if (strcmp(root, "/") != 0 || mount_of(fd) != mount_of(named->tree_fd))
+		return path;
+	whole = path_join(named->tree, path);
+	free(path);
+	return whole;
+}
+
+/* Without links, as far as anything is there; owned. */
+static char *real_of(const struct named *named, const char *path)
+{
+	auto_fd int fd = open_at(named, path, O_PATH);
+	const char *slash = strrchr(path, '/');
+	auto_free char *above = NULL, *real_above = NULL;
+
+	if (fd >= 0)
+		return real_path(named, fd);
+	if (slash == path)
+		return xstrdup(path);
+	above = xstrndup(path, (size_t)(slash - path));
+	real_above = real_of(named, above);
+	return path_join(real_above, slash + 1);
+}
+
+static void push_below(const struct named *named, struct strv *to,
+		       const char *path)
+{
+	const char *rest = below(named, path);
+
+	if (rest && *rest)
+		strv_push(to, xstrdup(rest));
+}
+
+/* What `word` is to git in the folder `base`; NULL: no path. */
+static char *whole_path(const char *base, const char *word)
+{
+	const char *home = getenv("HOME");
+	auto_free char *path = NULL;
+
+	if (*word == '\0' || strlen(word) >= PATH_MAX)
+		return NULL;
+	if (word[0] == '/')
+		return path_clean(word);
+	path = word[0] == '~' && word[1] == '/' && home
+		   ? path_join(home, word + 2)
+		   : path_join(base, word);
+	return path[0] == '/' ? path_clean(path) : NULL;
+}
+
+/* As it is written, and where that leads. */
+static void add(const struct named *named, struct strv *to, const char *base,
+		const char *word)
+{
+	auto_free char *path = whole_path(base, word);
+	auto_free char *real = path ? real_of(named, path) : NULL;
+
+	if (path == NULL)
+		return;
+	push_below(named, to, path);
+	if (strcmp(path, real) != 0)
+		push_below(named, to, real);
+}
+
+/* --- git's configuration ---------------------------------------------------- */
+
+struct git {
+	struct named *named;
+	char *top; /* what a relative path is relative to */
+	int files; /* that were read */
+};
+
+/* A command without a slash is none of the tree: but what it is given may be. */
+static const struct {
+	const char *key;
+	bool is_path;
+} naming_keys[] = {
+	{ "hookspath", true },
+	{ "attributesfile", true },
+	{ "templatedir", true },
+	{ "alternaterefscommand", false },
+	{ "askpass", false },
+	{ "clean", false },
+	{ "cmd", false },
+	{ "command", false },
+	{ "defaultkeycommand", false },
+	{ "difffilter", false },
+	{ "driver", false },
+	{ "editor", false },
+	{ "external", false },
+	{ "fsmonitor", false },
+	{ "gitproxy", false },
+	{ "helper", false },
+	{ "pager", false },
+	{ "process", false },
+	{ "program", false },
+	{ "receivepack", false },
+	{ "smudge", false },
+	{ "sshcommand", false },
+	{ "textconv", false },
+	{ "uploadpack", false },
+};
+
+static void add_words(struct git *git, char *value)
+{
+	static const char ends[] = " \t\"';|&!=";
+	char *save = NULL;
+
+	for (char *word = strtok_r(value, ends, &save); word;
+	     word = strtok_r(NULL, ends, &save))
+		if (strpbrk(word, "/."))
+			add(git->named, &git->named->config, git->top, word);
+}
+
+static void take_setting(struct git *git, const struct gitconf *conf)
+{
+	/* An alias that is a command; pager.log and its like. */
+	bool command = conf->value[0] == '!' ||
+		       strcmp(conf->section, "pager") == 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(naming_keys); i++) {
+		if (strcmp(naming_keys[i].key, conf->name) != 0)
+			continue;
+		if (!naming_keys[i].is_path)
+			command = true;
+		else
+			add(git->named, &git->named->config, git->top,
+			    conf->value);
+	}
+	if (command)
+		add_words(git, conf->value);
+}
+
+static void read_config(struct git *git, const char *path, int depth)
+{
+	auto_free char *text = git->files++ < FILES_MAX
+				   ? read_text(git->named, path)
+				   : NULL;
+	auto_free char *folder = xstrndup(path,
+					  (size_t)(strrchr(path, '/') - path));
+	struct gitconf conf;
+
+	add(git->named, &git->named->config, "/", path);
+	gitconf_start(&conf, text ? text : "");
+	while (gitconf_next(&conf)) {
+		/* Whatever the condition of an includeIf. */
+		bool include = strncmp(conf.section, "include", 7) == 0 &&
+			       strcmp(conf.name, "path") == 0;
+		auto_free char *other = include ? whole_path(folder, conf.value)
+						: NULL;
+
+		if (other && depth < INCLUDE_MAX)
+			read_config(git, other, depth + 1);
+		take_setting(git, &conf);
+	}
+	gitconf_end(&conf);
+}
+
+static void read_below(struct git *git, const char *folder, const char *name)
+{
+	auto_free char *path = folder && folder[0] == '/'
+				   ? path_join(folder, name)
+				   : NULL;
+
+	if (path)
+		read_config(git, path, 0);
+}
+
+/* The path that the file at FOLDER/NAME gives after `head`; or NULL. */
+static char *pointer(const struct named *named, const char *folder,
+		     const char *name, const char *head)
+{
+	auto_free char *file = path_join(folder, name);
+	auto_free char *text = read_text(named, file);
+	size_t n = strlen(head);
+
+	if (text == NULL || strncmp(text, head, n) != 0)
+		return NULL;
+	text[strcspn(text, "\r\n")] = '\0';
+	return whole_path(folder, text + n);
+}
+
+/* The folder that holds .git, which may be above the project. */
+static char *find_top(const struct named *named)
+{
+	char *top = xstrdup(named->tree);
+	char *slash;
+
+	for (;;) {
+		auto_free char *git = path_join(top, ".git");
+
+		auto_fd int fd = open_at(named, git, O_PATH);
+
+		if (fd >= 0)
+			return top;
+		slash = strrchr(top, '/');
+		if (slash == NULL || slash == top)
+			break;
+		*slash = '\0';
+	}
+	free(top);
+	return xstrdup(named->tree);
+}
+
+/* --- links ------------------------------------------------------------------- */
+
+static void find_links(struct named *named, const char *root, const char *below,
+		       int depth);
+
+static void look_at(struct named *named, const char *root, const char *path,
+		    int depth)
+{
+	auto_free char *whole = path_join(root, path);
+	auto_fd int fd = open_at(named, whole, O_PATH | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	if (S_ISLNK(st.st_mode) && (review_path(path) || review_link(path)))
+		add(named, &named->links, "/", whole);
+	else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX && review_link(path))
+		find_links(named, root, path, depth + 1);
+}
+
+/* In the folder and those below it that review.h knows. */
+static void find_links(struct named *named, const char *root, const char *below,
+		       int depth)
+{
+	auto_free char *folder = path_join(root, below);
+	int fd = open_at(named, folder, O_RDONLY | O_DIRECTORY);
+	struct walk_reader reader;
+	struct walk_name entry;
+	size_t seen = 0;
+
+	if (fd < 0)
+		return;
+	walk_start(&reader, fd);
+	while (seen++ < ENTRIES_MAX && walk_next(&reader, &entry) == 1) {
+		auto_free char *path = *below ? path_join(below, entry.name)
+					      : xstrdup(entry.name);
+
+		if (entry.type == DT_LNK || entry.type == DT_DIR ||
+		    entry.type == DT_UNKNOWN)
+			look_at(named, root, path, depth);
+	}
+	walk_end(&reader);
+}
+
+/* --- together ------------------------------------------------------------------ */
+
+/* As it is in the folder that holds it, since review.h goes by names. */
+static void find_git_links(struct named *named, const char *git)
+{
+	const char *name = path_base(git);
+	auto_free char *root = xstrndup(git, (size_t)(name - git));
+
+	find_links(named, root, name, DEPTH_MAX - 1);
+}
+
+static void find_git(struct named *named, const char *home)
+{
+	const char *xdg = getenv("XDG_CONFIG_HOME");
+	auto_free char *top = find_top(named);
+	auto_free char *own = path_join(top, ".git");
+	auto_free char *dir = pointer(named, top, ".git", "gitdir: ");
+	auto_free char *common = pointer(named, dir ? dir : own, "commondir",
+					 "");
+	auto_free char *dotconfig = home ? path_join(home, ".config") : NULL;
+	struct git git = { .named = named, .top = top };
+	const char *const folders[] = { own, dir, common };
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		read_below(&git, folders[i], "config");
+		read_below(&git, folders[i], "config.worktree");
+	}
+	read_below(&git, home, ".gitconfig");
+	read_below(&git, xdg && xdg[0] ? xdg : dotconfig, "git/config");
+	read_below(&git, "/etc", "gitconfig");
+	find_git_links(named, common ? common : own);
+}
+
+void named_find(struct named *named, int tree_fd, const char *tree)
+{
+	const char *home = getenv("HOME");
+
+	*named = (struct named){ .tree_fd = tree_fd, .tree = tree };
+	find_git(named, home);
+	find_links(named, tree, "", 1);
+	if (home && home[0] == '/')
+		find_links(named, home, "", 1);
+}
+
+void named_free(struct named *named)
+{
+	strv_free(&named->config);
+	strv_free(&named->links);
+}

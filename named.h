@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What in a project its user's tools obey under a name of the user's choice: what
+ * git's configuration names, and what a link leads to that has one of the names of
+ * review.h.  It is the real tree that says so, and the user's home: a payload's
+ * own configuration and links are flagged themselves.  It looks, and changes
+ * nothing.
+ */
+
+#include "util.h"
+
+/* Paths within the tree. */
+struct named {
+	int tree_fd;
+	const char *tree;   /* neither is owned */
+	struct strv config; /* by git's configuration */
+	struct strv links;
+};
+
+/* `tree` is the real path of the project, which tree_fd is. */
+void named_find(struct named *named, int tree_fd, const char *tree);
+void named_free(struct named *named);
