@@ -74,6 +74,28 @@ static int check_same(const struct apply *a, const char *staged,
 		    shown);
 }
 
+/* What is in a folder may be written, if not replaced, though its owner has no
+ * right to write the folder. */
+static int exchange(const struct apply *a, const char *staged, int dir,
+		    const char *name)
+{
+	int rc = renameat2(a->stage_fd, staged, dir, name, RENAME_EXCHANGE);
+	struct stat st;
+	int err;
+
+	if (rc == 0 || errno != EACCES || fstat(dir, &st) < 0)
+		return rc;
+	if (fchmod(dir, (st.st_mode & 07777) | 0700) == 0) {
+		rc = renameat2(a->stage_fd, staged, dir, name, RENAME_EXCHANGE);
+		err = errno;
+		(void)fchmod(dir, st.st_mode & 07777);
+		errno = err;
+	} else {
+		errno = EACCES;
+	}
+	return rc;
+}
+
 /* --- steps -------------------------------------------------------------- */
 
 static int take_away(struct apply *a, const char *path, const struct stat *was,
@@ -217,8 +239,9 @@ static int put(struct apply *a, size_t i)
 		return -1;
 	dir = apply_parent(a, c->path, &name);
 	staged_name(staged, 'n', i);
-	if (dir < 0 || renameat2(a->stage_fd, staged, dir, name,
-				 swap ? RENAME_EXCHANGE : RENAME_NOREPLACE) < 0)
+	if (dir < 0 || (swap ? exchange(a, staged, dir, name)
+			     : renameat2(a->stage_fd, staged, dir, name,
+					 RENAME_NOREPLACE)) < 0)
 		return fail_at(c->path, errno);
 	note(a, swap ? UNDO_SWAP : UNDO_OUT, c->path, i, 0);
 	return swap ? check_same(a, staged, was, c->path) : 0;
@@ -240,7 +263,7 @@ static int undo(struct apply *a, const struct apply_step *s)
 	case UNDO_BACK:
 		return renameat2(a->stage_fd, old, dir, name, RENAME_NOREPLACE);
 	case UNDO_SWAP:
-		return renameat2(a->stage_fd, new, dir, name, RENAME_EXCHANGE);
+		return exchange(a, new, dir, name);
 	case UNDO_OUT:
 		return renameat2(dir, name, a->stage_fd, new, RENAME_NOREPLACE);
 	case UNDO_RMDIR:

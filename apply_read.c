@@ -210,13 +210,15 @@ static int compare(const void *x, const void *y)
 		  : (a->kind != CHANGE_DELETED) - (b->kind != CHANGE_DELETED);
 }
 
-/* One of each; but what was a file may be deleted and come as a folder. */
+/* One of each; but what is deleted may come as another kind: a file as a folder,
+ * an empty folder as a file, be it one that had another name. */
 static int check_twice(const struct changes *c)
 {
 	for (size_t i = 1; i < c->n; i++)
 		if (strcmp(c->v[i - 1].path, c->v[i].path) == 0 &&
 		    !(c->v[i - 1].kind == CHANGE_DELETED &&
-		      c->v[i].kind == CHANGE_ADDED))
+		      (c->v[i].kind == CHANGE_ADDED ||
+		       c->v[i].kind == CHANGE_RENAMED)))
 			return bad("one path is changed twice");
 	return 0;
 }

@@ -99,6 +99,17 @@ make_project
 (umask 022 && apply private/k)
 is "a folder that was not chosen has its mode" "$(stat -c %a "$P/private")" 700
 
+# What was written in a folder that its owner may not write; a file in the place
+# of an empty folder.
+make_project
+mkdir "$P/empty" && chmod 555 "$P/dir/sub"
+expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" sh -c '
+	echo x >>dir/sub/x; rmdir empty; mv plain empty'
+apply
+is "a file in a closed folder, a file for an empty one" \
+	"$rc $(tail -n 1 "$P/dir/sub/x") $(stat -c %a "$P/dir/sub") $(cat "$P/empty")" \
+	"0 x 555 8"
+
 # A payload opens nothing of the user's to others.
 make_project
 chmod 666 "$P/plain"
