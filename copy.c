@@ -283,6 +283,9 @@ static int copy_entry(struct copying *c, const char *name)
 		rc = copy_regular(c, level, name);
 	} else if (S_ISLNK(st.st_mode)) {
 		rc = copy_link(c, level, name, &st);
+	} else if (c->rules->files_only) {
+		c->rules->left_out++;
+		rc = 0;
 	} else {
 		auto_free char *shown = text_visible(c->path.s, true);
 

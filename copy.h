@@ -19,8 +19,11 @@ struct copy_rules {
 	dev_t skip_device; /* this directory is left out (inode 0: none) */
 	ino_t skip_inode;
 	const struct strv *skip; /* sorted paths below it, or NULL */
+	bool files_only; /* sockets, devices, fifos are left out, not refused */
 	/* Out: links were copied that leave the tree. */
 	bool links_out;
+	/* Out: how many were left out. */
+	size_t left_out;
 };
 
 /*
@@ -38,8 +41,8 @@ int copy_file(int from_fd, const struct stat *st, int parent_fd,
 
 /*
  * Copies what is in one open directory into another one that exists.  Links
- * are copied as links; sockets, devices and fifos are refused, and so is a
- * depth over WALK_DEPTH_MAX.  The directory itself gets the mode and the time
+ * are copied as links; sockets, devices and fifos are refused or left out, and
+ * a depth over WALK_DEPTH_MAX is refused.  The directory itself gets the mode and the time
  * that `st` has.  Takes both descriptors over.  By fail().
  */
 int copy_tree(int from_fd, const struct stat *st, int to_fd,

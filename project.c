@@ -310,7 +310,8 @@ void project_close(struct project_tree *tree)
 
 /* --- copy --------------------------------------------------------------- */
 
-int project_copy(const struct plan *plan, int project_fd, int work_fd, bool own)
+ssize_t project_copy(const struct plan *plan, int project_fd, int work_fd,
+		     bool own)
 {
 	const struct plan_project *project = &plan->project;
 	auto_strv struct strv skip = { 0 };
@@ -319,6 +320,7 @@ int project_copy(const struct plan *plan, int project_fd, int work_fd, bool own)
 				    .uid = plan->host_uid,
 				    .gid = plan->host_gid,
 				    .mask = 0777,
+				    .files_only = true,
 				    .skip = &skip };
 	auto_fd int from = openat(project_fd, ".",
 				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -333,5 +335,7 @@ int project_copy(const struct plan *plan, int project_fd, int work_fd, bool own)
 	for (size_t i = 0; i < project->hidden.folders.n; i++)
 		strv_push(&skip, xstrdup(project->hidden.folders.v[i]));
 	strv_sort(&skip);
-	return copy_tree(take_fd(&from), &st, take_fd(&to), &rules);
+	if (copy_tree(take_fd(&from), &st, take_fd(&to), &rules) < 0)
+		return -1;
+	return (ssize_t)rules.left_out;
 }

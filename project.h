@@ -33,7 +33,8 @@ void project_close(struct project_tree *tree);
 
 /*
  * Copies the project into the open directory work_fd, without what is hidden;
- * `own` gives the copies to the payload's host ids.  By fail().
+ * `own` gives the copies to the payload's host ids.  How many sockets,
+ * fifos and devices it lacks, or -1 by fail().
  */
-int project_copy(const struct plan *plan, int project_fd, int work_fd,
-		 bool own);
+ssize_t project_copy(const struct plan *plan, int project_fd, int work_fd,
+		     bool own);

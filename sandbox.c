@@ -85,6 +85,7 @@ static int set_up_project(struct run *run)
 {
 	const struct plan *plan = run->plan;
 	enum spec_project mode = plan->project.mode;
+	ssize_t left_out;
 
 	if (plan->project.path == NULL)
 		return 0;
@@ -114,9 +115,15 @@ static int set_up_project(struct run *run)
 			      mode != SPEC_PROJECT_BIND;
 	if (!run->project.copied)
 		return 0;
-	if (project_copy(plan, run->project.dir_fd, run->workdir.work_fd,
-			 run->workdir.uid != geteuid()) < 0)
+	left_out = project_copy(plan, run->project.dir_fd, run->workdir.work_fd,
+				run->workdir.uid != geteuid());
+	if (left_out < 0)
 		return -1;
+	if (left_out > 0)
+		outcome_add_warning(run->out,
+				    "not in the copy of the project: %zd "
+				    "sockets, fifos or devices",
+				    left_out);
 	/* Half a copy would look like deletions. */
 	return changes_note(&run->workdir, plan, &run->project, &run->shown);
 }
@@ -251,11 +258,13 @@ static void note_fallbacks(struct run *run)
 	if (!workdir_was_copied(&run->workdir))
 		return;
 	run->project.copied = true;
-	outcome_add_warning(run->out,
-			    "the project was copied: this kernel, or the file "
-			    "system of the project or of %s, cannot lay one "
-			    "tree over another",
-			    run->workdir.path);
+	outcome_add_warning(
+	    run->out,
+	    "the project was copied, but for sockets, fifos and "
+	    "devices: this kernel, or the file system of the "
+	    "project or of %s, cannot lay one tree over "
+	    "another",
+	    run->workdir.path);
 }
 
 static void copy_outputs(struct run *run)

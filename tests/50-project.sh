@@ -125,6 +125,15 @@ check "copy: there is a patch" tar -xf "$T/hidden.tar" -C "$T" changes.patch
 lacks "$T/changes.patch" secret
 lacks "$T/changes.patch" .env
 lacks "$T/changes.patch" .aws
+mkfifo "$P/list"
+expect_exit 0 "$M9M" --project "$P" --project-mode copy --result "$T/r.json" \
+	--artifact "$T/hidden.tar" sh -c 'ls'
+rm "$P/list"
+lacks "$T/out" list
+check "copy: a fifo is left out, which is said" grep -q \
+	"not in the copy of the project: 1 " "$T/r.json"
+is "copy: and is no deletion" "$(tar -xOf "$T/hidden.tar" changes.json |
+	jq '.changes | length')" 0
 SHOW=(--show .env --show list.txt --show .aws)
 for mode in overlay copy ro bind; do
 	expect_exit 0 "$M9M" -q --project "$P" --project-mode "$mode" \
