@@ -121,3 +121,16 @@ is "nothing inside is alive" "$(alive $tag)" 0
 is "the archive was written" "$(tar -xOf "$T/a.tar" work/try.py | wc -l)" \
 	"$(wc -l <"$T/try.py")"
 is "nothing is left at the end" "$(left)" ""
+
+# While it makes the table of ids by which a tree of root's is shown.
+if is_root && ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
+	echo "# the supervisor, with a helper"
+	mkdir "$T/roots"
+	rc=0
+	"$(dirname "$M9M")/keeper" 10 strace -f -o "$T/trace" \
+		-e inject=kill:signal=KILL "$M9M" -q --no-artifact \
+		--project "$T/roots" true >"$T/out" 2>&1 || rc=$?
+	contains "$T/trace" "ns/user"
+	is "it is killed, and nothing of it waits" "$rc" 137
+	"$M9M" --gc >"$T/out"
+fi
