@@ -149,14 +149,17 @@ static bool matches(const struct search *s, const struct pattern *p,
 	return !p->holds || (!folder && holds(s, p->holds));
 }
 
+static bool may_match(const struct search *s, const char *name)
+{
+	return s->begins[(unsigned char)name[0]] ||
+	       s->ends[(unsigned char)name[strlen(name) - 1]];
+}
+
 /* What s->path is at, whose last part is `name`. */
 static bool is_hidden(const struct search *s, const char *name, bool folder)
 {
 	size_t len = strlen(name);
 
-	if (!s->begins[(unsigned char)name[0]] &&
-	    !s->ends[(unsigned char)name[len - 1]])
-		return false;
 	for (size_t i = 0; i < s->n_patterns; i++)
 		if (matches(s, &s->patterns[i], name, len, folder))
 			return !strv_has(s->shown, s->path.s);
@@ -220,13 +223,20 @@ static bool is_passed_over(const struct search *s, const char *name)
 static int look_at(struct search *s, int dir_fd, const struct walk_name *entry)
 {
 	unsigned int kind = kind_of(dir_fd, entry);
-	bool is_dir = kind == DT_DIR;
+	bool is_dir = kind == DT_DIR, may_be = may_match(s, entry->name);
+	size_t before;
+	int rc = 0;
 
-	if (is_hidden(s, entry->name, is_dir) || is_door(s, kind))
-		return hide(s, s->path.s, is_dir);
-	if (is_dir && !is_passed_over(s, entry->name))
+	/* Nearly all: what is done for these is what the look takes. */
+	if (kind == DT_REG && !may_be)
+		return 0;
+	before = walk_push(&s->path, entry->name);
+	if ((may_be && is_hidden(s, entry->name, is_dir)) || is_door(s, kind))
+		rc = hide(s, s->path.s, is_dir);
+	else if (is_dir && !is_passed_over(s, entry->name))
 		strv_push(&s->queue, xstrdup(s->path.s));
-	return 0;
+	walk_cut(&s->path, before);
+	return rc;
 }
 
 static size_t most_entries(const struct search *s)
@@ -287,11 +297,8 @@ static int look_through(struct search *s, const char *folder)
 	walk_start(&reader, fd);
 	while (rc == 0 && s->entries < most_entries(s) &&
 	       (more = walk_next(&reader, &entry)) == 1) {
-		size_t before = walk_push(&s->path, entry.name);
-
 		s->entries++;
 		rc = look_at(s, fd, &entry);
-		walk_cut(&s->path, before);
 	}
 	/* One that was deleted meanwhile has no more entries. */
 	if (more < 0)
