@@ -177,6 +177,9 @@ static int start_attempt(struct attempt *a)
 		return errno;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	/* To the host itself: see netpol_apply.c. */
+	if (c->name && c->name->gateway)
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	if (connect(fd, (struct sockaddr *)&sa, len) < 0 &&
 	    errno != EINPROGRESS)
 		return errno;

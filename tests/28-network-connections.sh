@@ -91,6 +91,28 @@ let_go() {
 # Who may look: it is not dumpable.
 pss() { awk '$1 == "Pss:" { print $2 }' "/proc/$relay/smaps_rollup" 2>/dev/null; }
 
+echo "# between processes of one machine nothing is paced"
+cat >"$T/control.py" <<'END'
+import socket, sys
+s = socket.create_connection(("host.m9m.internal", 7000), 60)
+print("inside", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+      .rstrip(b"\0").decode(), flush=True)
+sys.stdin.read()
+END
+mkfifo "$T/control"
+"$M9M" -q --no-artifact --host-port 7000 --input "$T/control.py" -- \
+	python3 -B control.py <"$T/control" >"$T/controlled" 2>&1 &
+job=$!
+exec 9>"$T/control"
+await_line "$T/controlled" . 60
+contains "$T/controlled" "inside reno"
+if command -v ss >/dev/null; then
+	ss -tin 'dport = :7000' >"$T/sockets"
+	matches "$T/sockets" '^[[:space:]]+reno '
+fi
+exec 9>&-
+wait "$job"
+
 echo "# $many"
 hold "$many"
 idle=$(pss)
