@@ -15,6 +15,7 @@
  * for the end, when all connections are over at once: none of them is lost.
  */
 #define QUEUE_MAX     16384
+#define QUEUE_KEPT    16 /* slots; more of them are given back */
 #define QUEUE_CROWDED 1024
 #define QUEUE_OFFERED 512
 #define FLUSH_STEP_MS 1000
@@ -26,7 +27,7 @@ static struct net_event *slot(struct event_queue *q, size_t i)
 
 static void grow(struct event_queue *q)
 {
-	size_t size = q->size ? q->size * 2 : 64;
+	size_t size = q->size ? q->size * 2 : QUEUE_KEPT;
 	struct net_event *ring = xcalloc(size, sizeof(*ring));
 
 	for (size_t i = 0; i < q->n; i++)
@@ -69,9 +70,18 @@ static void drain(struct event_queue *q)
 	}
 	if (q->n > 0 || !put_dropped(q))
 		return;
+	q->head = 0;
+	if (q->size <= QUEUE_KEPT)
+		return;
 	free(q->ring);
 	q->ring = NULL;
-	q->size = q->head = 0;
+	q->size = 0;
+}
+
+/* Once for all of a turn: each time the supervisor would be woken. */
+static void told(struct timer *timer)
+{
+	drain(container_of(timer, struct event_queue, timer));
 }
 
 static void ready(struct watch *watch, uint32_t events)
@@ -88,6 +98,7 @@ static void ready(struct watch *watch, uint32_t events)
 int relay_event_init(struct relay_state *state, int event_fd)
 {
 	state->events.watch = (struct watch){ event_fd, ready };
+	timer_list_init(&state->loop, &state->telling, 0, told);
 	return loop_add(&state->loop, &state->events.watch,
 			EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
@@ -96,8 +107,6 @@ void relay_event_send(struct relay_state *state, const struct net_event *event)
 {
 	struct event_queue *q = &state->events;
 
-	if (q->n == 0 && put_dropped(q) && put(q, event))
-		return;
 	if (q->n == QUEUE_MAX) {
 		q->dropped++;
 		return;
@@ -105,6 +114,8 @@ void relay_event_send(struct relay_state *state, const struct net_event *event)
 	if (q->n == q->size)
 		grow(q);
 	*slot(q, q->n++) = *event;
+	if (!timer_runs(&q->timer))
+		timer_start(&state->loop, &state->telling, &q->timer);
 }
 
 bool relay_event_offer(struct relay_state *state, const struct net_event *event)

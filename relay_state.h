@@ -38,6 +38,7 @@ struct inlets;
 /* Events that the supervisor was too slow for, in order. */
 struct event_queue {
 	struct watch watch; /* on the socket to the supervisor */
+	struct timer timer; /* of `telling` */
 	struct net_event *ring;
 	size_t size, head, n; /* ring: head is the oldest */
 	uint64_t dropped;     /* not reported yet */
@@ -74,6 +75,7 @@ struct relay_state {
 	uint64_t name_budget_at;
 	bool said_budget;
 
+	struct timer_list telling;      /* events at the end of a turn */
 	struct timer_list again;        /* had its share of this turn */
 	struct timer_list first_words;  /* the client should speak first */
 	struct timer_list connecting;   /* whole way to the server */
