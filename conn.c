@@ -400,6 +400,7 @@ static void begin_inspection(struct conn *c)
 	c->inspect = xcalloc(1, sizeof(*c->inspect));
 	inspect_begin(c->inspect, c->port);
 	c->inspect->tls_only = tls;
+	c->inspect->allow_ech = c->state->policy->allow_ech;
 }
 
 static struct conn *make(struct relay_state *state, int fd,

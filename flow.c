@@ -99,7 +99,8 @@ static ssize_t approve(struct conn *c, struct flow *flow, size_t n)
 		if (pass < 0) {
 			/* Words for another host are refused whatever else
 			 * is allowed. */
-			conn_deny(c, verdict.reason, "");
+			conn_deny(c, verdict.reason,
+				  verdict.remedy ? verdict.remedy : "");
 			return -1;
 		}
 		flow->allowed = pass;

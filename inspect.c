@@ -80,10 +80,11 @@ static int64_t next_hello(struct inspect *inspect, const uint8_t *data,
 	if (check_name(&hello, host, verdict) < 0)
 		return -1;
 	/* The name in the clear is not the one that counts then. */
-	if (hello.ech) {
+	if (hello.ech && !inspect->allow_ech) {
 		snprintf(verdict->reason, sizeof(verdict->reason),
 			 "TLS with an encrypted server name (ECH), which "
 			 "cannot be checked");
+		verdict->remedy = "--allow-ech";
 		return -1;
 	}
 	inspect->kind = INSPECT_TLS;

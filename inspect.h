@@ -31,6 +31,7 @@ struct inspect {
 	enum inspect_kind kind;
 	bool plain_http; /* the port is one of plain HTTP */
 	bool tls_only;   /* set by the caller: any other protocol is refused */
+	bool allow_ech;  /* set by the caller: the outer name is enough */
 	bool word;       /* one passed that may be a method of HTTP */
 	struct http1 http;
 	struct http1_watch watch; /* of what is neither TLS nor HTTP */
@@ -41,6 +42,7 @@ struct inspect {
 /* Of a refusal. */
 struct inspect_verdict {
 	char reason[128];
+	const char *remedy; /* the flag that would allow it; NULL: none */
 };
 
 void inspect_begin(struct inspect *inspect, uint16_t port);

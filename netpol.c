@@ -219,6 +219,7 @@ int netpol_plan(struct net_policy *policy, const struct spec *spec,
 	policy->n_tls_ports = spec->n_tls_ports;
 	policy->tls_ports = copy(spec->tls_ports, spec->n_tls_ports,
 				 sizeof(uint16_t));
+	policy->allow_ech = spec->allow_ech;
 	if (add_proxy(policy, spec) < 0)
 		return -1;
 	if (collect_ports(policy, spec) < 0 || add_publish(policy, spec) < 0)
@@ -313,6 +314,10 @@ static void explain_relay(const struct net_policy *policy, FILE *out)
 	for (size_t i = 0; i < policy->n_tls_ports; i++)
 		fprintf(out, "  require TLS on port %u\n",
 			policy->tls_ports[i]);
+	if (policy->allow_ech)
+		fputs("  allow TLS that hides its server name (ECH): what else "
+		      "is served\n  behind an allowed name can be reached\n",
+		      out);
 	if (policy->proxy)
 		explain_proxy(policy->proxy, out);
 	for (size_t i = 0; i < policy->n_publish; i++)

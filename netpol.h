@@ -33,6 +33,7 @@ struct net_policy {
 	size_t n_listen_ports;
 	uint16_t *tls_ports; /* where nothing but TLS may be spoken */
 	size_t n_tls_ports;
+	bool allow_ech; /* TLS may hide a name behind the one that is judged */
 	struct proxy *proxy; /* NULL: connections go out directly */
 	struct spec_publish *publish;
 	size_t n_publish;

@@ -130,7 +130,8 @@ struct spec {
 	size_t n_resolve;
 	uint16_t *tls_ports; /* where nothing but TLS may be spoken */
 	size_t n_tls_ports;
-	char *proxy; /* a URL that proxy_parse takes, "env", or NULL */
+	bool allow_ech; /* a hello is judged by its outer name */
+	char *proxy;    /* a URL that proxy_parse takes, "env", or NULL */
 	struct spec_publish *publish;
 	size_t n_publish;
 

@@ -20,6 +20,7 @@ static const struct network_list {
 	{ "network.host_ports", MODE(ALLOW) | MODE(RESTRICTED), true },
 	{ "network.resolve", MODE(ALLOW) | MODE(RESTRICTED), false },
 	{ "network.tls_ports", MODE(ALLOW) | MODE(RESTRICTED), false },
+	{ "network.allow_ech", MODE(ALLOW) | MODE(RESTRICTED), true },
 	{ "network.proxy", MODE(ALLOW) | MODE(RESTRICTED), false },
 	{ "network.publish", MODE(ALLOW) | MODE(RESTRICTED) | MODE(DENY),
 	  false },

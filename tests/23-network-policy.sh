@@ -204,6 +204,16 @@ came "tls:$OWN:443:-" heard
 lacks "$T/world/hits" SSH
 denied '.reason | contains("requires TLS")'
 
+# Whom a hidden name is for, nobody here can know.
+hidden=(ech:good.test:443:good.test ech:good.test:443:evil.test ech:good.test:443:-)
+try "${allow[@]}" -- "${hidden[@]}"
+for attempt in "${hidden[@]}"; do came "$attempt" ECONNRESET; done
+is "the name that is hidden is told of, and what would let it" \
+	"$(events denied '.reason | test("ECH")' | jq -r .remedy)" --allow-ech
+try "${allow[@]}" --allow-ech -- "${hidden[@]}"
+came ech:good.test:443:good.test heard
+for attempt in "${hidden[@]:1}"; do came "$attempt" ECONNRESET; done
+
 echo "# 5, 6: another host in HTTP"
 bad=("say:good.test:80:$G evil.test$H"
 	"say:good.test:80:GET http://evil.test/ HTTP/1.1\r\nHost: good.test$H"

@@ -263,6 +263,11 @@ if ! left_out Chromium $chromium; then
 	is "without its policy it is, for what it pretends to hide" \
 		"$(events denied ".name == \"$OK\"" | jq -r .reason | sort -u |
 			grep -o ECH)" ECH
+	m9m --verbose --allow $OK --allow-ech \
+		--tmpfs /etc/chromium/policies/managed \
+		"${browse[@]}" https://$OK/hello.html
+	contains "$T/out" "hello over tls"
+	is "with --allow-ech it is not" "$(events denied ".name == \"$OK\"")" ""
 fi
 
 if ! left_out "a static Rust program" rustc; then

@@ -265,6 +265,11 @@ net_stays "TLS for another host" tls:good.test:443:evil.test \
 	"for another host (SNI): evil.test" "${good[@]}"
 net_stays "the same, though that is allowed too" tls:good.test:443:evil.test \
 	"for another host (SNI): evil.test" "${good[@]}" --allow evil.test:443
+net_mends "TLS that hides its name" ech:good.test:443:good.test "${good[@]}" \
+	"${at[@]}"
+net_stays "the same, behind the name of another host" \
+	ech:good.test:443:evil.test "for another host (SNI): evil.test" \
+	"${good[@]}" --allow-ech
 net_stays "TLS for nobody" tls:good.test:443:- "without a server name" \
 	"${good[@]}"
 net_stays "HTTP for another host" "say:good.test:443:$G evil.test$H" \

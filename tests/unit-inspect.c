@@ -396,12 +396,20 @@ static const struct {
 	size_t n_between;
 	bool ech;
 	const char *why;
+	bool allow_ech;
 } hellos[] = {
 	{ "the name", HOST, "\x14\3\3\0\1\1\x17\3\3\0\1x", NULL, 12, false,
 	  NULL },
 	{ "another name", "evil.example", "", NULL, 0, false, "another host" },
 	{ "no name", "", "", NULL, 0, false, "without a server name" },
 	{ "ECH", HOST, "", NULL, 0, true, "ECH" },
+	{ "ECH that may be", HOST, "", HOST, 0, true, NULL, .allow_ech = true },
+	{ "ECH for another host", "evil.example", "", NULL, 0, true,
+	  "another host", .allow_ech = true },
+	{ "ECH for nobody", "", "", NULL, 0, true, "without a server name",
+	  .allow_ech = true },
+	{ "ECH, and a second hello for another", HOST, "\x14\3\3\0\1\1",
+	  "evil.example", 6, true, "another host", .allow_ech = true },
 	{ "a second hello", HOST, "\x14\3\3\0\1\1", HOST, 6, false, NULL },
 	{ "a second hello for another", HOST, "\x14\3\3\0\1\1", "evil.example",
 	  6, false, "another host" },
@@ -440,6 +448,7 @@ static void test_hellos(void)
 				n += make_hello(data + n, hellos[i].second,
 						false);
 			inspect_begin(&in, 443);
+			in.allow_ech = hellos[i].allow_ech;
 			passed = feed(&in, data, n, steps[k], &v, &denied);
 			ok(hellos[i].why
 			       ? denied && strstr(v.reason, hellos[i].why)

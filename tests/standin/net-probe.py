@@ -5,6 +5,7 @@ prints one line: the attempt and what came of it.
 
 say:HOST:PORT:TEXT      connects, says it (\\r\\n, \\xNN escapes), prints the answer
 tls:HOST:PORT:SNI       the same with a ClientHello; SNI "-": without a name
+ech:HOST:PORT:SNI       the same, with another name hidden in it
 dns:NAME:TYPE           a question in wire form; NAME may hold escapes
 udp:HOST:PORT           a datagram
 sock:FAMILY:TYPE:PROTO  makes a socket
@@ -55,8 +56,7 @@ def say(rest):
     return talk(host, port, [unescape(t) for t in text.split("|")])
 
 
-def tls(rest):
-    host, port, name = split(rest, 3)
+def client_hello(name):
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -68,7 +68,33 @@ def tls(rest):
         hello.do_handshake()
     except ssl.SSLWantReadError:
         pass
-    return talk(host, port, [outgoing.read()])
+    return outgoing.read()
+
+
+def tls(rest):
+    host, port, name = split(rest, 3)
+    return talk(host, port, [client_hello(name)])
+
+
+def with_extension(record, kind, data):
+    """Of a hello in one record: its three lengths around it grow."""
+    hello = bytearray(record[9:])
+    at = 34
+    at += 1 + hello[at]
+    at += 2 + int.from_bytes(hello[at : at + 2], "big")
+    at += 1 + hello[at]
+    hello += struct.pack("!HH", kind, len(data)) + data
+    struct.pack_into("!H", hello, at, len(hello) - at - 2)
+    message = b"\1" + len(hello).to_bytes(3, "big") + hello
+    return record[:3] + struct.pack("!H", len(message)) + message
+
+
+def ech(rest):
+    host, port, name = split(rest, 3)
+    # Outer; HKDF-SHA256 and AES-128-GCM; a key and a hello, sealed.
+    data = b"\0" + struct.pack("!HHBH", 1, 1, 7, 32) + b"k" * 32
+    data += struct.pack("!H", 128) + b"s" * 128
+    return talk(host, port, [with_extension(client_hello(name), 0xFE0D, data)])
 
 
 def dns(rest):
