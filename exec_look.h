@@ -54,11 +54,13 @@ struct exec_place {
 	int ns_fd;   /* its pid namespace; -1 not seen yet */
 	bool old;    /* the kernel tells numbers by /proc only */
 	pid_t parent, parent_inner;
-	uint64_t parent_until;
+	uint64_t parent_until; /* parent_inner holds */
+	int children_fd;       /* the parent's list of them, or -1 */
 };
 
 #define EXEC_PLACE_NONE                                                        \
-	((struct exec_place){ .proc_fd = -1, .root_fd = -1, .ns_fd = -1 })
+	((struct exec_place){                                                  \
+	    .proc_fd = -1, .root_fd = -1, .ns_fd = -1, .children_fd = -1 })
 
 void exec_place_open(struct exec_place *place);
 void exec_place_close(struct exec_place *place);

@@ -44,6 +44,7 @@ void exec_place_close(struct exec_place *place)
 	cleanup_fd(&place->proc_fd);
 	cleanup_fd(&place->root_fd);
 	cleanup_fd(&place->ns_fd);
+	cleanup_fd(&place->children_fd);
 	*place = EXEC_PLACE_NONE;
 }
 
@@ -77,6 +78,48 @@ static pid_t ask_inner(struct exec_place *place, pid_t pid)
 
 	place->old = inner < 0 && errno != ESRCH;
 	return inner > 0 ? inner : 0;
+}
+
+static void turn_to(struct exec_place *place, pid_t parent)
+{
+	cleanup_fd(&place->children_fd);
+	place->children_fd = -1;
+	place->parent = parent;
+	place->parent_until = 0;
+}
+
+/*
+ * One shell starts a thousand programs: is it the parent once more?  The list is
+ * its own, whoever else had its number, and who is on it waits for us.  One that
+ * is not may be further down, or a thread's.
+ */
+static bool is_listed(const struct exec_place *place, pid_t pid)
+{
+	char list[256], *p = list, *end;
+	ssize_t n = -1;
+
+	if (place->children_fd >= 0)
+		n = pread(place->children_fd, list, sizeof(list) - 1, 0);
+	list[n > 0 ? n : 0] = '\0';
+	/* The last number may be cut. */
+	while (strtol(p, &end, 10) != pid && *end == ' ')
+		p = end + 1;
+	return *end == ' ';
+}
+
+/* The list of one that is seen for the second time in a row. */
+static void keep_parent(struct exec_place *place, pid_t parent)
+{
+	char name[40];
+
+	if (parent != place->parent) {
+		turn_to(place, parent);
+		return;
+	}
+	if (place->children_fd >= 0)
+		return;
+	snprintf(name, sizeof(name), "task/%d/children", (int)parent);
+	place->children_fd = exec_open_entry(place, parent, name, O_RDONLY);
 }
 
 /* The one that asks may be any thread of its process. */
@@ -125,8 +168,12 @@ void exec_look_ids(struct exec_attempt *a, struct exec_place *place, pid_t pid)
 
 	if (can_ask(place))
 		a->pid = ask_inner(place, pid);
-	if (can_ask(place))
+	if (can_ask(place) && is_listed(place, pid)) {
+		a->outer_ppid = place->parent;
+	} else if (can_ask(place)) {
 		a->outer_ppid = ask_parent(place, pid);
+		keep_parent(place, a->outer_ppid);
+	}
 	/* The name in the first line has its newlines escaped: no key of a
 	 * payload's making comes before the kernel's. */
 	if (can_ask(place) || !read_status(place, pid, status, sizeof(status)))
@@ -154,8 +201,9 @@ pid_t exec_look_parent(struct exec_place *place, pid_t pid)
 {
 	uint64_t now = now_ms(CLOCK_MONOTONIC);
 
-	if (pid != place->parent || now >= place->parent_until) {
-		place->parent = pid;
+	if (pid != place->parent)
+		turn_to(place, pid);
+	if (now >= place->parent_until) {
 		place->parent_inner = exec_look_inner(place, pid);
 		place->parent_until = now + PARENT_MS;
 	}

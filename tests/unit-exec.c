@@ -334,6 +334,16 @@ static void test_ids(void)
 	compare_ids(&place, getpid(), "a process");
 	child = start_waiting(&second);
 	compare_ids(&place, second, "a second thread");
+	compare_ids(&place, child, "a child");
+	compare_ids(&place, child, "one more of the same parent");
+	ok(place.old || place.children_fd >= 0 ||
+	       access("/proc/thread-self/children", R_OK) < 0,
+	   "whose list is kept");
+	compare_ids(&place, child, "a child on the list");
+	compare_ids(&place, second, "a thread, which is on no list");
+	compare_ids(&place, getpid(), "a child of another");
+	ok(place.children_fd < 0, "the list of a former parent is not");
+	compare_ids(&place, child, "a child once more");
 	end_waiting(child);
 	/* As on a kernel that does not know the question. */
 	cleanup_fd(&place.ns_fd);
