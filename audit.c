@@ -212,16 +212,17 @@ static ssize_t write_line(struct audit *audit, const char *json, bool torn,
 			  bool begins, const char *prev)
 {
 	char prefix[AUDIT_PREFIX_MAX];
-	int n = snprintf(prefix, sizeof(prefix), "{\"prev\":\"%s\",%s", prev,
-			 begins ? "\"begins\":true," : "");
+	char *end = stpcpy(stpcpy(stpcpy(prefix, "{\"prev\":\""), prev),
+			   begins ? "\",\"begins\":true," : "\",");
+	size_t n = (size_t)(end - prefix);
 	size_t rest = strlen(json + 1);
 	const struct iovec parts[] = {
 		{ (char *)"\n", torn },
-		{ prefix, (size_t)n },
+		{ prefix, n },
 		{ (char *)(uintptr_t)(json + 1), rest },
 		{ (char *)"\n", 1 },
 	};
-	ssize_t total = (ssize_t)(torn + (size_t)n + rest + 1), done;
+	ssize_t total = (ssize_t)(torn + n + rest + 1), done;
 	struct sha256 ctx;
 
 	done = writev(audit->fd, parts, ARRAY_SIZE(parts));
@@ -231,7 +232,7 @@ static ssize_t write_line(struct audit *audit, const char *json, bool torn,
 		return -1;
 	}
 	sha256_init(&ctx);
-	sha256_update(&ctx, prefix, (size_t)n);
+	sha256_update(&ctx, prefix, n);
 	sha256_update(&ctx, json + 1, rest);
 	sha256_hex(&ctx, audit->hash);
 	return total;

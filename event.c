@@ -31,20 +31,38 @@ cJSON *event_string(const char *bytes, size_t len)
 
 cJSON *event_number(uint64_t value)
 {
-	char digits[24];
+	char digits[24], *first = digits + sizeof(digits) - 1;
 
-	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
-	return cJSON_CreateRaw(digits);
+	*first = '\0';
+	do
+		*--first = (char)('0' + value % 10);
+	while (value /= 10);
+	return cJSON_CreateRaw(first);
 }
 
 void event_time(const struct timespec *when, char out[static EVENT_TIME_SIZE])
 {
 	struct tm tm = utc_time(when->tv_sec);
-	size_t n;
+	const struct {
+		long value;
+		int digits;
+		char after;
+	} parts[] = {
+		{ tm.tm_year + 1900, 4, '-' }, { tm.tm_mon + 1, 2, '-' },
+		{ tm.tm_mday, 2, 'T' },        { tm.tm_hour, 2, ':' },
+		{ tm.tm_min, 2, ':' },         { tm.tm_sec, 2, '.' },
+		{ when->tv_nsec, 9, 'Z' },
+	};
 
-	n = strftime(out, EVENT_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(out + n, EVENT_TIME_SIZE - n, ".%09uZ",
-		 (unsigned int)when->tv_nsec % 1000000000U);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		long value = parts[i].value;
+
+		for (int at = parts[i].digits - 1; at >= 0; at--, value /= 10)
+			out[at] = (char)('0' + value % 10);
+		out += parts[i].digits;
+		*out++ = parts[i].after;
+	}
+	*out = '\0';
 }
 
 /*** Opening ***/
@@ -334,18 +352,19 @@ static bool is_bounded(const char *name)
 	return true;
 }
 
-static void write_sinks(struct event_log *log, const char *json)
+/* The end of the string becomes that of a line. */
+static void write_sinks(struct event_log *log, char *json)
 {
-	auto_free char *line = xasprintf("%s\n", json);
-	size_t len = strlen(line);
+	size_t len = strlen(json);
 
-	log->written += len;
+	log->written += len + 1;
 	if (log->audit.path)
 		write_audit(log, json);
+	json[len++] = '\n';
 	if (log->run_fd >= 0)
-		write_run(log, line, len);
+		write_run(log, json, len);
 	if (log->user_fd >= 0 && !log->user_failed)
-		write_user(log, line, len);
+		write_user(log, json, len);
 }
 
 static void emit(struct event_log *log, const char *name, cJSON *fields)

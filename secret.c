@@ -88,6 +88,10 @@ static char *mask(const struct strv *secrets, const char *text, size_t min,
 
 	_Static_assert(SECRET_MIN > strlen(MASK) && PIECE_MIN > strlen(MASK),
 		       "a mask fits where it goes");
+	if (secrets->n == 0) {
+		*rest = text + strlen(text);
+		return masked;
+	}
 	while (*text && !is_piece(secrets, text, min)) {
 		size_t len = match(secrets, text);
 
