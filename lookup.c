@@ -385,6 +385,15 @@ static int try_file(const struct lookup *lookup, const char *path)
 	return faccessat(AT_FDCWD, host, X_OK, AT_EACCESS) < 0 ? errno : 0;
 }
 
+/* Or a link of that name. */
+static bool is_there(const struct lookup *lookup, const char *path)
+{
+	auto_free char *host = xasprintf("%s%s", lookup->root, path);
+	struct stat st;
+
+	return lstat(host, &st) == 0;
+}
+
 static char *find_in(const struct lookup *lookup, const struct strv *dirs,
 		     const char *name, int *worst)
 {
@@ -394,8 +403,9 @@ static char *find_in(const struct lookup *lookup, const struct strv *dirs,
 
 		if (error == 0)
 			return take_ptr(&path);
-		/* As execvp does: go on, but remember that there was one. */
-		if (error == EACCES)
+		/* As execvp does: go on, but remember that there was one; in a
+		 * folder that we may not look into nobody knows of any. */
+		if (error == EACCES && is_there(lookup, path))
 			*worst = EACCES;
 	}
 	return NULL;

@@ -134,6 +134,13 @@ printf '#!/no/such/interpreter\n' >"$T/orphan"
 chmod 755 "$T/orphan"
 refused "not found" 127 plan '^cannot find no-such-command' \
 	'install it' "$M9M" "${ARGS[@]}" no-such-command
+if ! is_root; then
+	mkdir -m 0 "$T/closed"
+	refused "not found, with a closed folder on PATH" 127 plan \
+		'^cannot find no-such-command' 'install it' \
+		env "PATH=$T/closed:$PATH" "$M9M" "${ARGS[@]}" no-such-command
+	rmdir "$T/closed"
+fi
 refused "no such file" 127 plan "^cannot find $T/none: no such file" \
 	"the host's" \
 	"$M9M" "${ARGS[@]}" "$T/none"
