@@ -16,6 +16,7 @@
 #include "patch.h"
 #include "review.h"
 #include "text.h"
+#include "walk.h"
 
 #define MADE_MAX 1000000
 
@@ -102,14 +103,20 @@ static int work(const void *arg, void *report)
 {
 	const struct job *job = arg;
 	struct changes_summary *out = report;
-	struct changes changes;
-	int rc = changes_find(&changes, &job->request);
+	struct changes changes = { 0 };
+	struct stat st;
+	/* The payload may have closed its top. */
+	auto_fd int top = walk_reopen_dir(job->request.work_fd, true, &st);
+	int rc = top < 0 ? fail(errno, "cannot open the workdir")
+			 : changes_find(&changes, &job->request);
 
 	if (rc == 0) {
 		count(&changes, out);
 		out->made = true;
 		rc = write_all_of(job, &changes, out);
 	}
+	if (top >= 0)
+		walk_lock_dir(top, &st);
 	changes_free(&changes);
 	return rc;
 }

@@ -291,15 +291,20 @@ static void find_links(struct named *named, const char *root, const char *below,
 static void look_at(struct named *named, const char *root, const char *path,
 		    int depth)
 {
+	bool leads = review_link(path) != NULL;
 	auto_free char *whole = path_join(root, path);
-	auto_fd int fd = open_at(named, whole, O_PATH | O_NOFOLLOW);
+	auto_fd int fd = -1;
 	struct stat st;
 
+	/* By the name first: a tree has any number of others at its top. */
+	if (!leads && review_path(path) == NULL)
+		return;
+	fd = open_at(named, whole, O_PATH | O_NOFOLLOW);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
-	if (S_ISLNK(st.st_mode) && (review_path(path) || review_link(path)))
+	if (S_ISLNK(st.st_mode))
 		add(named, &named->links, "/", whole);
-	else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX && review_link(path))
+	else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX && leads)
 		find_links(named, root, path, depth + 1);
 }
 

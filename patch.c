@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "patch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct source {
 	int root_fd;
 	const char *path;
 	const struct change_side *side;
+	bool unlock; /* the payload's, which may have closed it */
 };
 
 /* --- names and modes ---------------------------------------------------- */
@@ -70,6 +72,21 @@ static unsigned int git_mode(const struct change_side *s)
 
 /* --- bytes -------------------------------------------------------------- */
 
+static int open_source(const struct source *s)
+{
+	const char *name = path_base(s->path);
+	auto_free char *above = NULL;
+	auto_fd int dir = -1;
+	struct stat st;
+	int fd = walk_open_below(s->root_fd, s->path, O_RDONLY | O_NONBLOCK);
+
+	if (fd >= 0 || errno != EACCES || !s->unlock)
+		return fd;
+	above = xasprintf("./%.*s", (int)(name - s->path), s->path);
+	dir = walk_open_below(s->root_fd, above, O_RDONLY | O_DIRECTORY);
+	return dir < 0 ? -1 : walk_open_file(dir, name, true, &st);
+}
+
 /* Calls `take` for all of it; the whole length, or -1. */
 static off_t feed(const struct source *s,
 		  void (*take)(void *arg, const void *data, size_t len),
@@ -84,7 +101,7 @@ static off_t feed(const struct source *s,
 		take(arg, s->side->target, strlen(s->side->target));
 		return (off_t)strlen(s->side->target);
 	}
-	fd = walk_open_below(s->root_fd, s->path, O_RDONLY | O_NONBLOCK);
+	fd = open_source(s);
 	buf = xcalloc(1, CHUNK);
 	while (fd >= 0 && (n = read(fd, buf, CHUNK)) > 0) {
 		take(arg, buf, (size_t)n);
@@ -306,10 +323,10 @@ static bool put_change(const struct change *c, int work_fd, int lower_fd,
 		       FILE *out)
 {
 	const struct source old = { lower_fd, c->from ? c->from : c->path,
-				    &c->old };
-	const struct source new = { work_fd, c->path, &c->new };
-	const struct source no_old = { lower_fd, old.path, &nothing };
-	const struct source no_new = { work_fd, new.path, &nothing };
+				    &c->old, false };
+	const struct source new = { work_fd, c->path, &c->new, true };
+	const struct source no_old = { lower_fd, old.path, &nothing, false };
+	const struct source no_new = { work_fd, new.path, &nothing, false };
 
 	if (c->kind == CHANGE_RENAMED) {
 		put_header(out, &old, &new);
@@ -320,10 +337,12 @@ static bool put_change(const struct change *c, int work_fd, int lower_fd,
 		fputc('\n', out);
 		return true;
 	}
-	/* A file that became a link, or the reverse, is another one. */
+	/* A file that became a link, or the reverse, is another one: but one
+	 * that cannot come does not go. */
 	if (c->kind == CHANGE_MODIFIED &&
 	    S_ISLNK(c->old.mode) != S_ISLNK(c->new.mode))
-		return put_contents(out, &old, &no_new) &&
+		return c->new.size <=
+			   BINARY_MAX &&put_contents(out, &old, &no_new) &&
 		       put_contents(out, &no_old, &new);
 	if (c->kind == CHANGE_MODIFIED &&
 	    c->old.size == c->new.size &&strcmp(c->old.sha256, c->new.sha256) ==
