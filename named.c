@@ -14,7 +14,8 @@
 #include "review.h"
 #include "walk.h"
 
-#define FILE_MAX    (256 * 1024)
+/* A section for each of some ten thousand branches is no more than 2 MiB. */
+#define FILE_MAX    (16 * 1024 * 1024)
 /* As deep as git goes; and some file may include itself, twice. */
 #define INCLUDE_MAX 10
 #define FILES_MAX   100

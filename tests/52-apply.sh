@@ -268,6 +268,11 @@ hooked
 (cd "$P" && git config core.hooksPath "$P/tools/hooks")
 caught_in "$P" "an absolute path"
 hooked
+(cd "$P" && git config core.hooksPath tools/hooks)
+seq -f '[branch "a-branch-for-each-of-many-small-changes-%.0f"] remote = origin' \
+	5000 >>"$P/.git/config"
+caught_in "$P" "one before many branches"
+hooked
 printf '[core] hooksPath = tools/hooks # ours\n' >>"$P/.git/config"
 caught_in "$P" "one in the line of its section"
 hooked
