@@ -39,6 +39,36 @@ static bool is_in(const struct strv *names, const struct change *c)
 
 /* --- together --------------------------------------------------------------- */
 
+/* The folders above the path, but for those that the one before had too. */
+static void push_folders(struct strv *folders, const char *path)
+{
+	const char *last = folders->n ? folders->v[folders->n - 1] : "";
+
+	for (const char *s = strchr(path, '/'); s; s = strchr(s + 1, '/')) {
+		size_t n = (size_t)(s - path);
+
+		if (strncmp(last, path, n) != 0 ||
+		    (last[n] != '\0' && last[n] != '/'))
+			strv_push(folders, xstrndup(path, n));
+	}
+}
+
+static void look_in_folders(struct changes_git *git,
+			    const struct changes *changes)
+{
+	auto_strv struct strv folders = { 0 };
+
+	for (size_t i = 0; i < changes->n; i++) {
+		push_folders(&folders, changes->v[i].path);
+		if (changes->v[i].from)
+			push_folders(&folders, changes->v[i].from);
+	}
+	strv_sort(&folders);
+	for (size_t i = 0; i < folders.n; i++)
+		if (i == 0 || strcmp(folders.v[i], folders.v[i - 1]) != 0)
+			named_look_in(&git->named, folders.v[i]);
+}
+
 void changes_git_find(struct changes_git *git, const struct changes *changes,
 		      int tree_fd, const char *tree)
 {
@@ -53,6 +83,7 @@ void changes_git_find(struct changes_git *git, const struct changes *changes,
 	}
 	strv_sort(&git->heads);
 	named_find(&git->named, tree_fd, tree);
+	look_in_folders(git, changes);
 }
 
 void changes_git_free(struct changes_git *git)

@@ -344,10 +344,11 @@ static void find_git_links(struct named *named, const char *git)
 	find_links(named, root, name, DEPTH_MAX - 1);
 }
 
-static void find_git(struct named *named, const char *home)
+/* Takes `top` over. */
+static void find_git(struct named *named, char *owned_top)
 {
-	const char *xdg = getenv("XDG_CONFIG_HOME");
-	auto_free char *top = find_top(named);
+	const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
+	auto_free char *top = owned_top;
 	auto_free char *own = path_join(top, ".git");
 	auto_free char *dir = pointer(named, top, ".git", "gitdir: ");
 	auto_free char *common = pointer(named, dir ? dir : own, "commondir",
@@ -371,10 +372,20 @@ void named_find(struct named *named, int tree_fd, const char *tree)
 	const char *home = getenv("HOME");
 
 	*named = (struct named){ .tree_fd = tree_fd, .tree = tree };
-	find_git(named, home);
+	find_git(named, find_top(named));
 	find_links(named, tree, "", 1);
 	if (home && home[0] == '/')
 		find_links(named, home, "", 1);
+}
+
+void named_look_in(struct named *named, const char *folder)
+{
+	auto_free char *top = path_join(named->tree, folder);
+	auto_free char *git = path_join(top, ".git");
+	auto_fd int fd = open_at(named, git, O_PATH);
+
+	if (fd >= 0)
+		find_git(named, take_ptr(&top));
 }
 
 void named_free(struct named *named)

@@ -21,4 +21,7 @@ struct named {
 
 /* `tree` is the real path of the project, which tree_fd is. */
 void named_find(struct named *named, int tree_fd, const char *tree);
+/* And what git is told in a repository of its own at a folder within it, if there
+ * is one. */
+void named_look_in(struct named *named, const char *folder);
 void named_free(struct named *named);

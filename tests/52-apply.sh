@@ -298,6 +298,13 @@ P=$P/tools apply
 is "the repository's, in a folder of it, is refused" "$rc" 1
 contains "$T/err" "refused: hooks/pre-commit: git's configuration names it"
 
+mkdir -p "$P/sub/hooks" && echo x >"$P/sub/hooks/pre-commit"
+(cd "$P/sub" && git init -q && git config core.hooksPath hooks)
+leave 'rmdir docs; echo x >>sub/hooks/pre-commit'
+apply
+is "that of a repository in the project is refused" "$rc" 1
+contains "$T/err" "refused: sub/hooks/pre-commit: $by_git"
+
 # In a tree that is root's alone: by who may not reach it by its path.
 hooked
 (cd "$P" && git config core.hooksPath "$P/tools/hooks")
