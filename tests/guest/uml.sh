@@ -59,8 +59,10 @@ unit() {
 		[Service]
 		Type=oneshot
 		ExecStart=/bin/sh -c 'mkdir -p /run/guest; \
-		    mount -t hostfs -o $(sed "s/.*m9m.share=//; s/ .*//" \
-		    /proc/cmdline) guest /run/guest; exec sh /run/guest/init'
+		    share=$$(sed "s/.*m9m.share=//; s/ .*//" /proc/cmdline); \
+		    mount -t hostfs -o hostfs=$$share guest /run/guest || \
+		    mount -t hostfs -o $$share guest /run/guest; \
+		    exec sh /run/guest/init'
 	UNIT
 }
 
@@ -71,13 +73,17 @@ make_image() {
 	done
 	echo "making $image" >&2
 	mkdir -p "$share/root" "$(dirname "$image")"
-	# What runs at boot beside the job only costs time.
-	mmdebstrap --quiet --variant=minbase --include=$PACKAGES bookworm \
-		"$share/root.tar" >"$share/log" 2>&1 || {
+	# The same release, for what was built here runs there.
+	suite=$(. /etc/os-release && echo "${VERSION_CODENAME-}") components=main
+	! grep -q '^ID=ubuntu' /etc/os-release || components=main,universe
+	mmdebstrap --quiet --variant=minbase --include=$PACKAGES \
+		--components=$components "${suite:-stable}" "$share/root.tar" \
+		>"$share/log" 2>&1 || {
 		tail -n 5 "$share/log" >&2
 		no_guest "mmdebstrap failed: are the packages to be had?"
 	}
 	tar -C "$share/root" -xf "$share/root.tar"
+	# What runs at boot beside the job only costs time.
 	etc=$share/root/etc/systemd/system
 	unit >"$etc/m9m-guest.service"
 	mkdir -p "$etc/multi-user.target.wants"
@@ -93,6 +99,13 @@ make_image() {
 }
 
 # --- the job ---------------------------------------------------------------
+
+# How a guest mounts folder $1 of the host on $2: with a name before it from
+# Linux 6.11 on, and without before.
+hostfs() {
+	echo "mount -t hostfs -o hostfs='$1' guest '$2' 2>/dev/null ||" \
+		"mount -t hostfs -o '$1' guest '$2'"
+}
 
 # The command, in words that survive a shell.
 quoted=
@@ -115,7 +128,7 @@ done
 			mount -t cgroup2 cgroup2 /sys/fs/cgroup
 			mount -t tmpfs run /run
 			mkdir /run/guest
-			mount -t hostfs -o '$share' guest /run/guest
+			$(hostfs "$share" /run/guest)
 			mount -t tmpfs tmp /tmp
 			chmod 1777 /tmp
 			ip link set lo up
@@ -124,7 +137,7 @@ done
 	cat <<-JOB
 		if ! [ -e '$PWD/$B' ]; then
 			mkdir -p '$PWD'
-			mount -t hostfs -o '$PWD' tree '$PWD'
+			$(hostfs "$PWD" "$PWD")
 			mount -o remount,ro '$PWD'
 		fi
 		cd '$PWD' || cd /
@@ -159,13 +172,15 @@ else
 fi
 
 # UML keeps its memory in a file below TMPDIR, which has to allow execution.
+ended="ended without a word of how"
 TMPDIR=$share LD_PRELOAD=$preload timeout -k 5 "$limit" "$uml" "$@" \
 	mem="$mem" con=null con0=null,fd:1 quiet panic=-1 \
-	</dev/null >"$share/console" 2>&1 || :
+	</dev/null >"$share/console" 2>&1 || [ $? != 124 ] ||
+	ended="did not come to an end within $limit s"
 
 cat "$share/output"
 if [ ! -s "$share/status" ]; then
-	echo "the guest did not come to an end within $limit s; its console:"
+	echo "the guest $ended; its console:"
 	tail -n 30 "$share/console"
 	exit 1
 fi
