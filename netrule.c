@@ -295,8 +295,9 @@ static int parse_cidr(char *host, struct net_rule *rule, const struct why *why)
 			     : 0;
 	rule->kind = NET_RULE_CIDR;
 	rule->prefix = 128;
-	if (slash)
-		return parse_prefix(slash + 1, rule, why) < 0 ? -1 : 1;
+	if (slash && parse_prefix(slash + 1, rule, why) < 0)
+		return -1;
+	/* With a prefix, too: a name that leads there leads to this host. */
 	if (IN6_IS_ADDR_UNSPECIFIED(&rule->addr) ||
 	    (is_mapped(&rule->addr) && rule->addr.s6_addr[12] == 0))
 		return refuse(why, "this address means everything");
