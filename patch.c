@@ -95,7 +95,7 @@ static off_t feed(const struct source *s,
 	auto_free char *buf = NULL;
 	auto_fd int fd = -1;
 	off_t total = 0;
-	ssize_t n;
+	ssize_t n = 0;
 
 	if (s->side->target) {
 		take(arg, s->side->target, strlen(s->side->target));
