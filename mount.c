@@ -32,6 +32,9 @@
  *	component that somebody else can change to mount calls.
  */
 
+/* Of a name that is another file at each look. */
+#define MASK_TRIES 100
+
 int mount_lookup(int dirfd, const char *path, uint64_t resolve)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
@@ -448,6 +451,8 @@ static bool door_is_gone(const struct plan_mount *m)
 /*
  * Looked for first: a clone that finds no place costs far more than a look,
  * since to close it the kernel waits for all that may still walk through it.
+ * And looked for again, since the kernel says the same of a name that is gone
+ * and of one that leads to another file by now, as when an editor saves.
  */
 static int make_mask(struct build *b, const struct plan_mount *m, int source)
 {
@@ -460,19 +465,25 @@ static int make_mask(struct build *b, const struct plan_mount *m, int source)
 		return 0;
 	if (hold_parent(b, m->destination) < 0)
 		return door_is_gone(m) ? 0 : -1;
-	if (fstatat(b->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT
-			   ? 0
-			   : fail(errno, "cannot look at %s", m->destination);
-	tree = mount_clone(b->masks[S_ISDIR(m->mode) ? MASK_DIR : MASK_FILE],
-			   PLAN_NOEXEC);
-	if (tree < 0)
-		return fail(errno, "cannot make a mask");
-	/* Gone since that look: the same. */
-	if (move_mount(tree, "", b->parent_fd, name, MOVE_MOUNT_F_EMPTY_PATH) &&
-	    errno != ENOENT)
-		return fail(errno, "cannot mask %s", m->destination);
-	return 0;
+	for (int tries = 0; tries < MASK_TRIES; tries++) {
+		if (fstatat(b->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == ENOENT
+				   ? 0
+				   : fail(errno, "cannot look at %s",
+					  m->destination);
+		if (tree < 0)
+			tree = mount_clone(
+			    b->masks[S_ISDIR(m->mode) ? MASK_DIR : MASK_FILE],
+			    PLAN_NOEXEC);
+		if (tree < 0)
+			return fail(errno, "cannot make a mask");
+		if (move_mount(tree, "", b->parent_fd, name,
+			       MOVE_MOUNT_F_EMPTY_PATH) == 0)
+			return 0;
+		if (errno != ENOENT)
+			break;
+	}
+	return fail(errno, "cannot mask %s", m->destination);
 }
 
 /* A mount of our own, complete by now; what is mounted on it stays as it is. */

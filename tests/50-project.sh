@@ -115,6 +115,21 @@ for mode in overlay bind; do
 		"$([ "$mode" = bind ] || echo 0)"
 	is "$mode: nor in the archive" "$(tar -xOf "$T/hidden.tar" | grep -c secret)" 0
 done
+# To the kernel a name that leads to another file by now, as when an editor saves,
+# is one that is gone: it is looked for again, and never left as it is.
+if is_root && ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
+	faulty=("$M9M" -q --no-artifact --project "$P" --project-mode bind cat .env)
+	strace -f -o "$T/trace" -e trace=move_mount "${faulty[@]}" >/dev/null
+	nth=$(grep -n '"\.env"' "$T/trace" | cut -d: -f1)
+	expect_exit 0 strace -f -o "$T/trace" \
+		-e inject=move_mount:error=ENOENT:when="$nth" "${faulty[@]}"
+	contains "$T/trace" INJECTED
+	is "a secret that is saved meanwhile is hidden" "$(cat "$T/out")" ""
+	expect_exit 125 strace -f -o "$T/trace" \
+		-e inject=move_mount:error=ENOENT:when="$nth+" "${faulty[@]}"
+	contains "$T/err" "cannot mask"
+	is "and shown to nobody where it cannot be" "$(cat "$T/out")" ""
+fi
 expect_exit 0 "$M9M" -q --project "$P" --project-mode copy \
 	--artifact "$T/hidden.tar" sh -c 'ls -A; echo x >.env; mkdir .aws; echo y >.aws/credentials'
 is "copy: it is not there" "$(grep -c 'env\|aws\|list' "$T/out")" 0
