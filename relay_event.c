@@ -16,6 +16,7 @@
  */
 #define QUEUE_MAX     16384
 #define QUEUE_KEPT    16 /* slots; more of them are given back */
+#define QUEUE_PART    64 /* of a turn's, sent before its end */
 #define QUEUE_CROWDED 1024
 #define QUEUE_OFFERED 512
 #define FLUSH_STEP_MS 1000
@@ -116,6 +117,10 @@ void relay_event_send(struct relay_state *state, const struct net_event *event)
 	*slot(q, q->n++) = *event;
 	if (!timer_runs(&q->timer))
 		timer_start(&state->loop, &state->telling, &q->timer);
+	/* A turn can have more of them than may wait, of a supervisor that is
+	 * not behind at all. */
+	if (q->n % QUEUE_PART == 0)
+		drain(q);
 }
 
 bool relay_event_offer(struct relay_state *state, const struct net_event *event)
