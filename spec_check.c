@@ -26,11 +26,19 @@ static const struct network_list {
 	  false },
 };
 
+/* A list is refused when it is empty; a switch that is off says nothing. */
+static bool is_off(const struct parse *p, const struct network_list *row)
+{
+	return strcmp(row->key, "network.allow_ech") == 0 &&
+	       !p->spec->allow_ech;
+}
+
 static void imply_allow(struct parse *p)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(network_lists); i++)
 		if (!(network_lists[i].modes & MODE(DENY)) &&
-		    spec_asked(p->spec, network_lists[i].key))
+		    spec_asked(p->spec, network_lists[i].key) &&
+		    !is_off(p, &network_lists[i]))
 			p->spec->network = SPEC_NETWORK_ALLOW;
 }
 
@@ -73,7 +81,7 @@ static void check_network(struct parse *p)
 		const struct option *list = option_given(p,
 							 network_lists[i].key);
 
-		if (list)
+		if (list && !is_off(p, &network_lists[i]))
 			check_list(p, &network_lists[i], list, by_flag);
 	}
 }
