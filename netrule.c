@@ -225,9 +225,10 @@ static void clear_host_bits(struct in6_addr *addr, unsigned int prefix)
 
 /*
  * The shortest prefix that still names somebody.  Two halves of the world are
- * the world, and so is the IPv4 world inside a translator's IPv6 prefix.
+ * the world, and so is the IPv4 world inside a translator's IPv6 prefix: of
+ * that alone, or of a network that holds it.
  */
-static unsigned int shortest_prefix(const struct in6_addr *addr)
+static unsigned int shortest_prefix(const struct net_rule *rule)
 {
 	static const struct {
 		const char *base;
@@ -241,10 +242,12 @@ static unsigned int shortest_prefix(const struct in6_addr *addr)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(spaces); i++) {
+		unsigned int bits = spaces[i].base_bits;
 		struct in6_addr base;
 
 		inet_pton(AF_INET6, spaces[i].base, &base);
-		if (same_prefix(addr, &base, spaces[i].base_bits))
+		if (same_prefix(&rule->addr, &base,
+				rule->prefix < bits ? rule->prefix : bits))
 			return spaces[i].shortest;
 	}
 	return 16;
@@ -262,7 +265,7 @@ static int parse_prefix(const char *digits, struct net_rule *rule,
 		return refuse(why, "the prefix length is a number from 0 to %u",
 			      most);
 	rule->prefix = (uint8_t)(bits + 128 - most);
-	if (rule->prefix < shortest_prefix(&rule->addr))
+	if (rule->prefix < shortest_prefix(rule))
 		return refuse(why,
 			      "a network this large means everything: /%u "
 			      "is too short",
