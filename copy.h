@@ -42,8 +42,8 @@ int copy_file(int from_fd, const struct stat *st, int parent_fd,
 /*
  * Copies what is in one open directory into another one that exists.  Links
  * are copied as links; sockets, devices and fifos are refused or left out, and
- * a depth over WALK_DEPTH_MAX is refused.  The directory itself gets the mode and the time
- * that `st` has.  Takes both descriptors over.  By fail().
+ * a depth over WALK_DEPTH_MAX is refused.  The directory itself gets the mode
+ * and the time that `st` has.  Takes both descriptors over.  By fail().
  */
 int copy_tree(int from_fd, const struct stat *st, int to_fd,
 	      struct copy_rules *rules);
