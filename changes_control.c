@@ -23,18 +23,45 @@ static char *folder_of(const char *path, const char *rest)
 
 /* --- what the user's configuration names ----------------------------------- */
 
+/* Is it one, or below one?  Of both there may be many. */
+static bool is_under(const struct strv *names, const char *path)
+{
+	auto_free char *part = xstrdup(path);
+	char *slash;
+
+	while (!strv_search(names, part)) {
+		slash = strrchr(part, '/');
+		if (slash == NULL)
+			return false;
+		*slash = '\0';
+	}
+	return true;
+}
+
+static bool is_above(const struct strv *names, const char *path)
+{
+	auto_free char *below = xasprintf("%s/", path);
+	size_t low = 0, high = names->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(names->v[mid], below) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < names->n &&
+	       strncmp(names->v[low], below, strlen(below)) == 0;
+}
+
 /* Or a link that comes in the place of a folder above it. */
 static bool is_in(const struct strv *names, const struct change *c)
 {
-	for (size_t i = 0; i < names->n; i++) {
-		const char *name = names->v[i];
-
-		if (path_under(c->path, name) ||
-		    (c->from && path_under(c->from, name)) ||
-		    (S_ISLNK(c->new.mode) && path_under(name, c->path)))
-			return true;
-	}
-	return false;
+	return names->n > 0 &&
+	       (is_under(names, c->path) ||
+		(c->from && is_under(names, c->from)) ||
+		(S_ISLNK(c->new.mode) && is_above(names, c->path)));
 }
 
 /* --- together --------------------------------------------------------------- */
@@ -84,6 +111,7 @@ void changes_git_find(struct changes_git *git, const struct changes *changes,
 	strv_sort(&git->heads);
 	named_find(&git->named, tree_fd, tree);
 	look_in_folders(git, changes);
+	named_sort(&git->named);
 }
 
 void changes_git_free(struct changes_git *git)
@@ -165,6 +193,8 @@ const char *changes_control(const struct change *c,
 		what = "git's configuration names it";
 	if (what == NULL && is_in(&git->named.links, c))
 		what = "a link to it has a name that tools obey";
+	if (what == NULL && git->named.too_much)
+		what = "git's configuration is too long to tell";
 	if (what)
 		return what;
 	if (S_ISLNK(c->new.mode) && review_link_leaves(c->path, c->new.target))

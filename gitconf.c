@@ -16,7 +16,7 @@ static void keep_word(char **to, const char *word, size_t len)
 }
 
 /* "[core]", "[a.b]" or "[filter "x]y"]"; what stands after it. */
-static const char *read_section(struct gitconf *conf, const char *s)
+static char *read_section(struct gitconf *conf, char *s)
 {
 	bool quoted = false;
 
@@ -31,7 +31,7 @@ static const char *read_section(struct gitconf *conf, const char *s)
 }
 
 /* What a backslash at `s` makes of what follows it; the last of that. */
-static const char *read_escape(const char *s, char *out, size_t *n)
+static char *read_escape(char *s, char *out, size_t *n)
 {
 	static const char names[] = "tbn", meant[] = "\t\b\n";
 	const char *name;
@@ -47,9 +47,11 @@ static const char *read_escape(const char *s, char *out, size_t *n)
 	return s;
 }
 
-static const char *read_value(struct gitconf *conf, const char *s)
+/* In its own place, since it is never longer: a buffer for each would make the time
+ * go with the square of the length. */
+static char *read_value(struct gitconf *conf, char *s)
 {
-	char *out = xcalloc(strlen(s) + 1, 1);
+	char *out = s, *end;
 	/* Without the space at its end, but for what is quoted. */
 	size_t n = 0, kept = 0;
 	bool quoted = false;
@@ -68,15 +70,17 @@ static const char *read_value(struct gitconf *conf, const char *s)
 		if (!plain || !isspace((unsigned char)*s))
 			kept = n;
 	}
+	end = s + strcspn(s, "\n");
+	if (*end)
+		end++;
 	out[kept] = '\0';
-	free(conf->value);
 	conf->value = out;
-	return s + strcspn(s, "\n");
+	return end;
 }
 
 bool gitconf_next(struct gitconf *conf)
 {
-	const char *s = conf->at;
+	char *s = conf->at;
 	size_t n;
 
 	for (;;) {
@@ -97,14 +101,17 @@ bool gitconf_next(struct gitconf *conf)
 	return true;
 }
 
-void gitconf_start(struct gitconf *conf, const char *text)
+void gitconf_start(struct gitconf *conf, char *text)
 {
-	*conf = (struct gitconf){ .at = text, .section = xstrdup("") };
+	/* The mark of UTF-8, which git passes over too. */
+	bool mark = strncmp(text, "\xef\xbb\xbf", 3) == 0;
+
+	*conf = (struct gitconf){ .at = mark ? text + 3 : text,
+				  .section = xstrdup("") };
 }
 
 void gitconf_end(struct gitconf *conf)
 {
 	free(conf->section);
 	free(conf->name);
-	free(conf->value);
 }

@@ -8,15 +8,15 @@
 
 #include <stdbool.h>
 
-/* The setting that was read last; all owned. */
+/* The setting that was read last. */
 struct gitconf {
-	const char *at;
-	char *section; /* in small letters, without its subsection */
-	char *name;    /* in small letters */
-	char *value;   /* without its quotes; "" if there is none */
+	char *at;
+	char *section; /* in small letters, without its subsection; owned */
+	char *name;    /* in small letters; owned */
+	char *value;   /* within the text, without its quotes; "": none */
 };
 
-/* `text` stays the caller's, and is to stay. */
-void gitconf_start(struct gitconf *conf, const char *text);
+/* `text` stays the caller's, is to stay, and is written over. */
+void gitconf_start(struct gitconf *conf, char *text);
 bool gitconf_next(struct gitconf *conf);
 void gitconf_end(struct gitconf *conf);

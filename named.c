@@ -2,6 +2,7 @@
 #include "named.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,9 +17,14 @@
 
 /* A section for each of some ten thousand branches is no more than 2 MiB. */
 #define FILE_MAX    (16 * 1024 * 1024)
-/* As deep as git goes; and some file may include itself, twice. */
-#define INCLUDE_MAX 10
-#define FILES_MAX   100
+/*
+ * Of one repository, each read once: some file may include itself, twice.  And of
+ * all of them together: any of them may be a payload's, from a run in place.  What
+ * is beyond that is not passed over in silence.
+ */
+#define FILES_MAX   500
+#define BYTES_MAX   (64 * 1024 * 1024)
+#define LOOKS_MAX   200000
 /* Of a folder; one that is larger is no place for a user's settings. */
 #define ENTRIES_MAX 4096
 /* .git/hooks/x is the deepest. */
@@ -47,14 +53,28 @@ static int open_at(const struct named *named, const char *path, int flags)
 }
 
 /* NULL: no file, or none that can be read. */
-static char *read_text(const struct named *named, const char *path)
+static char *read_text(struct named *named, const char *path)
 {
 	auto_fd int fd = open_at(named, path, O_RDONLY);
 	struct stat st;
+	char *text;
+	size_t len = 0;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return NULL;
-	return read_fd(fd, FILE_MAX, NULL);
+	if (named->bytes >= BYTES_MAX) {
+		named->too_much = true;
+		return NULL;
+	}
+	text = read_fd(fd, FILE_MAX, &len);
+	if (text == NULL && errno == EFBIG)
+		named->too_much = true;
+	/* git reads on after one. */
+	for (size_t i = 0; text && i < len; i++)
+		if (text[i] == '\0')
+			text[i] = '\n';
+	named->bytes += len;
+	return text;
 }
 
 static char *path_of(int fd)
@@ -90,15 +110,17 @@ static char *real_path(const struct named *named, int fd)
 }
 
 /* Without links, as far as anything is there; owned. */
-static char *real_of(const struct named *named, const char *path)
+static char *real_of(struct named *named, const char *path)
 {
-	auto_fd int fd = open_at(named, path, O_PATH);
+	bool enough = named->looks++ >= LOOKS_MAX;
+	auto_fd int fd = enough ? -1 : open_at(named, path, O_PATH);
 	const char *slash = strrchr(path, '/');
 	auto_free char *above = NULL, *real_above = NULL;
 
 	if (fd >= 0)
 		return real_path(named, fd);
-	if (slash == path)
+	named->too_much |= enough;
+	if (slash == path || enough)
 		return xstrdup(path);
 	above = xstrndup(path, (size_t)(slash - path));
 	real_above = real_of(named, above);
@@ -131,10 +153,10 @@ static char *whole_path(const char *base, const char *word)
 }
 
 /* As it is written, and where that leads. */
-static void add(const struct named *named, struct strv *to, const char *base,
+static void add(struct named *named, struct strv *to, const char *base,
 		const char *word)
 {
-	auto_free char *path = whole_path(base, word);
+	auto_free char *path = named->too_much ? NULL : whole_path(base, word);
 	auto_free char *real = path ? real_of(named, path) : NULL;
 
 	if (path == NULL)
@@ -148,8 +170,8 @@ static void add(const struct named *named, struct strv *to, const char *base,
 
 struct git {
 	struct named *named;
-	char *top; /* what a relative path is relative to */
-	int files; /* that were read */
+	char *top;         /* what a relative path is relative to */
+	struct strv files; /* that were read */
 };
 
 /* A command without a slash is none of the tree: but what it is given may be. */
@@ -213,26 +235,32 @@ static void take_setting(struct git *git, const struct gitconf *conf)
 		add_words(git, conf->value);
 }
 
-static void read_config(struct git *git, const char *path, int depth)
+static void read_config(struct git *git, const char *path)
 {
-	auto_free char *text = git->files++ < FILES_MAX
-				   ? read_text(git->named, path)
-				   : NULL;
+	auto_free char *text = NULL;
 	auto_free char *folder = xstrndup(path,
 					  (size_t)(strrchr(path, '/') - path));
 	struct gitconf conf;
 
+	if (git->named->looks++ >= LOOKS_MAX || git->files.n == FILES_MAX)
+		git->named->too_much = true;
+	if (git->named->too_much || strv_has(&git->files, path))
+		return;
+	strv_push(&git->files, xstrdup(path));
 	add(git->named, &git->named->config, "/", path);
-	gitconf_start(&conf, text ? text : "");
-	while (gitconf_next(&conf)) {
+	text = read_text(git->named, path);
+	if (text == NULL)
+		return;
+	gitconf_start(&conf, text);
+	while (!git->named->too_much && gitconf_next(&conf)) {
 		/* Whatever the condition of an includeIf. */
 		bool include = strncmp(conf.section, "include", 7) == 0 &&
 			       strcmp(conf.name, "path") == 0;
 		auto_free char *other = include ? whole_path(folder, conf.value)
 						: NULL;
 
-		if (other && depth < INCLUDE_MAX)
-			read_config(git, other, depth + 1);
+		if (other)
+			read_config(git, other);
 		take_setting(git, &conf);
 	}
 	gitconf_end(&conf);
@@ -245,12 +273,12 @@ static void read_below(struct git *git, const char *folder, const char *name)
 				   : NULL;
 
 	if (path)
-		read_config(git, path, 0);
+		read_config(git, path);
 }
 
 /* The path that the file at FOLDER/NAME gives after `head`; or NULL. */
-static char *pointer(const struct named *named, const char *folder,
-		     const char *name, const char *head)
+static char *pointer(struct named *named, const char *folder, const char *name,
+		     const char *head)
 {
 	auto_free char *file = path_join(folder, name);
 	auto_free char *text = read_text(named, file);
@@ -364,6 +392,7 @@ static void find_git(struct named *named, char *owned_top)
 	read_below(&git, home, ".gitconfig");
 	read_below(&git, xdg && xdg[0] ? xdg : dotconfig, "git/config");
 	read_below(&git, "/etc", "gitconfig");
+	strv_free(&git.files);
 	find_git_links(named, common ? common : own);
 }
 
@@ -386,6 +415,12 @@ void named_look_in(struct named *named, const char *folder)
 
 	if (fd >= 0)
 		find_git(named, take_ptr(&top));
+}
+
+void named_sort(struct named *named)
+{
+	strv_sort(&named->config);
+	strv_sort(&named->links);
 }
 
 void named_free(struct named *named)

@@ -17,6 +17,8 @@ struct named {
 	const char *tree;   /* neither is owned */
 	struct strv config; /* by git's configuration */
 	struct strv links;
+	size_t bytes, looks;
+	bool too_much; /* there is more to it than we read: any may be named */
 };
 
 /* `tree` is the real path of the project, which tree_fd is. */
@@ -24,4 +26,6 @@ void named_find(struct named *named, int tree_fd, const char *tree);
 /* And what git is told in a repository of its own at a folder within it, if there
  * is one. */
 void named_look_in(struct named *named, const char *folder);
+/* After the last look. */
+void named_sort(struct named *named);
 void named_free(struct named *named);

@@ -210,6 +210,7 @@ static void test_heads(void)
 static void test_named(void)
 {
 	static const char config[] =
+	    "\xef\xbb\xbf[include] path = ../marked.cfg\n"
 	    "[core]\n\thooksPath = tools/hooks\n\teditor = code --wait\n"
 	    "\tfsmonitor = \"./watch it.sh\"\n[include]\npath=../shared.cfg\n"
 	    "[filter \"x\"]\n\tclean = python3 clean.py %f\n"
@@ -255,6 +256,7 @@ static void test_named(void)
 		{ "six/p", true },
 		{ "other.cfg", true },
 		{ "seven", true },
+		{ "marked.cfg", true },
 		{ "absolute/hooks/pre-push", true },
 		{ "absolute/x", false },
 	};
@@ -282,6 +284,47 @@ static void test_named(void)
 		   rows[i].control ? "named" : "not named");
 	}
 	changes_git_free(&git);
+}
+
+/* What is longer than we read may name anything, and takes no long time. */
+static void test_named_much(void)
+{
+	static const struct {
+		const char *head, *line;
+		size_t bytes;
+		bool all;
+	} rows[] = {
+		{ "", "a=b\n", 4 << 20, false },
+		{ "", "a=b\n", 17 << 20, true },
+		{ "[pager]", "a=./b\n", 2 << 20, true },
+		{ "[include]", "path=config\n", 4 << 20, true },
+		{ "[alias]", "a = !x \\\n./b \\\n", 1 << 20, false },
+	};
+	const struct change c = { .path = (char *)"other",
+				  .old = { .mode = S_IFREG | 0644 },
+				  .new = { .mode = S_IFREG | 0644 } };
+	const struct changes none = { 0 };
+	auto_free char *tree = xstrdup(at("much"));
+	auto_fd int fd = -1;
+
+	put_dir(tree);
+	put_dir(at("much/.git"));
+	fd = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		FILE *out = fopen(at("much/.git/config"), "w");
+		size_t len = strlen(rows[i].line);
+		struct changes_git git;
+
+		fputs(rows[i].head, out);
+		for (size_t n = 0; n < rows[i].bytes; n += len)
+			fputs(rows[i].line, out);
+		fclose(out);
+		changes_git_find(&git, &none, fd, tree);
+		ok((changes_control(&c, &git) != NULL) == rows[i].all,
+		   "of %zu bytes of \"%s\" %s is told", rows[i].bytes,
+		   rows[i].head, rows[i].all ? "not all" : "all");
+		changes_git_free(&git);
+	}
 }
 
 static void test_links(void)
@@ -578,6 +621,7 @@ int main(void)
 	test_paths();
 	test_heads();
 	test_named();
+	test_named_much();
 	test_links();
 	test_hidden();
 	test_patterns();
