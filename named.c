@@ -181,9 +181,11 @@ static const struct {
 } naming_keys[] = {
 	{ "hookspath", true },
 	{ "attributesfile", true },
+	{ "path", true }, /* of a tool: an include's is read elsewhere */
 	{ "templatedir", true },
 	{ "alternaterefscommand", false },
 	{ "askpass", false },
+	{ "cccmd", false },
 	{ "clean", false },
 	{ "cmd", false },
 	{ "command", false },
@@ -194,26 +196,55 @@ static const struct {
 	{ "external", false },
 	{ "fsmonitor", false },
 	{ "gitproxy", false },
+	{ "headercmd", false },
 	{ "helper", false },
+	{ "httpd", false },
+	{ "packobjectshook", false },
 	{ "pager", false },
 	{ "process", false },
 	{ "program", false },
 	{ "receivepack", false },
+	{ "recentobjectshook", false },
+	{ "sendmailcmd", false },
+	{ "smtpserver", false },
 	{ "smudge", false },
 	{ "sshcommand", false },
 	{ "textconv", false },
+	{ "tocmd", false },
+	{ "tunnel", false },
 	{ "uploadpack", false },
 };
+
+/* "$(git rev-parse --show-toplevel)/x", "$PWD"/x: where that is only a shell can
+ * tell, and it is wont to be the top. */
+static const char *after_variable(const char *word)
+{
+	const char *rest = word;
+
+	for (const char *p = word; *p; p++)
+		if (strchr("$)}`", *p))
+			rest = p;
+	if (rest == word && *word != '/' && *word != '$')
+		return NULL;
+	rest = strchr(rest, '/');
+	return rest ? rest + 1 : NULL;
+}
 
 static void add_words(struct git *git, char *value)
 {
 	static const char ends[] = " \t\"';|&!=";
+	bool variable = strpbrk(value, "$`") != NULL;
 	char *save = NULL;
 
 	for (char *word = strtok_r(value, ends, &save); word;
-	     word = strtok_r(NULL, ends, &save))
+	     word = strtok_r(NULL, ends, &save)) {
+		const char *rest = variable ? after_variable(word) : NULL;
+
 		if (strpbrk(word, "/."))
 			add(git->named, &git->named->config, git->top, word);
+		if (rest)
+			add(git->named, &git->named->config, git->top, rest);
+	}
 }
 
 static void take_setting(struct git *git, const struct gitconf *conf)
@@ -261,7 +292,8 @@ static void read_config(struct git *git, const char *path)
 
 		if (other)
 			read_config(git, other);
-		take_setting(git, &conf);
+		if (!include)
+			take_setting(git, &conf);
 	}
 	gitconf_end(&conf);
 }

@@ -224,6 +224,10 @@ static void test_named(void)
 	    "  sshCommand = thr\\\nee/ssh ; said\n"
 	    "[diff \"a]b\\\"c\"] textconv = \"four\"/'five 5'\n"
 	    "pager\n[pager] log = \"six/p # \" -x\n"
+	    "[mergetool \"m\"] path = eight/m\n[sendemail] toCmd = ./nine\n"
+	    "[alias] t = \"!$(git rev-parse --show-toplevel)/ten/x a/log\"\n"
+	    "u = \"!\\\"$(git rev-parse --show-toplevel)\\\"/eleven/x\"\n"
+	    "v = !$PWD/twelve/x\n"
 	    "[includeIf \"gitdir:/nowhere\"] path = ../other.cfg\n";
 	static const char other[] = "[filter \"y\"]\nsmudge = ./seven\n"
 				    "[include]\npath = other.cfg\n"
@@ -257,6 +261,12 @@ static void test_named(void)
 		{ "other.cfg", true },
 		{ "seven", true },
 		{ "marked.cfg", true },
+		{ "eight/m", true },
+		{ "nine", true },
+		{ "ten/x", true },
+		{ "log", false },
+		{ "eleven/x", true },
+		{ "twelve/x", true },
 		{ "absolute/hooks/pre-push", true },
 		{ "absolute/x", false },
 	};
