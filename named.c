@@ -27,7 +27,7 @@
 #define LOOKS_MAX   200000
 /* Of a folder; one that is larger is no place for a user's settings. */
 #define ENTRIES_MAX 4096
-/* .git/hooks/x is the deepest. */
+/* .git/hooks/x, .claude/commands/x. */
 #define DEPTH_MAX   3
 
 /* --- where a name leads ---------------------------------------------------- */
@@ -352,7 +352,10 @@ static void find_links(struct named *named, const char *root, const char *below,
 static void look_at(struct named *named, const char *root, const char *path,
 		    int depth)
 {
-	bool leads = review_link(path) != NULL;
+	/* All of .cursor/ is obeyed, and not git's own records. */
+	bool leads = review_link(path) != NULL ||
+		     (strchr(path, '/') && review_path(path) != NULL &&
+		      !review_is_git_record(path));
 	auto_free char *whole = path_join(root, path);
 	auto_fd int fd = -1;
 	struct stat st;
@@ -386,8 +389,8 @@ static void find_links(struct named *named, const char *root, const char *below,
 		auto_free char *path = *below ? path_join(below, entry.name)
 					      : xstrdup(entry.name);
 
-		if (entry.type == DT_LNK || entry.type == DT_DIR ||
-		    entry.type == DT_UNKNOWN)
+		if (entry.type == DT_LNK || entry.type == DT_UNKNOWN ||
+		    (entry.type == DT_DIR && depth < DEPTH_MAX))
 			look_at(named, root, path, depth);
 	}
 	walk_end(&reader);

@@ -322,12 +322,14 @@ rm "$HOME/.gitconfig"
 make_project
 mkdir -p "$P/conf" && echo {} >"$P/conf/settings.json" && ln -s conf "$P/.claude"
 echo x >"$P/rc" && ln -s "$P/rc" "$HOME/.bashrc"
-leave 'rmdir docs; echo x >>conf/settings.json; echo x >>rc;'
+mkdir -p "$P/.cursor/rules" && ln -s ../../dir/y "$P/.cursor/rules/y.mdc"
+leave 'rmdir docs; echo x >>conf/settings.json; echo x >>rc; echo x >>dir/y'
 before=$(tree "$P")
 apply
 is "what a link of a known name leads to is refused" "$rc" 1
 contains "$T/err" "conf/settings.json: a link to it has a name that tools obey"
 contains "$T/err" "refused: rc: a link to it has a name that tools obey"
+contains "$T/err" "refused: dir/y: a link to it has a name that tools obey"
 unchanged "what a link of a known name leads to"
 make_project
 (cd "$P" && mkdir -p tools/hooks && git config core.hooksPath tools/hooks)
