@@ -72,19 +72,33 @@ static unsigned int git_mode(const struct change_side *s)
 
 /* --- bytes -------------------------------------------------------------- */
 
+/* Each folder on the way is open as long as that takes. */
+static int open_closed(int dir, const char *path)
+{
+	const char *slash = strchr(path, '/');
+	auto_free char *name = NULL;
+	auto_fd int below = -1;
+	struct stat st;
+	int fd;
+
+	if (slash == NULL)
+		return walk_open_file(dir, path, true, &st);
+	name = xstrndup(path, (size_t)(slash - path));
+	below = walk_open_dir(dir, name, true, &st);
+	if (below < 0)
+		return -1;
+	fd = open_closed(below, slash + 1);
+	walk_lock_dir(below, &st);
+	return fd;
+}
+
 static int open_source(const struct source *s)
 {
-	const char *name = path_base(s->path);
-	auto_free char *above = NULL;
-	auto_fd int dir = -1;
-	struct stat st;
 	int fd = walk_open_below(s->root_fd, s->path, O_RDONLY | O_NONBLOCK);
 
-	if (fd >= 0 || errno != EACCES || !s->unlock)
-		return fd;
-	above = xasprintf("./%.*s", (int)(name - s->path), s->path);
-	dir = walk_open_below(s->root_fd, above, O_RDONLY | O_DIRECTORY);
-	return dir < 0 ? -1 : walk_open_file(dir, name, true, &st);
+	return fd < 0 && errno == EACCES && s->unlock
+		   ? open_closed(s->root_fd, s->path)
+		   : fd;
 }
 
 /* Calls `take` for all of it; the whole length, or -1. */

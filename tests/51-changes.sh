@@ -171,17 +171,18 @@ is "whiteouts are no devices" "$(tar -xOf "$A" skipped.txt)" "fifo work/fifo"
 # What the payload closed is told of as well, and not half of what is too large.
 expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" --result "$T/r.json" sh -c '
 	echo x >>modified; chmod 0 modified; mkdir deep; echo n >deep/new
-	chmod 200 deep/new; rm link; truncate -s 65M link; chmod 0 .'
+	chmod 200 deep/new; chmod 100 deep; rm link; truncate -s 65M link
+	chmod 0 .'
 is "all that was changed is told" "$(tar -xOf "$A" changes.json |
-	jq -r '.changes[].path' | paste -sd ' ')" "deep/new link modified"
+	jq -r '.changes[].path' | paste -sd ' ')" "deep deep/new link modified"
 is "and is in the patch" "$(tar -xOf "$A" changes.patch |
 	grep -c '^diff --git a/deep/new\|^+n$\|^diff --git a/modified\|^+x$')" 4
 is "but for a file that is too large, wholly" "$(tar -xOf "$A" changes.patch |
 	grep -c link)" 0
 json_is "$T/r.json" .changes.not_in_patch 1
 is "which is as it was" "$(tar -tvf "$A" |
-	sed -n 's, .* work/\(\|modified\)$, \1,p' | paste -sd ' ')" \
-	"d---------  ---------- modified"
+	sed -n 's, .* work/\(\|deep/\|modified\)$, \1,p' | paste -sd ' ')" \
+	"d---------  d--x------ deep/ ---------- modified"
 
 # At a terminal it has colours, and no others than ours.
 cat >"$T/terminal.py" <<'END'
