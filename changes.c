@@ -34,7 +34,8 @@ struct finder {
 	const struct changes_request *req;
 	struct walk_path path;
 	size_t depth;
-	size_t made; /* and not deleted */
+	size_t made;  /* and not deleted */
+	size_t names; /* the bytes of their paths and targets */
 };
 
 static int fail_at(const struct finder *f, int err)
@@ -132,6 +133,15 @@ static int add(struct finder *f, const struct change_side *old,
 			    "cannot list the changes: more than %zu files were "
 			    "made",
 			    f->req->most_made);
+	/* Each may be as long as all the folders above it. */
+	if (new->mode)
+		f->names += f->path.len +
+			    (new->target ? strlen(new->target) : 0);
+	if (f->names > f->req->most_names)
+		return fail(0,
+			    "cannot list the changes: the names of what was "
+			    "made are over %zu bytes",
+			    f->req->most_names);
 	if (c->n % 1024 == 0)
 		c->v = xrealloc_array(c->v, c->n + 1024, sizeof(*c->v));
 	last = &c->v[c->n++];

@@ -59,6 +59,7 @@ struct changes_request {
 	 * a list without some of that would be a lie, and one that is refused
 	 * a loss. */
 	size_t most_made;
+	size_t most_names; /* bytes of the paths, and of what links name */
 };
 
 /* By fail(): also if more was made than may be; changes_free is due in either case. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -27,15 +29,17 @@ static char *folder_of(const char *path, const char *rest)
 static bool is_under(const struct strv *names, const char *path)
 {
 	auto_free char *part = xstrdup(path);
-	char *slash;
 
-	while (!strv_search(names, part)) {
-		slash = strrchr(part, '/');
-		if (slash == NULL)
-			return false;
-		*slash = '\0';
+	for (char *s = strchr(part, '/'); s; s = strchr(s + 1, '/')) {
+		bool found;
+
+		*s = '\0';
+		found = strv_search(names, part);
+		*s = '/';
+		if (found)
+			return true;
 	}
-	return true;
+	return strv_search(names, part);
 }
 
 static bool is_above(const struct strv *names, const char *path)
@@ -66,34 +70,49 @@ static bool is_in(const struct strv *names, const struct change *c)
 
 /* --- together --------------------------------------------------------------- */
 
-/* The folders above the path, but for those that the one before had too. */
-static void push_folders(struct strv *folders, const char *path)
+static int compare(const void *a, const void *b)
 {
-	const char *last = folders->n ? folders->v[folders->n - 1] : "";
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
+/* In the folders above the path, but for those that the one before had too, and
+ * for what no call takes. */
+static void look_above(struct changes_git *git, const char *path,
+		       const char *before)
+{
+	size_t same = 0;
+
+	while (path[same] && path[same] == before[same])
+		same++;
 	for (const char *s = strchr(path, '/'); s; s = strchr(s + 1, '/')) {
 		size_t n = (size_t)(s - path);
+		auto_free char *folder = NULL;
 
-		if (strncmp(last, path, n) != 0 ||
-		    (last[n] != '\0' && last[n] != '/'))
-			strv_push(folders, xstrndup(path, n));
+		if (n >= PATH_MAX)
+			return;
+		if (n < same)
+			continue;
+		folder = xstrndup(path, n);
+		named_look_in(&git->named, folder);
 	}
 }
 
 static void look_in_folders(struct changes_git *git,
 			    const struct changes *changes)
 {
-	auto_strv struct strv folders = { 0 };
+	const char **paths = xcalloc(2 * changes->n + 1, sizeof(*paths));
+	size_t n = 0;
 
 	for (size_t i = 0; i < changes->n; i++) {
-		push_folders(&folders, changes->v[i].path);
+		paths[n++] = changes->v[i].path;
 		if (changes->v[i].from)
-			push_folders(&folders, changes->v[i].from);
+			paths[n++] = changes->v[i].from;
 	}
-	strv_sort(&folders);
-	for (size_t i = 0; i < folders.n; i++)
-		if (i == 0 || strcmp(folders.v[i], folders.v[i - 1]) != 0)
-			named_look_in(&git->named, folders.v[i]);
+	/* What is below a folder stands together then. */
+	qsort(paths, n, sizeof(*paths), compare);
+	for (size_t i = 0; i < n; i++)
+		look_above(git, paths[i], i ? paths[i - 1] : "");
+	free(paths);
 }
 
 void changes_git_find(struct changes_git *git, const struct changes *changes,

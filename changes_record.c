@@ -18,7 +18,8 @@
 #include "text.h"
 #include "walk.h"
 
-#define MADE_MAX 1000000
+#define MADE_MAX  1000000
+#define NAMES_MAX (512 * 1024 * 1024)
 
 struct job {
 	struct changes_request request;
@@ -182,7 +183,8 @@ static int record(const struct workdir *wd, const struct plan *plan,
 					      .whole = tree->copied,
 					      .hidden = &hidden,
 					      .began = *began,
-					      .most_made = MADE_MAX },
+					      .most_made = MADE_MAX,
+					      .most_names = NAMES_MAX },
 				 .about = about,
 				 .json_fd = json_fd,
 				 .patch_fd = patch_fd };

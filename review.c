@@ -401,15 +401,18 @@ bool review_is_head(const char *name)
 
 const char *review_git_part(const char *rest, bool *obeyed)
 {
-	auto_free char *plain = plain_path(rest);
+	/* This part alone: it is asked of each of a path, which may be long. */
+	size_t len = strcspn(rest, "/");
+	auto_free char *part = xstrndup(rest, len);
+	auto_free char *plain = plain_path(part);
 
 	for (size_t i = 0; i < ARRAY_SIZE(beside_head); i++) {
 		const char *name = beside_head[i].name;
 		size_t n = strcspn(name, "/");
 
 		/* By itself, a folder is an empty one, or a link to one. */
-		if (strncmp(plain, name, n) != 0 ||
-		    !(plain[n] == '\0' || plain[n] == name[n]))
+		if (strncmp(plain, name, n) != 0 || plain[n] != '\0' ||
+		    !(rest[len] == '\0' || rest[len] == name[n]))
 			continue;
 		*obeyed = beside_head[i].what != repository;
 		return beside_head[i].what;

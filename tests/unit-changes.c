@@ -9,7 +9,8 @@
 
 #include "hostile.h"
 
-#define MOST 100
+#define MOST  100
+#define NAMES 1000
 
 /* Fills folder `top` with n files in folders of ten. */
 static void put_files(const char *top, int n)
@@ -43,7 +44,8 @@ static bool lists(const char *upper, const char *lower, bool whole,
 						 .tree = at("%s", lower),
 						 .whole = whole,
 						 .hidden = &none,
-						 .most_made = MOST };
+						 .most_made = MOST,
+						 .most_names = NAMES };
 	struct changes changes;
 	int rc = changes_find(&changes, &request);
 	auto_free char *json = NULL;
@@ -69,11 +71,17 @@ int main(void)
 	put_files("most", MOST);
 	put_files("over", MOST + 1);
 	put_files("tree", 20 * MOST);
+	put_dir(at("long"));
+	if (symlink(at("%0500d", 0), at("long/a")) < 0 ||
+	    symlink(at("%0500d", 0), at("long/b")) < 0)
+		die("symlink");
 	put_dir(at("upper"));
 	put_files("upper/new", MOST);
 	ok(lists("most", "none", true, MOST, 0, NULL), "what may be made");
 	ok(lists("over", "none", true, 0, 0, "more than 100 files were made"),
 	   "one more is refused");
+	ok(lists("long", "none", true, 0, 0, "made are over 1000 bytes"),
+	   "so are names that are longer than may be");
 	ok(lists("none", "tree", true, 0, 20 * MOST, NULL),
 	   "a copy without all its files: every one is listed");
 	ok(lists("upper", "tree", true, MOST, 20 * MOST, NULL),
