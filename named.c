@@ -47,20 +47,32 @@ static int open_at(const struct named *named, const char *path, int flags)
 {
 	const char *rest = below(named, path);
 
-	flags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	flags |= O_CLOEXEC;
 	return rest ? openat(named->tree_fd, *rest ? rest : ".", flags)
 		    : open(path, flags);
+}
+
+/* A device or a fifo would notice that it was opened. */
+static int open_regular(const struct named *named, const char *path)
+{
+	auto_fd int fd = open_at(named, path, O_PATH);
+	char link[32];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return open(link, O_RDONLY | O_CLOEXEC);
 }
 
 /* NULL: no file, or none that can be read. */
 static char *read_text(struct named *named, const char *path)
 {
-	auto_fd int fd = open_at(named, path, O_RDONLY);
-	struct stat st;
+	auto_fd int fd = open_regular(named, path);
 	char *text;
 	size_t len = 0;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fd < 0)
 		return NULL;
 	if (named->bytes >= BYTES_MAX) {
 		named->too_much = true;

@@ -7,6 +7,8 @@
 
 #include "review.h"
 
+#include <sys/inotify.h>
+
 #include "changes.h"
 #include "hidden.h"
 #include "hostile.h"
@@ -337,6 +339,28 @@ static void test_named_much(void)
 	}
 }
 
+/* To look at what is named is not to touch it. */
+static void test_named_fifo(void)
+{
+	const struct changes none = { 0 };
+	auto_free char *tree = xstrdup(at("fifo"));
+	auto_fd int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	auto_fd int fd = -1;
+	struct changes_git git;
+	char event[512];
+
+	put_dir(tree);
+	put_dir(at("fifo/.git"));
+	put_file(at("fifo/.git/config"), "[include] path = pipe\n", 0644);
+	fd = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mkfifo(at("fifo/.git/pipe"), 0600) < 0 ||
+	    inotify_add_watch(watch, at("fifo/.git/pipe"), IN_OPEN) < 0)
+		die("inotify_add_watch");
+	changes_git_find(&git, &none, fd, tree);
+	ok(read(watch, event, sizeof(event)) < 0, "no fifo is opened");
+	changes_git_free(&git);
+}
+
 static void test_links(void)
 {
 	static const struct {
@@ -632,6 +656,7 @@ int main(void)
 	test_heads();
 	test_named();
 	test_named_much();
+	test_named_fifo();
 	test_links();
 	test_hidden();
 	test_patterns();
