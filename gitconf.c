@@ -47,8 +47,8 @@ static char *read_escape(char *s, char *out, size_t *n)
 	return s;
 }
 
-/* In its own place, since it is never longer: a buffer for each would make the time
- * go with the square of the length. */
+/* In its own place, since it is never longer: with a buffer for each the time
+ * would go with the square of the length. */
 static char *read_value(struct gitconf *conf, char *s)
 {
 	char *out = s, *end;

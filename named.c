@@ -18,9 +18,9 @@
 /* A section for each of some ten thousand branches is no more than 2 MiB. */
 #define FILE_MAX    (16 * 1024 * 1024)
 /*
- * Of one repository, each read once: some file may include itself, twice.  And of
- * all of them together: any of them may be a payload's, from a run in place.  What
- * is beyond that is not passed over in silence.
+ * Of one repository, each read once: some file may include itself, twice.  And
+ * of all of them together: any may be a payload's, from a run in place.  What is
+ * beyond that is not passed over in silence.
  */
 #define FILES_MAX   500
 #define BYTES_MAX   (64 * 1024 * 1024)
