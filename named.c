@@ -342,7 +342,6 @@ static char *find_top(const struct named *named)
 
 	for (;;) {
 		auto_free char *git = path_join(top, ".git");
-
 		auto_fd int fd = open_at(named, git, O_PATH);
 
 		if (fd >= 0)
