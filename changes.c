@@ -128,6 +128,16 @@ static int add(struct finder *f, const struct change_side *old,
 	struct changes *c = f->changes;
 	struct change *last;
 
+	if (c->n % 1024 == 0)
+		c->v = xrealloc_array(c->v, c->n + 1024, sizeof(*c->v));
+	last = &c->v[c->n++];
+	*last = (struct change){ .kind = !old->mode   ? CHANGE_ADDED
+					 : !new->mode ? CHANGE_DELETED
+						      : CHANGE_MODIFIED,
+				 .path = xstrdup(f->path.s),
+				 .old = *old,
+				 .new = *new,
+				 .raced = raced };
 	if (new->mode && f->made++ == f->req->most_made)
 		return fail(0,
 			    "cannot list the changes: more than %zu files were "
@@ -142,16 +152,6 @@ static int add(struct finder *f, const struct change_side *old,
 			    "cannot list the changes: the names of what was "
 			    "made are over %zu bytes",
 			    f->req->most_names);
-	if (c->n % 1024 == 0)
-		c->v = xrealloc_array(c->v, c->n + 1024, sizeof(*c->v));
-	last = &c->v[c->n++];
-	*last = (struct change){ .kind = !old->mode   ? CHANGE_ADDED
-					 : !new->mode ? CHANGE_DELETED
-						      : CHANGE_MODIFIED,
-				 .path = xstrdup(f->path.s),
-				 .old = *old,
-				 .new = *new,
-				 .raced = raced };
 	return 0;
 }
 
