@@ -118,9 +118,15 @@ for kind in dns askers syn ports slow; do
 	json_is "$T/result.json" .status ok
 	[ "$kind" != dns ] || is "the flood is on record, as one" \
 		"$(events limit '.reason | test("from one socket")' | wc -l)" 1
-	is "$kind: each page is on record" \
-		"$(events connect '.port == 80 and .verdict == "allowed" and
-			.error == null' | wc -l | awk '{ print ($1 >= 30) }')" 1
+	json_is "$T/result.json" '[.network.connections[] | select(.port == 80) |
+		.count - .failed] | add >= 30' true
+	# Where all of it takes so long that a run may have no more events, the
+	# result alone has them.
+	[ -n "$(events limit '.what == "events"')" ] ||
+		is "$kind: each page is on record" \
+			"$(events connect '.port == 80 and .verdict == "allowed" and
+				.error == null' | wc -l |
+				awk '{ print ($1 >= 30) }')" 1
 done
 is "and so are those that were not read" \
 	"$(events connect '.port == 9000' | wc -l | awk '{ print ($1 >= 30) }')" 1
