@@ -10,7 +10,7 @@ CG=/sys/fs/cgroup
 # Where a user can reach them: the checkout may lie below /root.
 chmod 755 "$T"
 cp "$M9M" "$TOP/$B/unit-cgroup" "$T/"
-M9M=$T/m9m-sandbox
+export M9M=$T/m9m-sandbox
 UNIT=$T/unit-cgroup
 SOMEBODY=1234
 
