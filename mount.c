@@ -434,10 +434,8 @@ static int make_read_only(struct build *b, const struct plan_mount *m,
 
 /*
  * A living tree loses doors after the plan's look, and folders with them.  Where
- * a name on the way is missing, this path leads to nothing.  A folder that was
- * moved instead leads there by a path as new as that of a door which was made
- * since: of neither a look says anything, and who writes the tree while a run
- * starts, as another run's payload may, can have it see such a door.  No other
+ * a name on the way is missing, this path leads to nothing.  (Who moves a folder
+ * while a run starts can have it see its doors: no look saw that path.)  No other
  * error will do: a link leads on, and what is closed to us may be open to the
  * payload.  Nor will a secret, which is hidden whatever happens to its folder.
  */
