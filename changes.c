@@ -138,15 +138,15 @@ static int add(struct finder *f, const struct change_side *old,
 				 .old = *old,
 				 .new = *new,
 				 .raced = raced };
-	if (new->mode && f->made++ == f->req->most_made)
+	if (!new->mode)
+		return 0;
+	if (f->made++ == f->req->most_made)
 		return fail(0,
 			    "cannot list the changes: more than %zu files were "
 			    "made",
 			    f->req->most_made);
 	/* Each may be as long as all the folders above it. */
-	if (new->mode)
-		f->names += f->path.len +
-			    (new->target ? strlen(new->target) : 0);
+	f->names += f->path.len + (new->target ? strlen(new->target) : 0);
 	if (f->names > f->req->most_names)
 		return fail(0,
 			    "cannot list the changes: the names of what was "
