@@ -62,37 +62,35 @@ void account_layers(struct outcome *out, const struct plan *plan)
 void account_start(struct event_log *log, const struct plan *plan,
 		   const char *name, const struct strv *secrets)
 {
-	cJSON *e = cJSON_CreateObject();
-	cJSON *argv = cJSON_AddArrayToObject(e, "argv");
+	struct json_writer *e = event_begin(log, "start");
 
+	json_write_open(e, "argv", '[');
 	for (size_t i = 0; i < plan->program.argv.n; i++) {
 		auto_free char *word = secret_mask(
 		    secrets, plan->program.argv.v[i], false);
 
-		cJSON_AddItemToArray(argv, event_string(word, strlen(word)));
+		json_write_string(e, NULL, word);
 	}
-	cJSON_AddStringToObject(e, "program", plan->program.path);
+	json_write_close(e, ']');
+	json_write_string(e, "program", plan->program.path);
 	if (name)
-		cJSON_AddStringToObject(e, "name", name);
-	cJSON_AddStringToObject(e, "agent",
-				plan->agent ? plan->agent->name : "none");
-	event_emit(log, "start", e);
+		json_write_string(e, "name", name);
+	json_write_string(e, "agent", plan->agent ? plan->agent->name : "none");
+	event_end(log);
 }
 
 void account_exit(struct event_log *log, struct outcome *out)
 {
-	cJSON *e = cJSON_CreateObject();
+	struct json_writer *e = event_begin(log, "exit");
 
-	cJSON_AddStringToObject(e, "status", outcome_status_name(out->status));
-	cJSON_AddNumberToObject(e, "exit_code", out->exit_code);
-	cJSON_AddItemToObject(e, "duration_ms", event_number(out->duration_ms));
+	json_write_string(e, "status", outcome_status_name(out->status));
+	json_write_number(e, "exit_code", (unsigned int)out->exit_code);
+	json_write_number(e, "duration_ms", out->duration_ms);
 	if (out->status == OUTCOME_ERROR) {
-		cJSON_AddStringToObject(e, "stage", out->error.stage);
-		cJSON_AddItemToObject(e, "message",
-				      event_string(out->error.message,
-						   strlen(out->error.message)));
+		json_write_string(e, "stage", out->error.stage);
+		json_write_string(e, "message", out->error.message);
 	}
-	event_emit(log, "exit", e);
+	event_end(log);
 	if (log->audit.hash[0]) {
 		out->audit_path = xstrdup(log->audit.path);
 		memcpy(out->audit_hash, log->audit.hash,
@@ -100,16 +98,18 @@ void account_exit(struct event_log *log, struct outcome *out)
 	}
 }
 
-void account_artifact(struct event_log *log, const struct artifact *a)
+void account_artifact(struct event_log *log, const char *event,
+		      const struct artifact *a)
 {
-	cJSON *e = cJSON_CreateObject();
+	struct json_writer *e = event_begin(log, event);
 
-	cJSON_AddItemToObject(e, "path",
-			      event_string(a->path, strlen(a->path)));
-	cJSON_AddStringToObject(e, "sha256", a->sha256);
-	cJSON_AddItemToObject(e, "bytes", event_number(a->bytes));
-	cJSON_AddItemToObject(e, "files", event_number(a->files));
-	event_emit(log, "artifact", e);
+	if (a->path) {
+		json_write_string(e, "path", a->path);
+		json_write_string(e, "sha256", a->sha256);
+		json_write_number(e, "bytes", a->bytes);
+		json_write_number(e, "files", a->files);
+	}
+	event_end(log);
 }
 
 /*** To the counters, the result file, and a person ***/

@@ -23,7 +23,9 @@ void account_layers(struct outcome *out, const struct plan *plan);
  * masked. */
 void account_start(struct event_log *log, const struct plan *plan,
 		   const char *name, const struct strv *secrets);
-void account_artifact(struct event_log *log, const struct artifact *a);
+/* As the event of this name; without its fields if there is none. */
+void account_artifact(struct event_log *log, const char *event,
+		      const struct artifact *a);
 /* The last event: the outcome learns the audit log's head from it. */
 void account_exit(struct event_log *log, struct outcome *out);
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "event.h"
+#include "json_write.h"
 #include "review.h"
 #include "text.h"
 #include "walk.h"
@@ -486,45 +486,45 @@ void changes_free(struct changes *changes)
 /* --- as JSON ------------------------------------------------------------ */
 
 /* Names may be any bytes: those that are not UTF-8 are given in digits too. */
-static void add_name(cJSON *object, const char *key, const char *name)
+static void write_name(struct json_writer *w, const char *key, const char *name)
 {
 	auto_free char *clean = text_utf8(name, strlen(name));
 	auto_free char *digits = NULL, *key_hex = NULL;
 
-	cJSON_AddStringToObject(object, key, clean);
+	json_write_string(w, key, name);
 	if (strcmp(clean, name) == 0)
 		return;
 	digits = xcalloc(2 * strlen(name) + 1, 1);
 	for (size_t i = 0; name[i]; i++)
 		snprintf(digits + 2 * i, 3, "%02x", (unsigned char)name[i]);
 	key_hex = xasprintf("%s_hex", key);
-	cJSON_AddStringToObject(object, key_hex, digits);
+	json_write_string(w, key_hex, digits);
 }
 
-static void add_side(cJSON *object, const char *key,
-		     const struct change_side *s)
+static void write_side(struct json_writer *w, const char *key,
+		       const struct change_side *s)
 {
-	cJSON *side;
 	char mode[8];
 
 	if (s->mode == 0)
 		return;
-	side = cJSON_AddObjectToObject(object, key);
 	snprintf(mode, sizeof(mode), "%04o", s->mode & 0777);
-	cJSON_AddStringToObject(side, "type",
-				S_ISDIR(s->mode)   ? "folder"
-				: S_ISLNK(s->mode) ? "link"
-						   : "file");
-	cJSON_AddStringToObject(side, "mode", mode);
-	if (S_ISDIR(s->mode))
-		return;
-	cJSON_AddItemToObject(side, "size", event_number((uint64_t)s->size));
-	cJSON_AddStringToObject(side, "sha256", s->sha256);
-	if (s->target)
-		add_name(side, "target", s->target);
+	json_write_open(w, key, '{');
+	json_write_string(w, "type",
+			  S_ISDIR(s->mode)   ? "folder"
+			  : S_ISLNK(s->mode) ? "link"
+					     : "file");
+	json_write_string(w, "mode", mode);
+	if (!S_ISDIR(s->mode)) {
+		json_write_number(w, "size", (uint64_t)s->size);
+		json_write_string(w, "sha256", s->sha256);
+		if (s->target)
+			write_name(w, "target", s->target);
+	}
+	json_write_close(w, '}');
 }
 
-static void print_change(const struct change *c, FILE *out)
+static void write_change(struct json_writer *w, const struct change *c)
 {
 	static const char *const kinds[] = {
 		[CHANGE_ADDED] = "added",
@@ -532,35 +532,31 @@ static void print_change(const struct change *c, FILE *out)
 		[CHANGE_DELETED] = "deleted",
 		[CHANGE_RENAMED] = "renamed",
 	};
-	cJSON *object = cJSON_CreateObject();
-	auto_free char *clean = NULL;
-	char *json;
 
-	add_name(object, "path", c->path);
-	cJSON_AddStringToObject(object, "change", kinds[c->kind]);
+	json_write_open(w, NULL, '{');
+	write_name(w, "path", c->path);
+	json_write_string(w, "change", kinds[c->kind]);
 	if (c->from)
-		add_name(object, "from", c->from);
-	add_side(object, "old", &c->old);
-	add_side(object, "new", &c->new);
+		write_name(w, "from", c->from);
+	write_side(w, "old", &c->old);
+	write_side(w, "new", &c->new);
 	if (c->raced)
-		cJSON_AddTrueToObject(object, "raced");
+		json_write_bool(w, "raced", true);
 	if (c->control)
-		cJSON_AddStringToObject(object, "control", c->control);
-	json = cJSON_PrintUnformatted(object);
-	cJSON_Delete(object);
-	if (!json)
-		abort(); /* out of memory, as in util.h */
-	clean = text_json(json);
-	cJSON_free(json);
-	fputs(clean, out);
+		json_write_string(w, "control", c->control);
+	json_write_close(w, '}');
 }
 
 void changes_print(const struct changes *changes, const char *about, FILE *out)
 {
+	struct json_writer line = JSON_WRITER_NONE;
+
 	fprintf(out, "{\"about\":%s,\"changes\":[", about);
 	for (size_t i = 0; i < changes->n; i++) {
-		fputs(i ? ",\n" : "\n", out);
-		print_change(&changes->v[i], out);
+		json_write_again(&line);
+		write_change(&line, &changes->v[i]);
+		fprintf(out, "%s%s", i ? ",\n" : "\n", line.text);
 	}
 	fputs("\n]}\n", out);
+	json_write_free(&line);
 }

@@ -11,7 +11,7 @@
 #include "changes.h"
 #include "confined.h"
 #include "err.h"
-#include "event.h"
+#include "json_write.h"
 #include "journal.h"
 #include "patch.h"
 #include "review.h"
@@ -135,24 +135,18 @@ static char *tell_about(const struct workdir *wd, const struct plan *plan,
 			const struct project_tree *tree)
 {
 	const char *path = plan->project.path;
-	cJSON *about = cJSON_CreateObject();
-	char *json, *clean;
+	struct json_writer w = JSON_WRITER_NONE;
 
-	cJSON_AddNumberToObject(about, "version", 1);
-	cJSON_AddStringToObject(about, "run", wd->run_id);
-	cJSON_AddItemToObject(about, "project",
-			      event_string(path, strlen(path)));
-	cJSON_AddStringToObject(
-	    about, "mode",
+	json_write_open(&w, NULL, '{');
+	json_write_number(&w, "version", 1);
+	json_write_string(&w, "run", wd->run_id);
+	json_write_string(&w, "project", path);
+	json_write_string(
+	    &w, "mode",
 	    modes[tree->copied ? SPEC_PROJECT_COPY : SPEC_PROJECT_OVERLAY]);
-	cJSON_AddBoolToObject(about, "git", plan->project.git);
-	json = cJSON_PrintUnformatted(about);
-	cJSON_Delete(about);
-	if (!json)
-		abort(); /* out of memory, as in util.h */
-	clean = text_json(json);
-	cJSON_free(json);
-	return clean;
+	json_write_bool(&w, "git", plan->project.git);
+	json_write_close(&w, '}');
+	return w.text;
 }
 
 static struct strv all_hidden(const struct hidden *hidden)

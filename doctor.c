@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "doctor.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "control.h"
 #include "err.h"
 #include "journal.h"
+#include "json_write.h"
 #include "lookup.h"
 #include "ns.h"
 #include "probe.h"
@@ -317,32 +317,30 @@ static void print_table(const struct report *report, FILE *out)
 
 static void print_json(const struct report *report, FILE *out)
 {
-	cJSON *tree = cJSON_CreateObject();
-	cJSON *layers;
-	auto_free char *text = NULL;
+	struct json_writer w = JSON_WRITER_NONE;
 
-	cJSON_AddBoolToObject(tree, "ok", is_well(report));
-	layers = cJSON_AddArrayToObject(tree, "layers");
+	json_write_open(&w, NULL, '{');
+	json_write_bool(&w, "ok", is_well(report));
+	json_write_open(&w, "layers", '[');
 	for (size_t i = 0; i < report->n; i++) {
 		const struct row *row = &report->rows[i];
 		const struct err_record *r = &row->result;
-		auto_free char *message = text_utf8(r->message,
-						    strlen(r->message));
-		cJSON *item = cJSON_CreateObject();
 
-		cJSON_AddStringToObject(item, "layer", row->layer);
-		cJSON_AddBoolToObject(item, "counts", row->counts);
-		cJSON_AddBoolToObject(item, "works", r->status == 0);
-		if (message[0])
-			cJSON_AddStringToObject(item, r->status ? "why" : "how",
-						message);
+		json_write_open(&w, NULL, '{');
+		json_write_string(&w, "layer", row->layer);
+		json_write_bool(&w, "counts", row->counts);
+		json_write_bool(&w, "works", r->status == 0);
+		if (r->message[0])
+			json_write_string(&w, r->status ? "why" : "how",
+					  r->message);
 		if (r->status && r->remedy[0])
-			cJSON_AddStringToObject(item, "remedy", r->remedy);
-		cJSON_AddItemToArray(layers, item);
+			json_write_string(&w, "remedy", r->remedy);
+		json_write_close(&w, '}');
 	}
-	text = cJSON_PrintUnformatted(tree);
-	fprintf(out, "%s\n", text);
-	cJSON_Delete(tree);
+	json_write_close(&w, ']');
+	json_write_close(&w, '}');
+	fprintf(out, "%s\n", w.text);
+	json_write_free(&w);
 }
 
 int doctor_run(FILE *out, bool json)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "event.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,26 +20,6 @@
 
 /* What is left of a string in a line that is too long, in ever harder tries. */
 static const size_t cuts[] = { 16384, 4096, 1024, 256, 64 };
-
-/*** Values ***/
-
-cJSON *event_string(const char *bytes, size_t len)
-{
-	auto_free char *text = text_utf8(bytes, len);
-
-	return cJSON_CreateString(text);
-}
-
-cJSON *event_number(uint64_t value)
-{
-	char digits[24], *first = digits + sizeof(digits) - 1;
-
-	*first = '\0';
-	do
-		*--first = (char)('0' + value % 10);
-	while (value /= 10);
-	return cJSON_CreateRaw(first);
-}
 
 void event_time(const struct timespec *when, char out[static EVENT_TIME_SIZE])
 {
@@ -264,29 +245,20 @@ static void write_user(struct event_log *log, const char *line, size_t len)
 
 /*** Lines ***/
 
-static cJSON *make_head(const struct event_log *log, const char *name)
+static void write_head(struct event_log *log)
 {
-	cJSON *event = cJSON_CreateObject();
+	struct json_writer *line = &log->line;
 	char time[EVENT_TIME_SIZE];
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	event_time(&now, time);
-	cJSON_AddStringToObject(event, "ts", time);
-	cJSON_AddItemToObject(event, "seq", event_number(log->seq));
-	cJSON_AddStringToObject(event, "run", log->run_id);
+	event_time(&log->when, time);
+	json_write_again(line);
+	json_write_open(line, NULL, '{');
+	json_write_string(line, "ts", time);
+	json_write_number(line, "seq", log->seq);
+	json_write_string(line, "run", log->run_id);
 	if (log->id)
-		cJSON_AddStringToObject(event, "id", log->id);
-	cJSON_AddStringToObject(event, "event", name);
-	return event;
-}
-
-/* Items of an object keep their keys when they move. */
-static void move_items(cJSON *to, cJSON *from)
-{
-	while (from->child)
-		cJSON_AddItemToArray(
-		    to, cJSON_DetachItemViaPointer(from, from->child));
+		json_write_string(line, "id", log->id);
+	json_write_string(line, "event", log->name);
 }
 
 static void cut_string(cJSON *item, size_t max)
@@ -315,26 +287,30 @@ static void cut_strings(cJSON *item, size_t max)
 	}
 }
 
-static char *print_clean(const cJSON *event)
+static char *print_cut(cJSON *event, size_t max)
 {
-	char *json = cJSON_PrintUnformatted(event);
-	char *clean = json ? text_json(json) : NULL;
+	auto_free char *json = NULL;
 
-	cJSON_free(json);
-	return clean;
+	cut_strings(event->child, max);
+	json = cJSON_PrintUnformatted(event);
+	return json ? text_json(json) : NULL;
 }
 
-static char *print_bounded(cJSON *event)
+/* What has become too long, in an ever shorter form; NULL: no form is short
+ * enough. */
+static char *cut_line(const char *line)
 {
-	char *json = print_clean(event);
+	cJSON *event = cJSON_Parse(line);
+	char *json = NULL;
 
-	for (size_t i = 0; json && strlen(json) > EVENT_LINE_MAX - 1; i++) {
+	for (size_t i = 0; event && i < ARRAY_SIZE(cuts); i++) {
+		json = print_cut(event, cuts[i]);
+		if (json && strlen(json) < EVENT_LINE_MAX)
+			break;
 		free(json);
-		if (i == ARRAY_SIZE(cuts))
-			return NULL;
-		cut_strings(event->child, cuts[i]);
-		json = print_clean(event);
+		json = NULL;
 	}
+	cJSON_Delete(event);
 	return json;
 }
 
@@ -353,10 +329,8 @@ static bool is_bounded(const char *name)
 }
 
 /* The end of the string becomes that of a line. */
-static void write_sinks(struct event_log *log, char *json)
+static void write_sinks(struct event_log *log, char *json, size_t len)
 {
-	size_t len = strlen(json);
-
 	log->written += len + 1;
 	if (log->audit.path)
 		write_audit(log, json);
@@ -367,82 +341,92 @@ static void write_sinks(struct event_log *log, char *json)
 		write_user(log, json, len);
 }
 
-static void emit(struct event_log *log, const char *name, cJSON *fields)
+static struct json_writer *begin(struct event_log *log, const char *name,
+				 const struct timespec *when)
 {
-	auto_free char *json = NULL;
-	cJSON *event;
-
+	log->name = name;
 	log->seq++;
-	event = make_head(log, name);
-	if (fields)
-		move_items(event, fields);
-	cJSON_Delete(fields);
+	if (when)
+		log->when = *when;
+	else
+		clock_gettime(CLOCK_REALTIME, &log->when);
+	write_head(log);
+	return &log->line;
+}
 
-	json = print_bounded(event);
-	cJSON_Delete(event);
-	if (!json) {
+static void end(struct event_log *log)
+{
+	struct json_writer *line = &log->line;
+	auto_free char *cut = NULL;
+
+	json_write_close(line, '}');
+	if (line->len >= EVENT_LINE_MAX) {
+		cut = cut_line(line->text);
 		/* Too many fields to cut any: say at least that it happened. */
-		event = make_head(log, name);
-		cJSON_AddTrueToObject(event, "cut");
-		json = print_clean(event);
-		cJSON_Delete(event);
+		write_head(log);
+		json_write_bool(line, "cut", true);
+		json_write_close(line, '}');
 	}
-	if (json)
-		write_sinks(log, json);
+	if (cut)
+		write_sinks(log, cut, strlen(cut));
+	else
+		write_sinks(log, line->text, line->len);
 }
 
 static void report_drops(struct event_log *log)
 {
-	uint64_t dropped = log->dropped;
-	cJSON *fields = cJSON_CreateObject();
+	struct json_writer *e = begin(log, "limit", NULL);
 
+	json_write_string(e, "what", "events");
+	json_write_string(e, "reason", "the reader of --events was too slow");
+	json_write_number(e, "dropped", log->dropped);
 	log->dropped = 0;
-	cJSON_AddStringToObject(fields, "what", "events");
-	cJSON_AddStringToObject(fields, "reason",
-				"the reader of --events was too slow");
-	cJSON_AddItemToObject(fields, "dropped", event_number(dropped));
-	emit(log, "limit", fields);
+	end(log);
 }
 
 static void report_beyond(struct event_log *log)
 {
-	cJSON *fields = cJSON_CreateObject();
+	struct json_writer *e = begin(log, "limit", NULL);
 
-	cJSON_AddStringToObject(fields, "what", "events");
-	cJSON_AddStringToObject(fields, "reason",
-				"too many events in one run: the rest is "
-				"counted only");
-	cJSON_AddItemToObject(fields, "limit", event_number(EVENT_BYTES_MAX));
-	cJSON_AddItemToObject(fields, "dropped", event_number(log->beyond));
+	json_write_string(e, "what", "events");
+	json_write_string(e, "reason",
+			  "too many events in one run: the rest is counted "
+			  "only");
+	json_write_number(e, "limit", EVENT_BYTES_MAX);
+	json_write_number(e, "dropped", log->beyond);
 	log->beyond = 0;
-	emit(log, "limit", fields);
+	end(log);
 }
 
-static void emit_up_to(struct event_log *log, uint64_t most, const char *name,
-		       cJSON *fields)
+struct json_writer *event_begin_at(struct event_log *log, const char *name,
+				   const struct timespec *when, bool first)
 {
+	uint64_t most = EVENT_BYTES_MAX + (first ? EVENT_FIRST_MAX : 0);
 	bool bounded = is_bounded(name);
 
-	if (bounded && log->written >= most) {
-		cJSON_Delete(fields);
+	log->is_beyond = bounded && log->written >= most;
+	if (log->beyond && !bounded)
+		report_beyond(log);
+	if (!log->is_beyond)
+		return begin(log, name, when);
+	json_write_again(&log->line);
+	return &log->line;
+}
+
+struct json_writer *event_begin(struct event_log *log, const char *name)
+{
+	return event_begin_at(log, name, NULL, false);
+}
+
+void event_end(struct event_log *log)
+{
+	if (log->is_beyond) {
 		log->beyond++;
 		return;
 	}
-	if (log->beyond && !bounded)
-		report_beyond(log);
-	emit(log, name, fields);
+	end(log);
 	if (log->dropped && log->n_backlog == 0)
 		report_drops(log);
-}
-
-void event_emit(struct event_log *log, const char *name, cJSON *fields)
-{
-	emit_up_to(log, EVENT_BYTES_MAX, name, fields);
-}
-
-void event_emit_first(struct event_log *log, const char *name, cJSON *fields)
-{
-	emit_up_to(log, EVENT_BYTES_MAX + EVENT_FIRST_MAX, name, fields);
 }
 
 void event_hold(struct event_log *log)
@@ -485,6 +469,7 @@ void event_close(struct event_log *log)
 	audit_close(&log->audit);
 	cleanup_fd(&log->user_fd);
 	cleanup_fd(&log->run_fd);
+	json_write_free(&log->line);
 	free(log->backlog);
 	free(log->run_id);
 	free(log->id);

@@ -6,12 +6,12 @@
  * caller's file or descriptor, the run directory's events.jsonl).
  */
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
 #include "audit.h"
+#include "json_write.h"
 #include "relay.h"
 
 #define EVENT_LINE_MAX                                                         \
@@ -38,6 +38,10 @@ struct event_log {
 	char *run_id;
 	char *id; /* label or NULL */
 	uint64_t seq;
+	struct json_writer line; /* of the event that is begun */
+	const char *name;        /* of it */
+	struct timespec when;
+	bool is_beyond;          /* it is one that is counted only */
 	struct audit audit;
 	int user_fd; /* --events or --events-fd; -1 none */
 	int run_fd;  /* events.jsonl of the run directory; -1 none */
@@ -68,16 +72,20 @@ int event_attach_run(struct event_log *log, int run_dir_fd);
 void event_close(struct event_log *log);
 
 /*
- * Writes {"ts","seq","run","id","event":name, ...fields}.  Takes ownership of
- * `fields` (an object, or NULL).  Control characters and invalid UTF-8 in
- * strings are escaped or replaced, so that a line is always one JSON object.
+ * An event {"ts","seq","run","id","event":name, ...}: to what event_begin()
+ * returns its further fields are written, and event_end() gives it to the sinks.
+ * One after the other; `name` is a constant.  Always one JSON object on one
+ * line (see json_write_bytes); one that is too long has its strings cut.
  * Never fails the run: a sink that cannot be written is warned of once.
  * Never waits for the reader of the user's sink: what a full pipe does not take
  * is kept for the next event (or event_flush), up to EVENT_BACKLOG_MAX.
  */
-void event_emit(struct event_log *log, const char *name, cJSON *fields);
-/* The same, of which there are few: also beyond EVENT_BYTES_MAX. */
-void event_emit_first(struct event_log *log, const char *name, cJSON *fields);
+struct json_writer *event_begin(struct event_log *log, const char *name);
+/* The same: of another time than now, if not NULL; and of which there are few,
+ * also beyond EVENT_BYTES_MAX. */
+struct json_writer *event_begin_at(struct event_log *log, const char *name,
+				   const struct timespec *when, bool first);
+void event_end(struct event_log *log);
 
 /* The event "dns", "connect", "denied", "close" or "limit" of the relay's; the
  * first of its kind, or one more. */
@@ -90,11 +98,6 @@ void event_release(struct event_log *log);
 
 /* Tries the backlog again, without waiting. */
 void event_flush(struct event_log *log);
-
-/* A JSON string of any bytes: NUL and invalid UTF-8 become U+FFFD. */
-cJSON *event_string(const char *bytes, size_t len);
-/* A JSON integer, exact to 64 bits (cJSON's own numbers are doubles). */
-cJSON *event_number(uint64_t value);
 
 /* "2026-01-02T03:04:05.000000006Z" */
 void event_time(const struct timespec *when, char out[static EVENT_TIME_SIZE]);

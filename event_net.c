@@ -10,89 +10,82 @@
  * taken as bytes that may be anything and need not end.
  */
 
-static void add_text(cJSON *fields, const char *key, const char *bytes,
+static void add_text(struct json_writer *e, const char *key, const char *bytes,
 		     size_t size)
 {
 	size_t len = strnlen(bytes, size);
 
 	if (len)
-		cJSON_AddItemToObject(fields, key, event_string(bytes, len));
+		json_write_bytes(e, key, bytes, len);
 }
 
-#define ADD_TEXT(fields, key, array) add_text(fields, key, array, sizeof(array))
+#define ADD_TEXT(e, key, array) add_text(e, key, array, sizeof(array))
 
-static void add_decision(cJSON *fields, const struct net_event *event)
+static void add_decision(struct json_writer *e, const struct net_event *event)
 {
 	/* A connection can fail for a reason and yet have been allowed. */
 	bool denied = event->kind == NET_EVENT_DENIED ||
 		      (event->kind == NET_EVENT_DNS && event->reason[0]);
 
-	cJSON_AddStringToObject(fields, "verdict",
-				denied ? "denied" : "allowed");
-	ADD_TEXT(fields, "rule", event->rule);
-	ADD_TEXT(fields, "reason", event->reason);
-	ADD_TEXT(fields, "remedy", event->remedy);
+	json_write_string(e, "verdict", denied ? "denied" : "allowed");
+	ADD_TEXT(e, "rule", event->rule);
+	ADD_TEXT(e, "reason", event->reason);
+	ADD_TEXT(e, "remedy", event->remedy);
 }
 
-static void add_peer(cJSON *fields, const struct net_event *event)
+static void add_peer(struct json_writer *e, const struct net_event *event)
 {
 	if (event->connection)
-		cJSON_AddItemToObject(fields, "connection",
-				      event_number(event->connection));
-	ADD_TEXT(fields, "name", event->name);
-	ADD_TEXT(fields, "addr", event->addr);
-	cJSON_AddItemToObject(fields, "port", event_number(event->port));
-	ADD_TEXT(fields, "protocol", event->protocol);
+		json_write_number(e, "connection", event->connection);
+	ADD_TEXT(e, "name", event->name);
+	ADD_TEXT(e, "addr", event->addr);
+	json_write_number(e, "port", event->port);
+	ADD_TEXT(e, "protocol", event->protocol);
 	if (event->inbound)
-		cJSON_AddStringToObject(fields, "direction", "in");
+		json_write_string(e, "direction", "in");
 	if (event->proxied)
-		cJSON_AddStringToObject(fields, "via", "proxy");
+		json_write_string(e, "via", "proxy");
 }
 
-static void add_dns(cJSON *fields, const struct net_event *event)
+static void add_dns(struct json_writer *e, const struct net_event *event)
 {
-	ADD_TEXT(fields, "name", event->name);
-	ADD_TEXT(fields, "type", event->detail);
-	ADD_TEXT(fields, "addr", event->addr);
-	add_decision(fields, event);
+	ADD_TEXT(e, "name", event->name);
+	ADD_TEXT(e, "type", event->detail);
+	ADD_TEXT(e, "addr", event->addr);
+	add_decision(e, event);
 }
 
-static void add_connect(cJSON *fields, const struct net_event *event)
+static void add_connect(struct json_writer *e, const struct net_event *event)
 {
-	add_peer(fields, event);
-	ADD_TEXT(fields, "tls", event->detail);
-	add_decision(fields, event);
+	add_peer(e, event);
+	ADD_TEXT(e, "tls", event->detail);
+	add_decision(e, event);
 	if (event->error)
-		cJSON_AddStringToObject(fields, "error",
-					strerror(event->error));
+		json_write_string(e, "error", strerror(event->error));
 }
 
-static void add_close(cJSON *fields, const struct net_event *event)
+static void add_close(struct json_writer *e, const struct net_event *event)
 {
-	add_peer(fields, event);
-	cJSON_AddItemToObject(fields, "bytes_out",
-			      event_number(event->bytes_out));
-	cJSON_AddItemToObject(fields, "bytes_in",
-			      event_number(event->bytes_in));
-	cJSON_AddItemToObject(fields, "duration_ms",
-			      event_number(event->duration_ms));
-	ADD_TEXT(fields, "reason", event->reason);
+	add_peer(e, event);
+	json_write_number(e, "bytes_out", event->bytes_out);
+	json_write_number(e, "bytes_in", event->bytes_in);
+	json_write_number(e, "duration_ms", event->duration_ms);
+	ADD_TEXT(e, "reason", event->reason);
 }
 
-static void add_limit(cJSON *fields, const struct net_event *event)
+static void add_limit(struct json_writer *e, const struct net_event *event)
 {
-	cJSON_AddStringToObject(fields, "what", "network");
-	ADD_TEXT(fields, "name", event->name);
-	ADD_TEXT(fields, "protocol", event->protocol);
-	ADD_TEXT(fields, "reason", event->reason);
+	json_write_string(e, "what", "network");
+	ADD_TEXT(e, "name", event->name);
+	ADD_TEXT(e, "protocol", event->protocol);
+	ADD_TEXT(e, "reason", event->reason);
 	if (event->dropped)
-		cJSON_AddItemToObject(fields, "dropped",
-				      event_number(event->dropped));
+		json_write_number(e, "dropped", event->dropped);
 }
 
 static const struct kind {
 	const char *name;
-	void (*add)(cJSON *fields, const struct net_event *event);
+	void (*add)(struct json_writer *e, const struct net_event *event);
 } kinds[] = {
 	[NET_EVENT_DNS] = { "dns", add_dns },
 	[NET_EVENT_CONNECT] = { "connect", add_connect },
@@ -106,12 +99,11 @@ _Static_assert(ARRAY_SIZE(kinds) == NET_EVENT_LIMIT + 1,
 void event_emit_net(struct event_log *log, const struct net_event *event,
 		    bool first)
 {
-	cJSON *fields;
+	struct json_writer *e;
 
 	if ((size_t)event->kind >= ARRAY_SIZE(kinds))
 		return;
-	fields = cJSON_CreateObject();
-	kinds[event->kind].add(fields, event);
-	(first ? event_emit_first : event_emit)(log, kinds[event->kind].name,
-						fields);
+	e = event_begin_at(log, kinds[event->kind].name, NULL, first);
+	kinds[event->kind].add(e, event);
+	event_end(log);
 }

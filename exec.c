@@ -134,11 +134,12 @@ void exec_program(struct exec_recorder *r, int program_fd)
 
 /*** The record ***/
 
-static cJSON *masked(const struct exec_recorder *r, const char *text, bool cut)
+static void write_masked(const struct exec_recorder *r, struct json_writer *e,
+			 const char *key, const char *text, bool cut)
 {
 	auto_free char *clean = secret_mask(r->secrets, text, cut);
 
-	return event_string(clean, strlen(clean));
+	json_write_string(e, key, clean);
 }
 
 static const char *const verdict_names[] = {
@@ -150,39 +151,37 @@ static const char *const verdict_names[] = {
 static void emit(struct exec_recorder *r, const struct exec_attempt *a,
 		 bool first)
 {
-	cJSON *e = cJSON_CreateObject(), *argv;
+	struct json_writer *e = event_begin_at(r->log, "exec", &a->when, first);
 
-	cJSON_AddItemToObject(e, "path", masked(r, a->path, a->path_cut));
-	argv = cJSON_AddArrayToObject(e, "argv");
+	write_masked(r, e, "path", a->path, a->path_cut);
+	json_write_open(e, "argv", '[');
 	for (size_t i = 0; i < a->argv.n; i++)
-		cJSON_AddItemToArray(
-		    argv,
-		    masked(r, a->argv.v[i], a->argv_cut && i + 1 == a->argv.n));
+		write_masked(r, e, NULL, a->argv.v[i],
+			     a->argv_cut && i + 1 == a->argv.n);
+	json_write_close(e, ']');
 	if (a->argv_cut)
-		cJSON_AddTrueToObject(e, "argv_cut");
+		json_write_bool(e, "argv_cut", true);
 	if (a->pid)
-		cJSON_AddItemToObject(e, "pid", event_number((uint64_t)a->pid));
+		json_write_number(e, "pid", (uint64_t)a->pid);
 	if (a->ppid)
-		cJSON_AddItemToObject(e, "ppid",
-				      event_number((uint64_t)a->ppid));
+		json_write_number(e, "ppid", (uint64_t)a->ppid);
 	if (a->cwd)
-		cJSON_AddItemToObject(e, "cwd", masked(r, a->cwd, false));
-	cJSON_AddStringToObject(e, "verdict", verdict_names[a->verdict]);
+		write_masked(r, e, "cwd", a->cwd, false);
+	json_write_string(e, "verdict", verdict_names[a->verdict]);
 	if (a->reason)
-		cJSON_AddStringToObject(e, "reason", a->reason);
+		json_write_string(e, "reason", a->reason);
 	if (a->remedy)
-		cJSON_AddItemToObject(e, "remedy", masked(r, a->remedy, false));
-	(first ? event_emit_first : event_emit)(r->log, "exec", e);
+		write_masked(r, e, "remedy", a->remedy, false);
+	event_end(r->log);
 }
 
 static void emit_limit(struct exec_recorder *r)
 {
-	cJSON *e = cJSON_CreateObject();
+	struct json_writer *e = event_begin(r->log, "limit");
 
-	cJSON_AddStringToObject(e, "what", "exec");
-	cJSON_AddStringToObject(e, "reason",
-				"further executions are counted only");
-	event_emit(r->log, "limit", e);
+	json_write_string(e, "what", "exec");
+	json_write_string(e, "reason", "further executions are counted only");
+	event_end(r->log);
 }
 
 /* The arguments in words, as the account has them. */
@@ -275,6 +274,7 @@ void exec_started(struct exec_recorder *r)
 		return;
 	r->told = true;
 	copy_plan(&a, r->plan);
+	clock_gettime(CLOCK_REALTIME, &a.when);
 	a.pid = r->first;
 	a.ppid = 1;
 	a.file_fd = take_fd(&r->program_fd);
@@ -326,23 +326,42 @@ static void serve_exec(struct exec_recorder *r,
 		       const struct seccomp_notif *notif)
 {
 	struct exec_attempt a = EXEC_ATTEMPT_NONE;
+
 	exec_look(&a, &r->place, (pid_t)notif->pid,
 		  (const uint64_t *)notif->data.args,
 		  notif->data.nr == SYS_execveat);
 	/* An answer that is taken after all was read: it was of who asked, who
 	 * waited until then; the number did not go to another process. */
-	if (exec_answer(r, notif->id, 0)) {
-		if (a.path == NULL)
-			a.path = xstrdup("?");
-		exec_look_judge(&a);
-		exec_list_judge(&a, r->plan);
-		a.ppid = exec_look_parent(&r->place, a.outer_ppid);
-		record(r, &a);
-	} else {
+	if (!exec_answer(r, notif->id, 0)) {
 		exec_place_close(&r->place);
 		exec_place_open(&r->place);
+		exec_attempt_free(&a);
+		return;
 	}
-	exec_attempt_free(&a);
+	clock_gettime(CLOCK_REALTIME, &a.when);
+	a.ppid = exec_look_parent(&r->place, a.outer_ppid);
+	r->later[r->n_later++] = a;
+	if (r->n_later == EXEC_LATER_MAX)
+		exec_settle(r);
+}
+
+void exec_settle(struct exec_recorder *r)
+{
+	if (r->n_later == 0)
+		return;
+	event_hold(r->log);
+	for (size_t i = 0; i < r->n_later; i++) {
+		struct exec_attempt *a = &r->later[i];
+
+		if (a->path == NULL)
+			a->path = xstrdup("?");
+		exec_look_judge(a);
+		exec_list_judge(a, r->plan);
+		record(r, a);
+		exec_attempt_free(a);
+	}
+	r->n_later = 0;
+	event_release(r->log);
 }
 
 /*
@@ -375,6 +394,7 @@ static void serve_one(struct exec_recorder *r,
 	if (r->asked)
 		exec_started(r);
 	if (error) {
+		exec_settle(r);
 		exec_refuse(r, notif, error);
 		return;
 	}
@@ -423,6 +443,7 @@ void exec_work(struct exec_recorder *r)
 
 void exec_close(struct exec_recorder *r)
 {
+	exec_settle(r);
 	cleanup_fd(&r->listener_fd);
 	cleanup_fd(&r->program_fd);
 	exec_place_close(&r->place);

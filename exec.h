@@ -31,6 +31,12 @@
 /* The same for one system call that is refused. */
 #define EXEC_REFUSALS_MAX 16
 
+/* Executions that are recorded together: the next one need not wait for the
+ * record of the last, and the audit log is locked once for all.  Of a run whose
+ * supervisor is killed so many at most are not told, of so long a time. */
+#define EXEC_LATER_MAX 16
+#define EXEC_LATER_MS  2
+
 struct exec_hashes;
 
 /* How often each call was refused; what finds no place is not told. */
@@ -56,6 +62,9 @@ struct exec_recorder {
 	bool told;
 	struct err_record lost; /* an answer; with a status when it is set */
 	uint64_t events;
+	/* Answered, and not recorded yet. */
+	struct exec_attempt later[EXEC_LATER_MAX];
+	size_t n_later;
 	struct exec_refusals refusals;
 	/* Somebody inside wants a socket, and waits for this to return. */
 	void (*on_socket)(void *context);
@@ -76,6 +85,8 @@ void exec_program(struct exec_recorder *recorder, int program_fd);
 /* Answers one who waits; `revents` is what poll said of listener_fd.  When
  * `lost` is set somebody waits for ever. */
 void exec_serve(struct exec_recorder *recorder, short revents);
+/* Records what was answered: due before any other event, which came after. */
+void exec_settle(struct exec_recorder *recorder);
 /* The payload's own execve succeeded. */
 void exec_started(struct exec_recorder *recorder);
 /* Is there work for an idle moment?  Does a piece of it. */

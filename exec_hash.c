@@ -55,15 +55,15 @@ static bool is_new(struct exec_hashes *h, const struct exec_hash_key *key)
 static void tell(struct exec_hashes *h, const char *path, off_t size,
 		 const char *sha256, const char *reason)
 {
-	cJSON *e = cJSON_CreateObject();
+	struct json_writer *e = event_begin(h->log, "program");
 
-	cJSON_AddItemToObject(e, "path", event_string(path, strlen(path)));
-	cJSON_AddItemToObject(e, "bytes", event_number((uint64_t)size));
+	json_write_string(e, "path", path);
+	json_write_number(e, "bytes", (uint64_t)size);
 	if (sha256)
-		cJSON_AddStringToObject(e, "sha256", sha256);
+		json_write_string(e, "sha256", sha256);
 	if (reason)
-		cJSON_AddStringToObject(e, "reason", reason);
-	event_emit(h->log, "program", e);
+		json_write_string(e, "reason", reason);
+	event_end(h->log);
 }
 
 /*

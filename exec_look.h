@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "plan.h"
 #include "util.h"
@@ -38,6 +39,7 @@ struct exec_attempt {
 	int file_fd;   /* what will be executed (O_PATH); -1 unknown */
 	bool writable; /* its mount is: such a file is on no list */
 	struct stat st;
+	struct timespec when;
 };
 
 #define EXEC_ATTEMPT_NONE ((struct exec_attempt){ .file_fd = -1 })

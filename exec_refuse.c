@@ -65,37 +65,39 @@ static void emit(struct exec_recorder *r, const struct seccomp_notif *notif,
 	auto_free char *program = exec_look_program(&r->place,
 						    (pid_t)notif->pid);
 	struct exec_attempt who = EXEC_ATTEMPT_NONE;
-	cJSON *e = cJSON_CreateObject(), *args;
+	/* A profile of the user's may have numbers that have no name. */
+	const char *label = strerrorname_np(error);
+	struct json_writer *e = event_begin(r->log, "denied");
 
-	cJSON_AddStringToObject(e, "layer", "seccomp");
-	cJSON_AddStringToObject(e, "call", name);
-	args = cJSON_AddArrayToObject(e, "args");
+	json_write_string(e, "layer", "seccomp");
+	json_write_string(e, "call", name);
+	json_write_open(e, "args", '[');
 	for (size_t i = 0; i < ARRAY_SIZE(notif->data.args); i++)
-		cJSON_AddItemToArray(args, event_number(notif->data.args[i]));
+		json_write_number(e, NULL, notif->data.args[i]);
+	json_write_close(e, ']');
 	exec_look_ids(&who, &r->place, (pid_t)notif->pid);
 	if (who.pid)
-		cJSON_AddNumberToObject(e, "pid", who.pid);
+		json_write_number(e, "pid", (uint64_t)who.pid);
 	if (program) {
 		auto_free char *clean = secret_mask(r->secrets, program, false);
 
-		cJSON_AddItemToObject(e, "command",
-				      event_string(clean, strlen(clean)));
+		json_write_string(e, "command", clean);
 	}
-	cJSON_AddStringToObject(e, "verdict", "denied");
-	cJSON_AddStringToObject(e, "error", strerrorname_np(error));
+	json_write_string(e, "verdict", "denied");
+	json_write_string(e, "error", label ? label : strerror(error));
 	if (remedy)
-		cJSON_AddStringToObject(e, "remedy", remedy);
-	event_emit(r->log, "denied", e);
+		json_write_string(e, "remedy", remedy);
+	event_end(r->log);
 }
 
 static void emit_limit(struct exec_recorder *r, const char *name)
 {
-	cJSON *e = cJSON_CreateObject();
+	struct json_writer *e = event_begin(r->log, "limit");
 
-	cJSON_AddStringToObject(e, "what", "seccomp");
-	cJSON_AddStringToObject(e, "name", name);
-	cJSON_AddStringToObject(e, "reason", "further calls are counted only");
-	event_emit(r->log, "limit", e);
+	json_write_string(e, "what", "seccomp");
+	json_write_string(e, "name", name);
+	json_write_string(e, "reason", "further calls are counted only");
+	event_end(r->log);
 }
 
 void exec_refuse(struct exec_recorder *r, const struct seccomp_notif *notif,

@@ -51,8 +51,12 @@ void exec_place_close(struct exec_place *place)
 struct exec_entry exec_entry(pid_t pid, const char *name)
 {
 	struct exec_entry e;
+	char digits[20], *end = digits + sizeof(digits);
+	char *first = decimal(end, (uint64_t)pid);
+	char *to = mempcpy(e.name, first, (size_t)(end - first));
 
-	snprintf(e.name, sizeof(e.name), "%d/%s", (int)pid, name);
+	*to++ = '/';
+	memccpy(to, name, '\0', (size_t)(e.name + sizeof(e.name) - to));
 	return e;
 }
 

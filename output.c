@@ -45,13 +45,13 @@ static void keep(struct output *o, bool is_stderr, const char *bytes,
 
 static void tell(const struct output *o, bool is_stderr, const char *text)
 {
-	cJSON *e;
+	struct json_writer *e;
 
 	if (!*text)
 		return;
-	e = cJSON_CreateObject();
-	cJSON_AddStringToObject(e, "text", text);
-	event_emit(o->run->log, kinds[is_stderr].event, e);
+	e = event_begin(o->run->log, kinds[is_stderr].event);
+	json_write_string(e, "text", text);
+	event_end(o->run->log);
 }
 
 /* A read may end within a character: its halves would be no part of a secret,

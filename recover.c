@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "artifact.h"
 #include "cgroup.h"
 #include "changes_record.h"
@@ -186,22 +187,10 @@ static void emit_recovered(const struct recovery *r, const struct workdir *wd,
 			   const struct artifact *artifact)
 {
 	struct event_log log;
-	cJSON *e;
 
 	if (event_open(&log, wd->run_id, NULL, r->audit_path, NULL, -1) < 0)
 		return;
-	e = cJSON_CreateObject();
-	if (artifact->path) {
-		cJSON_AddItemToObject(
-		    e, "path",
-		    event_string(artifact->path, strlen(artifact->path)));
-		cJSON_AddStringToObject(e, "sha256", artifact->sha256);
-		cJSON_AddItemToObject(e, "bytes",
-				      event_number(artifact->bytes));
-		cJSON_AddItemToObject(e, "files",
-				      event_number(artifact->files));
-	}
-	event_emit(&log, "recovered", e);
+	account_artifact(&log, "recovered", artifact);
 	event_close(&log);
 }
 

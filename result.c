@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "result.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,27 +10,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "event.h"
 #include "replace.h"
 #include "text.h"
+
+static cJSON *text(const char *s)
+{
+	auto_free char *clean = text_utf8(s, strlen(s));
+
+	return cJSON_CreateString(clean);
+}
+
+/* Exact to 64 bits: cJSON's own numbers are doubles. */
+static cJSON *number(uint64_t value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
+	return cJSON_CreateRaw(digits);
+}
 
 static void add_text(cJSON *object, const char *key, const char *s)
 {
 	cJSON_AddItemToObject(object, key,
-			      s && *s ? event_string(s, strlen(s))
-				      : cJSON_CreateNull());
+			      s && *s ? text(s) : cJSON_CreateNull());
 }
 
 static void add_number(cJSON *object, const char *key, uint64_t value)
 {
-	cJSON_AddItemToObject(object, key, event_number(value));
+	cJSON_AddItemToObject(object, key, number(value));
 }
 
 /* Zero of these means that nobody could tell. */
 static void add_known(cJSON *object, const char *key, uint64_t value)
 {
 	cJSON_AddItemToObject(object, key,
-			      value ? event_number(value) : cJSON_CreateNull());
+			      value ? number(value) : cJSON_CreateNull());
 }
 
 static void add_strings(cJSON *object, const char *key, const struct strv *sv)
@@ -37,8 +52,7 @@ static void add_strings(cJSON *object, const char *key, const struct strv *sv)
 	cJSON *array = cJSON_AddArrayToObject(object, key);
 
 	for (size_t i = 0; i < sv->n; i++)
-		cJSON_AddItemToArray(array,
-				     event_string(sv->v[i], strlen(sv->v[i])));
+		cJSON_AddItemToArray(array, text(sv->v[i]));
 }
 
 static void add_end(cJSON *result, const struct outcome *o)
@@ -54,7 +68,7 @@ static void add_end(cJSON *result, const struct outcome *o)
 	 * ends. */
 	cJSON_AddItemToObject(result, "payload_exit_code",
 			      o->started && o->payload_code >= 0
-				  ? event_number((uint64_t)o->payload_code)
+				  ? number((uint64_t)o->payload_code)
 				  : cJSON_CreateNull());
 	add_known(result, "signal",
 		  o->started ? (uint64_t)o->payload_signal : 0);
@@ -154,7 +168,7 @@ static void add_said(cJSON *object, const char *key, int64_t value)
 	cJSON_AddItemToObject(object, key,
 			      value == ANSWER_UNKNOWN
 				  ? cJSON_CreateNull()
-				  : event_number((uint64_t)value));
+				  : number((uint64_t)value));
 }
 
 static void add_answer(cJSON *result, const struct outcome *o)

@@ -35,14 +35,14 @@ void sampler_open(struct sampler *sampler, const struct supervision *run)
 
 static void tell(struct sampler *sampler, const struct cgroup_now *now)
 {
-	cJSON *e = cJSON_CreateObject();
+	struct json_writer *e = event_begin(sampler->run->log, "sample");
 
 	/* /proc forgets the children of who does not wait for them. */
 	sampler->cpu_ms = max(sampler->cpu_ms, now->cpu_ms);
-	cJSON_AddItemToObject(e, "cpu_ms", event_number(sampler->cpu_ms));
-	cJSON_AddItemToObject(e, "memory", event_number(now->memory));
-	cJSON_AddItemToObject(e, "pids", event_number(now->pids));
-	event_emit(sampler->run->log, "sample", e);
+	json_write_number(e, "cpu_ms", sampler->cpu_ms);
+	json_write_number(e, "memory", now->memory);
+	json_write_number(e, "pids", now->pids);
+	event_end(sampler->run->log);
 }
 
 uint64_t sampler_pause(uint64_t elapsed_ms, uint64_t cost_us)

@@ -280,7 +280,7 @@ static void end_artifact(struct run *run)
 {
 	/* What goes from here on is no loss. */
 	(void)journal_add(run->workdir.journal_fd, "saved", "");
-	account_artifact(&run->log, &run->out->artifact);
+	account_artifact(&run->log, "artifact", &run->out->artifact);
 }
 
 /* Before the archive, which holds them. */

@@ -195,13 +195,12 @@ static void check_deadlines(struct loop *l)
 	uint64_t now = now_ms(CLOCK_MONOTONIC);
 
 	if (l->deadline && now >= l->deadline) {
-		cJSON *e = cJSON_CreateObject();
+		struct json_writer *e = event_begin(l->run->log, "timeout");
 
 		l->deadline = 0;
 		l->timed_out = true;
-		cJSON_AddItemToObject(e, "after_ms",
-				      event_number(l->run->plan->timeout_ms));
-		event_emit(l->run->log, "timeout", e);
+		json_write_number(e, "after_ms", l->run->plan->timeout_ms);
+		event_end(l->run->log);
 		signal_payload(l, l->run->plan->stop_signal);
 		start_grace(l);
 	}
@@ -222,6 +221,8 @@ static int next_timeout(const struct loop *l)
 			next = times[i];
 	if (exec_has_work(&l->exec))
 		return 0;
+	if (l->exec.n_later && (next == 0 || next > now + EXEC_LATER_MS))
+		return EXEC_LATER_MS;
 	if (next == 0)
 		return -1;
 	if (next <= now)
@@ -456,25 +457,34 @@ static void work_aside(struct loop *l)
 	exec_work(&l->exec);
 }
 
+/* What was executed came before. */
+static void serve_others(struct loop *l, struct pollfd fds[static SLOT_SLOTS])
+{
+	exec_settle(&l->exec);
+	for (int i = 0; i < STREAMS; i++)
+		stream_move(&l->streams[i], &fds[SLOT_STREAMS + 2 * i]);
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (is_ready(&fds[i]))
+			handlers[i](l);
+}
+
 static void run_loop(struct loop *l)
 {
 	struct pollfd fds[SLOT_SLOTS];
+	int n;
 
 	while (!is_over(l)) {
 		watch(l, fds);
-		if (poll(fds, SLOT_SLOTS, next_timeout(l)) < 0 &&
-		    errno != EINTR)
+		n = poll(fds, SLOT_SLOTS, next_timeout(l));
+		if (n < 0 && errno != EINTR)
 			kill_all(l);
 		/* A process waits for each of these answers. */
 		if (is_ready(&fds[SLOT_EXEC]))
 			exec_serve(&l->exec, fds[SLOT_EXEC].revents);
 		if (l->exec.lost.status)
 			fail_run(l, &l->exec.lost);
-		for (int i = 0; i < STREAMS; i++)
-			stream_move(&l->streams[i], &fds[SLOT_STREAMS + 2 * i]);
-		for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
-			if (is_ready(&fds[i]))
-				handlers[i](l);
+		if (n != 1 || !is_ready(&fds[SLOT_EXEC]))
+			serve_others(l, fds);
 		/* What nobody waits for has the moments that nobody needs. */
 		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))
 			work_aside(l);

@@ -6,11 +6,10 @@
 
 #include "util.h"
 
-#define REPLACEMENT "\xef\xbf\xbd"
 /* Bytes of a sequence. */
-#define LONGEST     4
+#define LONGEST 4
 /* The longest that one input byte can become: an escape such as \u007f. */
-#define GROWTH      6
+#define GROWTH  6
 
 /*
  * Unicode table 3-7: which second byte may follow which first one.  Narrower
@@ -139,7 +138,7 @@ char *text_shell(const char *s)
 
 char *text_utf8(const char *bytes, size_t len)
 {
-	char *out = xcalloc(len + 1, strlen(REPLACEMENT));
+	char *out = xcalloc(len + 1, strlen(TEXT_REPLACEMENT));
 	char *to = out;
 	size_t n;
 
@@ -149,7 +148,8 @@ char *text_utf8(const char *bytes, size_t len)
 		n = text_decode(bytes + i, len - i, &cp);
 		/* A C string cannot hold NUL, and a reader of JSON may not. */
 		if (cp == TEXT_INVALID || cp == 0)
-			to = copy(to, REPLACEMENT, strlen(REPLACEMENT));
+			to = copy(to, TEXT_REPLACEMENT,
+				  strlen(TEXT_REPLACEMENT));
 		else
 			to = copy(to, bytes + i, n);
 	}
@@ -165,7 +165,7 @@ static bool is_plain(const char *s)
 	return true;
 }
 
-static char *json_escape(char *to, uint32_t cp)
+char *text_escape(char *to, uint32_t cp)
 {
 	if (cp < 0x10000)
 		return to + sprintf(to, "\\u%04x", cp);
@@ -188,9 +188,10 @@ char *text_json(const char *json)
 		n = text_decode(json + i, len - i, &cp);
 		/* The printer has escaped C0; a newline here is layout. */
 		if (cp == TEXT_INVALID)
-			to = copy(to, REPLACEMENT, strlen(REPLACEMENT));
+			to = copy(to, TEXT_REPLACEMENT,
+				  strlen(TEXT_REPLACEMENT));
 		else if (cp >= 0x7f && text_is_hidden(cp))
-			to = json_escape(to, cp);
+			to = text_escape(to, cp);
 		else
 			to = copy(to, json + i, n);
 	}

@@ -31,11 +31,17 @@ bool text_is_hidden(uint32_t cp);
 /* Valid UTF-8 of any bytes: NUL and invalid sequences become U+FFFD. */
 char *text_utf8(const char *bytes, size_t len);
 
+/* What stands for bytes that are not text. */
+#define TEXT_REPLACEMENT "\xef\xbf\xbd"
+
 /*
  * Printed JSON, with every invalid sequence replaced by U+FFFD and every hidden
  * character beyond ASCII escaped as \uXXXX: the same document, safe to `tail`.
  */
 char *text_json(const char *json);
+
+/* The escape of a character in JSON, of at most 12 bytes; where it ends. */
+char *text_escape(char *to, uint32_t cp);
 
 /*
  * For a terminal: hidden characters as \x1b or \u{202e}, bytes that are not

@@ -171,6 +171,14 @@ char *read_plain(int dirfd, const char *path, int flags, size_t max)
 	return read_fd(fd, max, NULL);
 }
 
+char *decimal(char *end, uint64_t value)
+{
+	do
+		*--end = (char)('0' + value % 10);
+	while (value /= 10);
+	return end;
+}
+
 int parse_u64(const char *s, uint64_t *out)
 {
 	uint64_t value = 0;

@@ -88,6 +88,8 @@ char *read_fd(int fd, size_t max, size_t *len);
  * flags: more of open's. */
 char *read_plain(int dirfd, const char *path, int flags, size_t max);
 
+/* Writes the digits before `end` and returns the first; at most 20. */
+char *decimal(char *end, uint64_t value);
 /* Checked numbers: the whole string or -1; no signs, no spaces. */
 int parse_u64(const char *s, uint64_t *out);
 /* The value of a hexadecimal digit in either case; -1: it is none. */

@@ -11,26 +11,26 @@
 void watch_tell(struct event_log *log, struct outcome *outcome,
 		const char *what, uint64_t limit)
 {
-	cJSON *e;
+	struct json_writer *e;
 
 	if (!outcome_add_limit(outcome, what))
 		return;
-	e = cJSON_CreateObject();
-	cJSON_AddStringToObject(e, "what", what);
-	cJSON_AddItemToObject(e, "limit", event_number(limit));
-	event_emit(log, "limit", e);
+	e = event_begin(log, "limit");
+	json_write_string(e, "what", what);
+	json_write_number(e, "limit", limit);
+	event_end(log);
 }
 
 void watch_tell_oom(struct event_log *log, struct outcome *outcome,
 		    uint64_t limit)
 {
-	cJSON *e;
+	struct json_writer *e;
 
 	if (!outcome_add_limit(outcome, "memory"))
 		return;
-	e = cJSON_CreateObject();
-	cJSON_AddItemToObject(e, "limit", event_number(limit));
-	event_emit(log, "oom", e);
+	e = event_begin(log, "oom");
+	json_write_number(e, "limit", limit);
+	event_end(log);
 }
 
 /* The kernel said ENOSPC to the payload, not to us; but what is refused for

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "why.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,8 +8,8 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "event.h"
 #include "exec_look.h"
+#include "json_write.h"
 #include "needs.h"
 #include "netaddr.h"
 #include "relay_state.h"
@@ -429,21 +428,16 @@ static void print_json(const struct finding *f, const char *question, FILE *out)
 		{ "reason", f->reason },  { "remedy", f->remedy },
 		{ "note", f->note },
 	};
-	cJSON *tree = cJSON_CreateObject();
-	auto_free char *text = NULL;
-	auto_free char *clean = NULL;
+	struct json_writer w = JSON_WRITER_NONE;
 
-	cJSON_AddStringToObject(tree, "verdict",
-				f->allowed ? "allowed" : "denied");
+	json_write_open(&w, NULL, '{');
+	json_write_string(&w, "verdict", f->allowed ? "allowed" : "denied");
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		if (texts[i].text)
-			cJSON_AddItemToObject(
-			    tree, texts[i].key,
-			    event_string(texts[i].text, strlen(texts[i].text)));
-	text = cJSON_PrintUnformatted(tree);
-	clean = text_json(text);
-	fprintf(out, "%s\n", clean);
-	cJSON_Delete(tree);
+			json_write_string(&w, texts[i].key, texts[i].text);
+	json_write_close(&w, '}');
+	fprintf(out, "%s\n", w.text);
+	json_write_free(&w);
 }
 
 int why_explain(const struct plan *plan, const char *question, bool json,

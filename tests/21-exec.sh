@@ -76,6 +76,16 @@ json_is "$T/result.json" '[.denials[] | select(.kind == "exec").what] | sort | j
 is "one hash for one file" \
 	"$(events program '.path | startswith("/work")' | wc -l)" 1
 
+# One record waits for others, never longer than for what comes next.
+recorded --verbose -- sh -c '/usr/bin/true 1; echo out; /usr/bin/true 2; mount -t tmpfs x /tmp
+	/usr/bin/true 3; exec /usr/bin/true 4'
+is "they are in order, with other events between" "$(jq -r \
+	'select(.event == "exec" or .event == "denied" or .event == "stdout" or .event == "exit") |
+	.argv[1] // .call // .text // .event' "$T/events.jsonl" | tr -d '\n')" \
+	"-c1out2-tmount34exit"
+is "and in time" "$(jq -r .ts "$T/events.jsonl")" \
+	"$(jq -r .ts "$T/events.jsonl" | sort)"
+
 # A passed value in an argument, whole, twice, cut at the end, in a path.
 SECRET_TOKEN=planted-3e8a-value recorded --summary always --verbose \
 	--pass-env SECRET_TOKEN -- sh -c '/usr/bin/true "-H$SECRET_TOKEN"

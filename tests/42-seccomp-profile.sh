@@ -119,6 +119,13 @@ under "$T/block.json" python3 /calls.py mkdirat
 contains "$T/out" "mkdirat EACCES"
 is "told by the library's name" "$(events denied | jq -c '[.call, .error]')" \
 	'["mkdirat","EACCES"]'
+sed 's/"errnoRet":13/"errnoRet":250/' "$T/block.json" >"$T/nameless.json"
+under "$T/nameless.json" python3 -c 'import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mkdirat(-100, b"x", 0); print(ctypes.get_errno())'
+is "an error that has no name" "$rc $(cat "$T/out") $(events denied | jq -r .error)" \
+	"0 250 Unknown error 250"
+schemas_hold
 sed 's/ERRNO","errnoRet":13/KILL_PROCESS"/' "$T/block.json" >"$T/kill.json"
 under "$T/kill.json" python3 /calls.py mkdirat
 is "a profile may kill" "$rc" 159

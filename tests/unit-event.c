@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "event.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -117,6 +118,86 @@ static void test_json_text(void)
 	   "text_json escapes what hides: %s", got);
 }
 
+/*** json_write.c ***/
+
+/* The way through a tree. */
+static char *by_tree(const char *key, const char *bytes, size_t len)
+{
+	auto_free char *clean = text_utf8(bytes, len);
+	cJSON *tree = cJSON_CreateObject();
+	auto_free char *json = NULL;
+
+	cJSON_AddStringToObject(tree, key, clean);
+	json = cJSON_PrintUnformatted(tree);
+	cJSON_Delete(tree);
+	return text_json(json);
+}
+
+static bool writes_same(const char *bytes, size_t len)
+{
+	struct json_writer w = JSON_WRITER_NONE;
+	auto_free char *want = by_tree("k", bytes, len);
+	bool same;
+
+	json_write_open(&w, NULL, '{');
+	json_write_bytes(&w, "k", bytes, len);
+	json_write_close(&w, '}');
+	same = strcmp(w.text, want) == 0 && strlen(w.text) == w.len;
+	if (!same)
+		printf("# %s in place of %s\n", w.text, want);
+	json_write_free(&w);
+	return same;
+}
+
+/* Every pair, and many of four bytes that any of these begins. */
+static void test_write_strings(void)
+{
+	static const uint8_t starts[] = { 0,    '"',  '\\', 'a',  0x1b, 0x7f,
+					  0xc2, 0xe2, 0xed, 0xf0, 0xf3, 0xff };
+	unsigned long wrong = 0;
+
+	for (unsigned int i = 0; i < 65536; i++) {
+		char pair[] = { (char)(i >> 8), (char)i };
+
+		wrong += !writes_same(pair, sizeof(pair));
+	}
+	for (size_t s = 0; s < ARRAY_SIZE(starts); s++)
+		for (unsigned int i = 0; i < 65536; i++) {
+			char four[] = { (char)starts[s], (char)(0x80 | i >> 10),
+					(char)(0x80 | (i >> 4 & 0x3f)),
+					(char)(i % 2 ? 'x'
+						     : 0x80 | (i & 0xf) << 2) };
+
+			wrong += !writes_same(four, sizeof(four));
+		}
+	ok(wrong == 0, "strings are as cJSON and text_json write them");
+}
+
+static void test_write_values(void)
+{
+	struct json_writer w = JSON_WRITER_NONE;
+
+	json_write_open(&w, NULL, '{');
+	json_write_string(&w, "bracket", "[{");
+	json_write_number(&w, "most", UINT64_MAX);
+	json_write_open(&w, "list", '[');
+	json_write_number(&w, NULL, 0);
+	json_write_bool(&w, NULL, false);
+	json_write_open(&w, NULL, '{');
+	json_write_close(&w, '}');
+	json_write_string(&w, NULL, "");
+	json_write_close(&w, ']');
+	json_write_bool(&w, "end", true);
+	json_write_close(&w, '}');
+	ok(strcmp(w.text, "{\"bracket\":\"[{\",\"most\":18446744073709551615,"
+			  "\"list\":[0,false,{},\"\"],\"end\":true}") == 0,
+	   "values and their commas: %s", w.text);
+	json_write_again(&w);
+	json_write_number(&w, NULL, 7);
+	ok(strcmp(w.text, "7") == 0, "once more from the beginning");
+	json_write_free(&w);
+}
+
 /*** event.c ***/
 
 static void test_time(void)
@@ -135,12 +216,23 @@ static void test_time(void)
 	}
 }
 
-static cJSON *one_field(const char *key, const char *bytes, size_t len)
+static void emit_field(struct event_log *log, const char *name, const char *key,
+		       const char *bytes, size_t len)
 {
-	cJSON *fields = cJSON_CreateObject();
+	json_write_bytes(event_begin(log, name), key, bytes, len);
+	event_end(log);
+}
 
-	cJSON_AddItemToObject(fields, key, event_string(bytes, len));
-	return fields;
+static void emit_first(struct event_log *log, const char *path, size_t len)
+{
+	json_write_bytes(event_begin_at(log, "exec", NULL, true), "path", path, len);
+	event_end(log);
+}
+
+static void emit_bare(struct event_log *log, const char *name)
+{
+	event_begin(log, name);
+	event_end(log);
 }
 
 static char *slurp(const char *path, size_t *len)
@@ -201,8 +293,8 @@ static void test_lines(void)
 	ok(event_open(&log, "run1", "label\x1b", audit, user, -1) == 0 &&
 	       event_attach_run(&log, dir_fd) == 0,
 	   "three sinks open");
-	event_emit(&log, "start", one_field("argv", "a\nb\xff\xc2\x9b\0c", 8));
-	event_emit(&log, "exit", NULL);
+	emit_field(&log, "start", "argv", "a\nb\xff\xc2\x9b\0c", 8);
+	emit_bare(&log, "exit");
 	event_close(&log);
 
 	text = slurp(audit, NULL);
@@ -243,21 +335,22 @@ static void test_long_line(void)
 	auto_free char *audit = in_dir("long.jsonl");
 	auto_free char *big = xcalloc(1, 300001);
 	auto_free char *text = NULL;
-	cJSON *fields, *list;
+	struct json_writer *line;
 	struct event_log log;
 
 	/* Each of these takes six bytes in JSON, and \xc3\xbc may not split. */
 	memset(big, 0x01, 300000);
 	ok(event_open(&log, "r", NULL, audit, NULL, -1) == 0, "log opens");
-	event_emit(&log, "stdout", one_field("data", big, 300000));
+	emit_field(&log, "stdout", "data", big, 300000);
 	for (size_t i = 0; i < 300000; i++)
 		big[i] = i % 2 ? '\xbc' : '\xc3';
-	event_emit(&log, "stdout", one_field("data", big, 300000));
-	fields = cJSON_CreateObject();
-	list = cJSON_AddArrayToObject(fields, "argv");
+	emit_field(&log, "stdout", "data", big, 300000);
+	line = event_begin(&log, "start");
+	json_write_open(line, "argv", '[');
 	for (int i = 0; i < 20000; i++)
-		cJSON_AddItemToArray(list, cJSON_CreateString("word"));
-	event_emit(&log, "start", fields);
+		json_write_string(line, NULL, "word");
+	json_write_close(line, ']');
+	event_end(&log);
 	event_close(&log);
 
 	text = slurp(audit, NULL);
@@ -266,10 +359,10 @@ static void test_long_line(void)
 	ok(strstr(text, "\"event\":\"start\",\"cut\":true}") != NULL,
 	   "too many fields: the bare event");
 	ok(strstr(text, "\xef\xbf\xbd") == NULL, "no character is split");
-	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save))
-		ok(strlen(line) < EVENT_LINE_MAX + AUDIT_PREFIX_MAX,
-		   "%zu bytes", strlen(line));
+	for (char *save = NULL, *l = strtok_r(text, "\n", &save); l;
+	     l = strtok_r(NULL, "\n", &save))
+		ok(strlen(l) < EVENT_LINE_MAX + AUDIT_PREFIX_MAX, "%zu bytes",
+		   strlen(l));
 }
 
 /*** The user's sink ***/
@@ -351,7 +444,7 @@ static bool read_late(bool is_socket, uint64_t *lines, uint64_t *dropped)
 	close(go[0]);
 	/* Whoever waited for the reader here would wait for ever. */
 	for (int i = 0; i < 200; i++)
-		event_emit(&log, "stdout", one_field("data", pad, sizeof(pad)));
+		emit_field(&log, "stdout", "data", pad, sizeof(pad));
 	ok(log.dropped > 0 && log.n_backlog <= EVENT_BACKLOG_MAX + 20200,
 	   "the backlog is bounded: %zu kept, %llu lines dropped",
 	   log.n_backlog, (unsigned long long)log.dropped);
@@ -394,7 +487,7 @@ static void test_deaf_reader(void)
 	memset(pad, 'x', sizeof(pad));
 	ok(event_open(&log, "r", NULL, audit, NULL, fds[1]) == 0, "sink opens");
 	for (int i = 0; i < 200; i++)
-		event_emit(&log, "stdout", one_field("data", pad, sizeof(pad)));
+		emit_field(&log, "stdout", "data", pad, sizeof(pad));
 	dropped = log.dropped;
 	event_close(&log);
 	text = slurp(audit, NULL);
@@ -415,8 +508,8 @@ static void test_gone_reader(void)
 	ok(event_open(&log, "r", NULL, audit, NULL, fds[1]) == 0, "opens");
 	close(fds[0]);
 	close(fds[1]);
-	event_emit(&log, "start", NULL);
-	event_emit(&log, "exit", NULL);
+	emit_bare(&log, "start");
+	emit_bare(&log, "exit");
 	ok(log.user_failed && !log.audit_failed, "a reader that left is left");
 	event_close(&log);
 	ok(count_lines(audit) == 2, "the audit log has both");
@@ -461,7 +554,7 @@ static void test_disk_full(void)
 
 	ok(event_open(&log, "r", NULL, NULL, "/dev/full", -1) == 0,
 	   "/dev/full opens");
-	event_emit(&log, "start", NULL);
+	emit_bare(&log, "start");
 	ok(log.user_failed, "a full disk is seen");
 	event_close(&log);
 }
@@ -536,13 +629,13 @@ static void sample_for_a_year(struct event_log *log)
 	const uint64_t year_ms = 366ULL * 24 * 3600 * 1000;
 
 	for (uint64_t at = 100; at < year_ms; at += sampler_pause(at, 0)) {
-		cJSON *e = cJSON_CreateObject();
+		struct json_writer *e;
 
+		emit_bare(log, "stdout");
+		e = event_begin(log, "sample");
 		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-			cJSON_AddItemToObject(e, keys[i],
-					      event_number(UINT64_MAX));
-		event_emit(log, "stdout", NULL);
-		event_emit(log, "sample", e);
+			json_write_number(e, keys[i], UINT64_MAX);
+		event_end(log);
 	}
 }
 
@@ -561,19 +654,15 @@ static void test_flood(void)
 	memset(big, 'x', 60000);
 	if (event_open(&log, "run", NULL, audit, NULL, -1) < 0)
 		return;
-	for (size_t i = 0; i < lines; i++) {
-		cJSON *e = cJSON_CreateObject();
-
-		cJSON_AddItemToObject(e, "text", event_string(big, 60000));
-		event_emit(&log, "stdout", e);
-	}
+	for (size_t i = 0; i < lines; i++)
+		emit_field(&log, "stdout", "text", big, 60000);
 	ok(log.beyond > 50, "%llu lines are counted only",
 	   (unsigned long long)log.beyond);
-	event_emit_first(&log, "exec", one_field("path", "/bin/first", 10));
+	emit_first(&log, "/bin/first", 10);
 	for (size_t i = 0; i < lines; i++)
-		event_emit_first(&log, "exec", one_field("path", big, 60000));
+		emit_first(&log, big, 60000);
 	sample_for_a_year(&log);
-	event_emit(&log, "exit", NULL);
+	emit_bare(&log, "exit");
 	event_close(&log);
 	size = stat(audit, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
 	ok(size < EVENT_LOG_MAX, "the log ends where it should (%llu beyond)",
@@ -598,6 +687,8 @@ int main(void)
 		return 1;
 
 	test_utf8();
+	test_write_strings();
+	test_write_values();
 	test_shell();
 	test_visible();
 	test_json_text();
