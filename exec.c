@@ -2,6 +2,7 @@
 #include "exec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -41,6 +42,10 @@
 #endif
 #ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+#ifndef AT_EXECVE_CHECK
+#define AT_EXECVE_CHECK 0x10000 /* Linux 6.14 */
 #endif
 
 /* The structures of a newer kernel may be longer than those of our headers. */
@@ -322,11 +327,22 @@ static void serve_first(struct exec_recorder *r,
 	exec_answer(r, notif->id, 0);
 }
 
+/* Whether it might be executed; no kernel executes anything then. */
+static bool only_asks(const struct seccomp_notif *notif)
+{
+	return notif->data.nr == SYS_execveat &&
+	       (notif->data.args[4] & AT_EXECVE_CHECK);
+}
+
 static void serve_exec(struct exec_recorder *r,
 		       const struct seccomp_notif *notif)
 {
 	struct exec_attempt a = EXEC_ATTEMPT_NONE;
 
+	if (only_asks(notif)) {
+		exec_answer(r, notif->id, 0);
+		return;
+	}
 	exec_look(&a, &r->place, (pid_t)notif->pid,
 		  (const uint64_t *)notif->data.args,
 		  notif->data.nr == SYS_execveat);

@@ -290,7 +290,7 @@ static const char *own_link(const char *path)
 }
 
 static void find_file(struct exec_attempt *a, struct exec_place *place,
-		      pid_t pid)
+		      pid_t pid, int flags)
 {
 	const char *own = own_link(a->target);
 
@@ -303,7 +303,8 @@ static void find_file(struct exec_attempt *a, struct exec_place *place,
 						 O_PATH | O_DIRECTORY);
 	if (place->root_fd < 0)
 		return;
-	a->file_fd = open_in(place->root_fd, a->target, 0);
+	a->file_fd = open_in(place->root_fd, a->target,
+			     flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
 	if (a->file_fd < 0 && errno == ENOENT &&
 	    is_absent(place->root_fd, a->target))
 		a->verdict = EXEC_ABSENT;
@@ -345,7 +346,7 @@ static char *base_of(const struct exec_attempt *a,
 }
 
 static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
-		   int dir_fd)
+		   int dir_fd, int flags)
 {
 	auto_free char *base = NULL;
 	const char *rest;
@@ -353,7 +354,12 @@ static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 
 	if (a->path[0] == '/') {
 		a->target = xstrdup(a->path);
-		find_file(a, place, pid);
+		find_file(a, place, pid, flags);
+		return;
+	}
+	if (a->path[0] == '\0' && !(flags & AT_EMPTY_PATH)) {
+		a->target = xstrdup("");
+		a->verdict = EXEC_ABSENT;
 		return;
 	}
 	base = base_of(a, place, pid, dir_fd);
@@ -372,7 +378,7 @@ static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 	while (strncmp(rest, "./", 2) == 0)
 		rest += 2;
 	a->target = path_join(base, rest);
-	find_file(a, place, pid);
+	find_file(a, place, pid, flags);
 }
 
 void exec_look(struct exec_attempt *a, struct exec_place *place, pid_t pid,
@@ -395,7 +401,8 @@ void exec_look(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 		a->path = xstrdup(path);
 		peek_argv(a, &memory, rest[1]);
 		if (!a->path_cut)
-			locate(a, place, pid, dir_fd);
+			locate(a, place, pid, dir_fd,
+			       at ? (int)arguments[4] : 0);
 	} else {
 		a->path = xstrdup("?");
 		a->reason = "what it executes could not be read";

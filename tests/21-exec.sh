@@ -76,6 +76,28 @@ json_is "$T/result.json" '[.denials[] | select(.kind == "exec").what] | sort | j
 is "one hash for one file" \
 	"$(events program '.path | startswith("/work")' | wc -l)" 1
 
+# What only asks, and what the kernel takes for no name, executes nothing.
+cat >"$T/asks.py" <<'PY'
+import ctypes, os, platform
+libc = ctypes.CDLL(None, use_errno=True)
+nr = 281 if platform.machine() == "aarch64" else 322
+here, check, nofollow = -100, 0x10000, 0x100
+def call(mark, path, flags):
+    argv = (ctypes.c_char_p * 2)(mark, None)
+    libc.syscall(nr, here, path, argv, None, flags)
+os.symlink("/usr/bin/true", "link")
+call(b"asks", b"/usr/bin/true", check)
+call(b"nofollow", b"link", nofollow)
+call(b"empty", b"", 0)
+call(b"nofollow-runs", b"/usr/bin/true", nofollow)
+PY
+recorded --verbose --ro-bind "$T/asks.py" /asks.py -- python3 /asks.py
+is "only what can be executed is on record as such" "$(events exec |
+	jq -r '[.argv[0], .path, .verdict] | join(" ")' | tail -n +2 |
+	tr '\n' ',')" "$(printf '%s,' 'nofollow link denied' 'empty  absent' \
+	'nofollow-runs /usr/bin/true allowed')"
+json_is "$T/result.json" .commands.allowed 2
+
 # One record waits for others, never longer than for what comes next.
 recorded --verbose -- sh -c '/usr/bin/true 1; echo out; /usr/bin/true 2; mount -t tmpfs x /tmp
 	/usr/bin/true 3; exec /usr/bin/true 4'
