@@ -41,7 +41,7 @@ struct event_log {
 	struct json_writer line; /* of the event that is begun */
 	const char *name;        /* of it */
 	struct timespec when;
-	bool is_beyond;          /* it is one that is counted only */
+	bool is_beyond; /* it is one that is counted only */
 	struct audit audit;
 	int user_fd; /* --events or --events-fd; -1 none */
 	int run_fd;  /* events.jsonl of the run directory; -1 none */
