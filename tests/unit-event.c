@@ -225,7 +225,8 @@ static void emit_field(struct event_log *log, const char *name, const char *key,
 
 static void emit_first(struct event_log *log, const char *path, size_t len)
 {
-	json_write_bytes(event_begin_at(log, "exec", NULL, true), "path", path, len);
+	json_write_bytes(event_begin_at(log, "exec", NULL, true), "path", path,
+			 len);
 	event_end(log);
 }
 
