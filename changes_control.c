@@ -30,6 +30,8 @@ static bool is_under(const struct strv *names, const char *path)
 {
 	auto_free char *part = xstrdup(path);
 
+	if (strv_search(names, NAMED_ALL))
+		return true;
 	for (char *s = strchr(part, '/'); s; s = strchr(s + 1, '/')) {
 		bool found;
 

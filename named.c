@@ -259,6 +259,19 @@ static void add_words(struct git *git, char *value)
 	}
 }
 
+/* All of the tree may be the folder. */
+static void add_path(struct git *git, const char *word)
+{
+	struct named *named = git->named;
+	auto_free char *path = whole_path(git->top, word);
+	auto_free char *real = path ? real_of(named, path) : NULL;
+	const char *rest = real ? below(named, real) : NULL;
+
+	if (rest && *rest == '\0')
+		strv_push(&named->config, xstrdup(NAMED_ALL));
+	add(named, &named->config, git->top, word);
+}
+
 static void take_setting(struct git *git, const struct gitconf *conf)
 {
 	/* An alias that is a command; pager.log and its like. */
@@ -271,8 +284,7 @@ static void take_setting(struct git *git, const struct gitconf *conf)
 		if (!naming_keys[i].is_path)
 			command = true;
 		else
-			add(git->named, &git->named->config, git->top,
-			    conf->value);
+			add_path(git, conf->value);
 	}
 	if (command)
 		add_words(git, conf->value);
@@ -317,6 +329,14 @@ static void read_below(struct git *git, const char *folder, const char *name)
 				   : NULL;
 
 	if (path)
+		read_config(git, path);
+}
+
+static void read_variable(struct git *git, const char *variable)
+{
+	const char *path = getenv(variable);
+
+	if (path && path[0] == '/')
 		read_config(git, path);
 }
 
@@ -438,6 +458,8 @@ static void find_git(struct named *named, char *owned_top)
 	read_below(&git, home, ".gitconfig");
 	read_below(&git, xdg && xdg[0] ? xdg : dotconfig, "git/config");
 	read_below(&git, "/etc", "gitconfig");
+	read_variable(&git, "GIT_CONFIG_GLOBAL");
+	read_variable(&git, "GIT_CONFIG_SYSTEM");
 	strv_free(&git.files);
 	find_git_links(named, common ? common : own);
 }

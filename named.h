@@ -11,6 +11,9 @@
 
 #include "util.h"
 
+/* In the place of a path: the tree itself. */
+#define NAMED_ALL "."
+
 /* Paths within the tree. */
 struct named {
 	int tree_fd;

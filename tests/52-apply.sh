@@ -283,6 +283,24 @@ hooked
 printf '[core]\nhooksPath = tools/hooks\n' >"$HOME/.gitconfig"
 caught_in "$P" "one of the user's own configuration"
 rm "$HOME/.gitconfig"
+for variable in GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM; do
+	hooked
+	printf '[core]\nhooksPath = tools/hooks\n' >"$T/elsewhere"
+	export "$variable=$T/elsewhere"
+	caught_in "$P" "one of $variable's file"
+	unset "$variable"
+done
+hooked
+(cd "$P" && git config core.hooksPath . && cp tools/hooks/pre-commit . &&
+	"${G[@]}" add . && "${G[@]}" commit -qm top)
+chmod 700 "$P"
+leave 'rmdir docs; echo x >>pre-commit; echo x >>dir/y'
+is "where the tree itself is the folder, all of it is flagged" "$(tar -xOf "$A" \
+	changes.json | jq -r '.changes[] | select(.control) | .path' | paste -sd ' ')" \
+	"dir/y pre-commit"
+apply
+is "where the tree itself is the folder, it is refused" "$rc" 1
+contains "$T/err" "refused: pre-commit: $by_git"
 hooked
 ln -s ../../tools/hooks/pre-commit "$P/.git/hooks/pre-commit"
 caught_in "$P" "a hook that is a link" "a link to it has a name that tools obey"
