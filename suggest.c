@@ -159,6 +159,10 @@ static void see_connection(struct suggestion *s, const cJSON *event)
 	    is_said(event, "direction", "in") || !(port >= 1 && port <= 65535))
 		return;
 	text = netaddr_with_port(host, (unsigned int)port);
+	if (is_said(event, "remedy", "--allow-ech"))
+		remark(s, text,
+		       "TLS that hides the name it asks for (--allow-ech would "
+		       "let it)");
 	see_host(s, text);
 }
 

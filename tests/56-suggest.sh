@@ -37,6 +37,7 @@ cat >"$T/hostile.jsonl" <<END
 {"event":"exec","remedy":"--network host"}
 {"event":"dns","name":"good.test","verdict":"denied","remedy":"--allow x"}
 {"event":"denied","name":"fine.test","port":8443,"protocol":"tcp"}
+{"event":"denied","name":"fine.test","port":8443,"protocol":"tcp","remedy":"--allow-ech"}
 {"event":"exec","remedy":"--allow-command git"}
 {"event":"connect","name":"\\u0430pi.test","port":443,"protocol":"tcp"}
 {"event":"connect","name":"a\\u200bb.test","port":443,"protocol":"tcp"}
@@ -51,7 +52,8 @@ lacks "$T/err" "$(printf '\033')"
 check "no line is long" test "$(wc -L <"$T/err")" -lt 400
 for words in "*.wild.test:443: " "169.254.169.254:80: the cloud metadata" "10.9.8.7:443: a private" \
 	"[::1]:443: a loopback" "host.m9m.internal:22: a service of this host" "bash: " "curl: " \
-	"/work/x: " "\\u{430}pi.test:443: no host name" "l\\u{202e}s: no name"; do
+	"/work/x: " "\\u{430}pi.test:443: no host name" "l\\u{202e}s: no name" \
+	"fine.test:8443: TLS that hides the name"; do
 	contains "$T/err" "left out: $words"
 done
 echo "# a record that is damaged, or no run's: as --report takes it"
@@ -60,7 +62,7 @@ echo "# a record that is damaged, or no run's: as --report takes it"
 	echo "no JSON $(printf '\033')[2J"
 } >"$T/bad.jsonl"
 expect_exit 125 "$M9M" --json --suggest "$T/bad.jsonl"
-contains "$T/err" "line 25 is no event"
+contains "$T/err" "line 26 is no event"
 is "nothing is suggested" "$(cat "$T/out")" ""
 {
 	cat "$T/hostile.jsonl"
