@@ -28,6 +28,21 @@ static int fail_at(const char *path, int err)
 	return fail(err, "cannot change %s", shown);
 }
 
+/* After renameat2 with a flag: all-or-nothing takes these. */
+static int fail_rename(const char *path)
+{
+	auto_free char *shown = text_visible(path, true);
+
+	if (errno != EINVAL)
+		return fail_at(path, errno);
+	fail(0,
+	     "cannot change %s: its file system has no rename that exchanges "
+	     "two files or replaces none (NFS has not)",
+	     shown);
+	return fail_remedy("apply it to a clone of the project on a local "
+			   "file system");
+}
+
 static void staged_name(char out[static 32], char kind, size_t number)
 {
 	snprintf(out, 32, "%c%zu", kind, number);
@@ -115,7 +130,7 @@ static int take_away(struct apply *a, const char *path, const struct stat *was,
 	}
 	staged_name(staged, 'o', number);
 	if (renameat2(dir, name, a->stage_fd, staged, RENAME_NOREPLACE) < 0)
-		return fail_at(path, errno);
+		return fail_rename(path);
 	note(a, UNDO_BACK, path, number, 0);
 	return check_same(a, staged, was, path);
 }
@@ -239,10 +254,12 @@ static int put(struct apply *a, size_t i)
 		return -1;
 	dir = apply_parent(a, c->path, &name);
 	staged_name(staged, 'n', i);
-	if (dir < 0 || (swap ? exchange(a, staged, dir, name)
-			     : renameat2(a->stage_fd, staged, dir, name,
-					 RENAME_NOREPLACE)) < 0)
+	if (dir < 0)
 		return fail_at(c->path, errno);
+	if ((swap ? exchange(a, staged, dir, name)
+		  : renameat2(a->stage_fd, staged, dir, name,
+			      RENAME_NOREPLACE)) < 0)
+		return fail_rename(c->path);
 	note(a, swap ? UNDO_SWAP : UNDO_OUT, c->path, i, 0);
 	return swap ? check_same(a, staged, was, c->path) : 0;
 }

@@ -82,8 +82,9 @@ static void put_character(struct json_writer *w, uint32_t cp, const char *bytes,
 		put(w, (char[]){ '\\', letters[found - escaped] }, 2);
 	} else if (text_is_hidden(cp)) {
 		char escape[ESCAPE_MAX];
+		const char *end = text_escape(escape, cp);
 
-		put(w, escape, (size_t)(text_escape(escape, cp) - escape));
+		put(w, escape, (size_t)(end - escape));
 	} else {
 		put(w, bytes, n);
 	}
