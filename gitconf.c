@@ -110,6 +110,15 @@ void gitconf_start(struct gitconf *conf, char *text)
 				  .section = xstrdup("") };
 }
 
+void gitconf_pair(struct gitconf *conf, const char *key, char *value)
+{
+	const char *name = strrchr(key, '.') + 1;
+
+	*conf = (struct gitconf){ .value = value };
+	keep_word(&conf->section, key, strcspn(key, "."));
+	keep_word(&conf->name, name, strlen(name));
+}
+
 void gitconf_end(struct gitconf *conf)
 {
 	free(conf->section);

@@ -19,4 +19,6 @@ struct gitconf {
 /* `text` stays the caller's, is to stay, and is written over. */
 void gitconf_start(struct gitconf *conf, char *text);
 bool gitconf_next(struct gitconf *conf);
+/* One that stands in no file, its key as "section[.subsection].name". */
+void gitconf_pair(struct gitconf *conf, const char *key, char *value);
 void gitconf_end(struct gitconf *conf);

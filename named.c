@@ -290,6 +290,24 @@ static void take_setting(struct git *git, const struct gitconf *conf)
 		add_words(git, conf->value);
 }
 
+static void read_config(struct git *git, const char *path);
+
+/* `folder`: where the path of an include starts. */
+static void take(struct git *git, const char *folder,
+		 const struct gitconf *conf)
+{
+	/* Whatever the condition of an includeIf. */
+	bool include = strncmp(conf->section, "include", 7) == 0 &&
+		       strcmp(conf->name, "path") == 0;
+	auto_free char *other = include ? whole_path(folder, conf->value)
+					: NULL;
+
+	if (other)
+		read_config(git, other);
+	if (!include)
+		take_setting(git, conf);
+}
+
 static void read_config(struct git *git, const char *path)
 {
 	auto_free char *text = NULL;
@@ -307,18 +325,8 @@ static void read_config(struct git *git, const char *path)
 	if (text == NULL)
 		return;
 	gitconf_start(&conf, text);
-	while (!git->named->too_much && gitconf_next(&conf)) {
-		/* Whatever the condition of an includeIf. */
-		bool include = strncmp(conf.section, "include", 7) == 0 &&
-			       strcmp(conf.name, "path") == 0;
-		auto_free char *other = include ? whole_path(folder, conf.value)
-						: NULL;
-
-		if (other)
-			read_config(git, other);
-		if (!include)
-			take_setting(git, &conf);
-	}
+	while (!git->named->too_much && gitconf_next(&conf))
+		take(git, folder, &conf);
 	gitconf_end(&conf);
 }
 
@@ -334,10 +342,43 @@ static void read_below(struct git *git, const char *folder, const char *name)
 
 static void read_variable(struct git *git, const char *variable)
 {
-	const char *path = getenv(variable);
+	const char *word = getenv(variable);
+	auto_free char *path = word ? whole_path(git->top, word) : NULL;
 
-	if (path && path[0] == '/')
+	if (path)
 		read_config(git, path);
+}
+
+static const char *numbered(const char *variable, uint64_t n)
+{
+	auto_free char *name = xasprintf("%s_%llu", variable,
+					 (unsigned long long)n);
+
+	return getenv(name);
+}
+
+/* Settings that are in variables themselves: section[.subsection].name. */
+static void read_pairs(struct git *git)
+{
+	const char *count = getenv("GIT_CONFIG_COUNT");
+	uint64_t n = 0;
+
+	if (count == NULL || parse_u64(count, &n) < 0)
+		return;
+	for (uint64_t i = 0; i < n; i++) {
+		const char *key = numbered("GIT_CONFIG_KEY", i);
+		const char *set = numbered("GIT_CONFIG_VALUE", i);
+		auto_free char *value = NULL;
+		struct gitconf conf;
+
+		/* git takes none of them where one is missing. */
+		if (key == NULL || set == NULL || !strchr(key, '.'))
+			return;
+		value = xstrdup(set);
+		gitconf_pair(&conf, key, value);
+		take(git, git->top, &conf);
+		gitconf_end(&conf);
+	}
 }
 
 /* The path that the file at FOLDER/NAME gives after `head`; or NULL. */
@@ -460,6 +501,7 @@ static void find_git(struct named *named, char *owned_top)
 	read_below(&git, "/etc", "gitconfig");
 	read_variable(&git, "GIT_CONFIG_GLOBAL");
 	read_variable(&git, "GIT_CONFIG_SYSTEM");
+	read_pairs(&git);
 	strv_free(&git.files);
 	find_git_links(named, common ? common : own);
 }

@@ -288,8 +288,17 @@ for variable in GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM; do
 	printf '[core]\nhooksPath = tools/hooks\n' >"$T/elsewhere"
 	export "$variable=$T/elsewhere"
 	caught_in "$P" "one of $variable's file"
+	hooked
+	mv "$T/elsewhere" "$P/elsewhere"
+	export "$variable=elsewhere"
+	caught_in "$P" "one of $variable's file in the tree"
 	unset "$variable"
 done
+hooked
+export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=n \
+	GIT_CONFIG_KEY_1=core.hooksPath GIT_CONFIG_VALUE_1=tools/hooks
+caught_in "$P" "one in a variable"
+unset "${!GIT_CONFIG_@}"
 hooked
 (cd "$P" && git config core.hooksPath . && cp tools/hooks/pre-commit . &&
 	"${G[@]}" add . && "${G[@]}" commit -qm top)
