@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <glob.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,9 +264,8 @@ static int open_library(struct gather *g, const char *path, char **inside,
 			char **source)
 {
 	bool plain = g->lookup.root[0] == '\0' && g->spec->n_mounts == 0;
-	char real[PATH_MAX], link[32];
+	auto_free char *real = NULL;
 	auto_fd int fd = -1;
-	ssize_t n;
 
 	if (!plain && !gather_locate(g, path, inside, source))
 		return -1;
@@ -277,15 +275,11 @@ static int open_library(struct gather *g, const char *path, char **inside,
 		return -1;
 	if (!plain)
 		return take_fd(&fd);
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, real, sizeof(real) - 1);
-	if (n <= 0)
-		return -1;
-	real[n] = '\0';
-	if (!gather_shows(g, real))
+	real = fd_name(fd);
+	if (!real || !gather_shows(g, real))
 		return -1;
 	*inside = xstrdup(real);
-	*source = xstrdup(real);
+	*source = take_ptr(&real);
 	return take_fd(&fd);
 }
 

@@ -2,7 +2,6 @@
 #include "exec_hash.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,10 +71,8 @@ static void tell(struct exec_hashes *h, const char *path, off_t size,
  */
 static int reopen(int path_fd)
 {
-	char name[40];
-
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", path_fd);
-	return open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return open(fd_path(path_fd).s,
+		    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 static void push_job(struct exec_hashes *h, const struct exec_hash_key *key,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "exec_look.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -89,12 +88,9 @@ char *exec_list_flag(const struct commands *commands, const char *path)
 static char *flag_for_file(const struct exec_attempt *a,
 			   const struct commands *commands)
 {
-	char source[32];
-
 	if (closure_is_module(a->target))
 		return NULL;
-	snprintf(source, sizeof(source), "/proc/self/fd/%d", a->file_fd);
-	return flag_for(commands, a->target, source);
+	return flag_for(commands, a->target, fd_path(a->file_fd).s);
 }
 
 static void deny(struct exec_attempt *a, char *remedy)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -56,13 +55,11 @@ static int open_at(const struct named *named, const char *path, int flags)
 static int open_regular(const struct named *named, const char *path)
 {
 	auto_fd int fd = open_at(named, path, O_PATH);
-	char link[32];
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return -1;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	return open(link, O_RDONLY | O_CLOEXEC);
+	return open(fd_path(fd).s, O_RDONLY | O_CLOEXEC);
 }
 
 /* NULL: no file, or none that can be read. */
@@ -91,12 +88,9 @@ static char *read_text(struct named *named, const char *path)
 
 static char *path_of(int fd)
 {
-	char link[32], path[PATH_MAX];
-	ssize_t n;
+	char *name = fd_name(fd);
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path));
-	return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("");
+	return name ? name : xstrdup("");
 }
 
 static uint64_t mount_of(int fd)

@@ -84,9 +84,8 @@ static int open_unnamed(const struct target *t, bool *named)
 
 static int give_name(const struct target *t, int fd, const char *name)
 {
-	auto_free char *self = xasprintf("/proc/self/fd/%d", fd);
-
-	return linkat(AT_FDCWD, self, t->dir_fd, name, AT_SYMLINK_FOLLOW);
+	return linkat(AT_FDCWD, fd_path(fd).s, t->dir_fd, name,
+		      AT_SYMLINK_FOLLOW);
 }
 
 /*

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -366,6 +367,26 @@ void title_set(const char *text)
 		return;
 	memset(title, 0, title_size);
 	snprintf(title, title_size, "%s", text);
+}
+
+struct fd_path fd_path(int fd)
+{
+	struct fd_path path;
+
+	snprintf(path.s, sizeof(path.s), "/proc/self/fd/%d", fd);
+	return path;
+}
+
+char *fd_name(int fd)
+{
+	char name[PATH_MAX];
+	ssize_t n = readlink(fd_path(fd).s, name, sizeof(name));
+
+	/* One that fills the room may have been cut. */
+	if (n == (ssize_t)sizeof(name))
+		errno = ENAMETOOLONG;
+	return n > 0 && n < (ssize_t)sizeof(name) ? xstrndup(name, (size_t)n)
+						  : NULL;
 }
 
 char *path_join(const char *a, const char *b)

@@ -110,6 +110,14 @@ struct tm utc_time(time_t when);
 void title_init(int argc, char **argv);
 void title_set(const char *title);
 
+/* What a descriptor is open on, by a path that holds while it is. */
+struct fd_path {
+	char s[32];
+};
+struct fd_path fd_path(int fd);
+/* What the kernel calls it, which need be no path; owned, or NULL with errno. */
+char *fd_name(int fd);
+
 /* Joins with exactly one slash; `b` may start with one. */
 char *path_join(const char *a, const char *b);
 /* Collapses "//", "/./" and "/../" of an absolute path, in words only. */

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -112,14 +111,11 @@ void walk_end(struct walk_reader *reader)
  */
 static int chmod_held(int path_fd, mode_t mode)
 {
-	char link[32];
-
 	if (syscall(SYS_fchmodat2, path_fd, "", mode, AT_EMPTY_PATH) == 0)
 		return 0;
 	if (errno != ENOSYS && errno != EPERM)
 		return -1;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
-	return chmod(link, mode);
+	return chmod(fd_path(path_fd).s, mode);
 }
 
 int walk_chmod(int parent_fd, const char *name, mode_t mode)

@@ -175,8 +175,7 @@ static int check_match(const struct output *out)
 /* By whatever links it is named: where it really goes. */
 static char *real_target(const struct output *out)
 {
-	auto_free char *proc = xasprintf("/proc/self/fd/%d", out->dir_fd);
-	auto_free char *folder = realpath(proc, NULL);
+	auto_free char *folder = realpath(fd_path(out->dir_fd).s, NULL);
 
 	return folder ? path_join(folder, out->names.name) : xstrdup(out->to);
 }
