@@ -356,6 +356,8 @@ static void serve_exec(struct exec_recorder *r,
 	}
 	clock_gettime(CLOCK_REALTIME, &a.when);
 	a.ppid = exec_look_parent(&r->place, a.outer_ppid);
+	if (r->n_later == 0)
+		r->later_until = now_ms(CLOCK_MONOTONIC) + EXEC_LATER_MS;
 	r->later[r->n_later++] = a;
 	if (r->n_later == EXEC_LATER_MAX)
 		exec_settle(r);
@@ -377,6 +379,7 @@ void exec_settle(struct exec_recorder *r)
 		exec_attempt_free(a);
 	}
 	r->n_later = 0;
+	r->later_until = 0;
 	event_release(r->log);
 }
 

@@ -33,9 +33,9 @@
 
 /* Executions that are recorded together: the next one need not wait for the
  * record of the last, and the audit log is locked once for all.  Of a run whose
- * supervisor is killed so many at most are not told, of so long a time. */
+ * supervisor is killed so many at most are not told, of the last so many ms. */
 #define EXEC_LATER_MAX 16
-#define EXEC_LATER_MS  2
+#define EXEC_LATER_MS  10
 
 struct exec_hashes;
 
@@ -65,6 +65,7 @@ struct exec_recorder {
 	/* Answered, and not recorded yet. */
 	struct exec_attempt later[EXEC_LATER_MAX];
 	size_t n_later;
+	uint64_t later_until; /* monotonic ms: then they are due; 0 none are */
 	struct exec_refusals refusals;
 	/* Somebody inside wants a socket, and waits for this to return. */
 	void (*on_socket)(void *context);

@@ -212,8 +212,9 @@ static void check_deadlines(struct loop *l)
 
 static int next_timeout(const struct loop *l)
 {
-	const uint64_t times[] = { l->deadline, l->kill_at, l->straggler.next,
-				   l->watch.next, l->sampler.next };
+	const uint64_t times[] = { l->deadline,       l->kill_at,
+				   l->straggler.next, l->watch.next,
+				   l->sampler.next,   l->exec.later_until };
 	uint64_t now = now_ms(CLOCK_MONOTONIC), next = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
@@ -221,8 +222,6 @@ static int next_timeout(const struct loop *l)
 			next = times[i];
 	if (exec_has_work(&l->exec))
 		return 0;
-	if (l->exec.n_later && (next == 0 || next > now + EXEC_LATER_MS))
-		return EXEC_LATER_MS;
 	if (next == 0)
 		return -1;
 	if (next <= now)
