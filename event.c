@@ -297,7 +297,8 @@ static char *print_cut(cJSON *event, size_t max)
 }
 
 /* What has become too long, in an ever shorter form; NULL: no form is short
- * enough. */
+ * enough.  Its numbers go by way of doubles: beside strings so long they are ids
+ * and counts. */
 static char *cut_line(const char *line)
 {
 	cJSON *event = cJSON_Parse(line);

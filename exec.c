@@ -135,6 +135,10 @@ void exec_program(struct exec_recorder *r, int program_fd)
 {
 	cleanup_fd(&r->program_fd);
 	r->program_fd = program_fd;
+	if (fstat(program_fd, &r->program) < 0) {
+		cleanup_fd(&r->program_fd);
+		r->program_fd = -1;
+	}
 }
 
 /*** The record ***/
@@ -180,9 +184,9 @@ static void emit(struct exec_recorder *r, const struct exec_attempt *a,
 	event_end(r->log);
 }
 
-static void emit_limit(struct exec_recorder *r)
+static void emit_limit(struct exec_recorder *r, const struct timespec *when)
 {
-	struct json_writer *e = event_begin(r->log, "limit");
+	struct json_writer *e = event_begin_at(r->log, "limit", when, false);
 
 	json_write_string(e, "what", "exec");
 	json_write_string(e, "reason", "further executions are counted only");
@@ -239,14 +243,19 @@ static void record(struct exec_recorder *r, const struct exec_attempt *a)
 	if (first || r->events < EXEC_EVENTS_MAX)
 		emit(r, a, first);
 	if (r->events == EXEC_EVENTS_MAX)
-		emit_limit(r);
+		emit_limit(r, &a->when);
 	r->events++;
-	if (a->file_fd >= 0 && a->verdict == EXEC_ALLOWED) {
-		auto_free char *path = secret_mask(
-		    r->secrets, a->target ? a->target : a->path, a->path_cut);
+}
 
-		exec_hash_add(r->hashes, a->file_fd, &a->st, path);
-	}
+static void hash(struct exec_recorder *r, const struct exec_attempt *a)
+{
+	auto_free char *path = NULL;
+
+	if (a->file_fd < 0 || a->verdict != EXEC_ALLOWED)
+		return;
+	path = secret_mask(r->secrets, a->target ? a->target : a->path,
+			   a->path_cut);
+	exec_hash_add(r->hashes, a->file_fd, &a->st, path);
 }
 
 /* As an attempt whose words are in the plan: the process that made it shared
@@ -283,11 +292,13 @@ void exec_started(struct exec_recorder *r)
 	a.pid = r->first;
 	a.ppid = 1;
 	a.file_fd = take_fd(&r->program_fd);
+	a.st = r->program;
 	exec_look_judge(&a);
 	/* It did run. */
 	a.verdict = EXEC_ALLOWED;
 	a.reason = NULL;
 	record(r, &a);
+	hash(r, &a);
 	exec_attempt_free(&a);
 }
 
@@ -367,7 +378,6 @@ void exec_settle(struct exec_recorder *r)
 {
 	if (r->n_later == 0)
 		return;
-	event_hold(r->log);
 	for (size_t i = 0; i < r->n_later; i++) {
 		struct exec_attempt *a = &r->later[i];
 
@@ -375,12 +385,19 @@ void exec_settle(struct exec_recorder *r)
 			a->path = xstrdup("?");
 		exec_look_judge(a);
 		exec_list_judge(a, r->plan);
-		record(r, a);
-		exec_attempt_free(a);
+	}
+	/* Nothing of the payload's is touched meanwhile: its file system may
+	 * hang, and other runs wait for the audit log. */
+	event_hold(r->log);
+	for (size_t i = 0; i < r->n_later; i++)
+		record(r, &r->later[i]);
+	event_release(r->log);
+	for (size_t i = 0; i < r->n_later; i++) {
+		hash(r, &r->later[i]);
+		exec_attempt_free(&r->later[i]);
 	}
 	r->n_later = 0;
 	r->later_until = 0;
-	event_release(r->log);
 }
 
 /*

@@ -55,9 +55,10 @@ struct exec_recorder {
 	struct outcome *outcome;
 	struct exec_hashes *hashes;
 	struct exec_place place;
-	int listener_fd; /* -1: nothing comes, or nothing comes any more */
-	int program_fd;  /* the payload's own program (O_PATH), or -1 */
-	pid_t first;     /* inside; -1: it asked, and has not started yet */
+	int listener_fd;     /* -1: nothing comes, or nothing comes any more */
+	int program_fd;      /* the payload's own program (O_PATH), or -1 */
+	struct stat program; /* as it was then */
+	pid_t first;         /* inside; -1: it asked, and has not started yet */
 	bool asked;
 	bool told;
 	struct err_record lost; /* an answer; with a status when it is set */

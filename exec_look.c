@@ -326,7 +326,7 @@ void exec_look_judge(struct exec_attempt *a)
 {
 	struct statvfs fs = { .f_flag = 0 };
 
-	if (a->file_fd < 0 || fstat(a->file_fd, &a->st) < 0)
+	if (a->file_fd < 0)
 		return;
 	if (fstatvfs(a->file_fd, &fs) == 0)
 		a->writable = !(fs.f_flag & ST_RDONLY);
@@ -408,6 +408,11 @@ void exec_look(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 		a->reason = "what it executes could not be read";
 	}
 	cleanup_fd(&memory.fd);
+	/* As it is now: the first that a program does may be to change it. */
+	if (a->file_fd >= 0 && fstat(a->file_fd, &a->st) < 0) {
+		cleanup_fd(&a->file_fd);
+		a->file_fd = -1;
+	}
 }
 
 void exec_attempt_free(struct exec_attempt *a)

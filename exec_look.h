@@ -94,7 +94,7 @@ pid_t exec_look_inner(struct exec_place *place, pid_t pid);
 pid_t exec_look_parent(struct exec_place *place, pid_t pid);
 /* Judges by st and by whether its mount lets anything be executed. */
 void exec_look_file(struct exec_attempt *attempt, bool noexec);
-/* Judges file_fd and fills st. */
+/* Judges file_fd, by st. */
 void exec_look_judge(struct exec_attempt *attempt);
 /* The verdict again, where there is a list of commands (exec_list.c). */
 void exec_list_judge(struct exec_attempt *attempt, const struct plan *plan);

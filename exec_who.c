@@ -57,6 +57,7 @@ struct exec_entry exec_entry(pid_t pid, const char *name)
 
 	*to++ = '/';
 	memccpy(to, name, '\0', (size_t)(e.name + sizeof(e.name) - to));
+	e.name[sizeof(e.name) - 1] = '\0';
 	return e;
 }
 

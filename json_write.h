@@ -23,7 +23,7 @@ struct json_writer {
  */
 void json_write_open(struct json_writer *w, const char *key, char bracket);
 void json_write_close(struct json_writer *w, char bracket);
-/* Any bytes: NUL and invalid UTF-8 become U+FFFD, hidden characters \uXXXX. */
+/* Any bytes, not NULL: NUL and invalid UTF-8 become U+FFFD, hidden characters \uXXXX. */
 void json_write_bytes(struct json_writer *w, const char *key, const char *bytes,
 		      size_t len);
 void json_write_string(struct json_writer *w, const char *key, const char *s);

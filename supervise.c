@@ -210,6 +210,7 @@ static void check_deadlines(struct loop *l)
 		kill_all(l);
 }
 
+/* 0: something is due. */
 static int next_timeout(const struct loop *l)
 {
 	const uint64_t times[] = { l->deadline,       l->kill_at,
@@ -456,7 +457,7 @@ static void work_aside(struct loop *l)
 	exec_work(&l->exec);
 }
 
-/* What was executed came before. */
+/* What was executed came before, and before what is due by the clock. */
 static void serve_others(struct loop *l, struct pollfd fds[static SLOT_SLOTS])
 {
 	exec_settle(&l->exec);
@@ -482,7 +483,8 @@ static void run_loop(struct loop *l)
 			exec_serve(&l->exec, fds[SLOT_EXEC].revents);
 		if (l->exec.lost.status)
 			fail_run(l, &l->exec.lost);
-		if (n != 1 || !is_ready(&fds[SLOT_EXEC]))
+		if (n != 1 || !is_ready(&fds[SLOT_EXEC]) ||
+		    next_timeout(l) == 0)
 			serve_others(l, fds);
 		/* What nobody waits for has the moments that nobody needs. */
 		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))

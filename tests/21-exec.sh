@@ -108,6 +108,28 @@ is "they are in order, with other events between" "$(jq -r \
 is "and in time" "$(jq -r .ts "$T/events.jsonl")" \
 	"$(jq -r .ts "$T/events.jsonl" | sort)"
 
+# A program that undoes its own traces was there when it was executed.
+cat >"$T/sly.sh" <<'SH'
+printf '#!/bin/sh\nchmod 0 "$0"\n' >hides
+printf '#!/bin/sh\nprintf innocent >"$0"\n' >forges
+chmod 755 hides forges
+./hides
+exec ./forges
+SH
+recorded --ro-bind "$T/sly.sh" /sly.sh -- sh /sly.sh
+is "what takes its own bit away did run" "$(executed | grep -cxF './hides allowed')" 1
+json_is "$T/result.json" .commands.denied 0
+is "what writes over itself has no hash of that" "$(events program |
+	jq -c 'select(.path == "/work/forges") | [.sha256, .reason]')" \
+	'[null,"changed while it was read"]'
+
+# What is due by the clock comes after what was executed before.
+recorded --timeout 2s -- sh -c 'while :; do /usr/bin/true; done'
+is "a time-out and samples among executions" "$rc" 124
+check "samples were taken" test "$(events sample | wc -l)" -gt 2
+is "are in time" "$(jq -r 'select(.event != "program").ts' "$T/events.jsonl" |
+	sort -c 2>&1)" ""
+
 # A passed value in an argument, whole, twice, cut at the end, in a path.
 SECRET_TOKEN=planted-3e8a-value recorded --summary always --verbose \
 	--pass-env SECRET_TOKEN -- sh -c '/usr/bin/true "-H$SECRET_TOKEN"
