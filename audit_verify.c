@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "text.h"
 #include "util.h"
 
 /*
@@ -28,7 +29,7 @@
 
 struct check {
 	FILE *out;
-	const char *path;
+	const char *path; /* as it is shown */
 	struct audit_head head;
 	bool has_head, head_seen;
 	unsigned long long lines, problems, torn;
@@ -181,13 +182,12 @@ static void tell(const struct check *c)
 	if (c->beyond)
 		fprintf(c->out, "  %llu at the end by a run that was killed\n",
 			c->beyond);
-	if (c->lines == 0)
-		return;
 	if (c->begins && strspn(c->first, "0") == HASH)
 		fprintf(c->out, "  begins: new\n");
-	else
+	else if (c->first[0])
 		fprintf(c->out, "  begins: after %s\n", c->first);
-	fprintf(c->out, "  ends:   with %s\n", c->last);
+	if (c->last[0])
+		fprintf(c->out, "  ends:   with %s\n", c->last);
 	if (!c->has_head)
 		fprintf(c->out,
 			"  no %s.head: whether lines were cut off the end, "
@@ -196,9 +196,10 @@ static void tell(const struct check *c)
 }
 
 /* The size and the head as they were at one moment. */
-static int look(struct check *c, int fd, unsigned long long *size)
+static int look(struct check *c, const char *path, int fd,
+		unsigned long long *size)
 {
-	auto_free char *head_path = xasprintf("%s.head", c->path);
+	auto_free char *head_path = xasprintf("%s.head", path);
 	auto_fd int head_fd = open(head_path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
@@ -216,13 +217,14 @@ static int look(struct check *c, int fd, unsigned long long *size)
 
 int audit_verify(const char *path, FILE *out)
 {
-	struct check c = { .out = out, .path = path };
+	auto_free char *shown = text_visible(path, true);
+	struct check c = { .out = out, .path = shown };
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
 	unsigned long long size = 0;
 
 	if (fd < 0)
 		return fail(errno, "cannot open %s", path);
-	if (look(&c, fd, &size) != 0 || check_file(&c, fd, size) != 0)
+	if (look(&c, path, fd, &size) != 0 || check_file(&c, fd, size) != 0)
 		return -1;
 	check_end(&c);
 	tell(&c);

@@ -159,3 +159,10 @@ is timeout "$(one --timeout 2s sleep 60)" \
 is "error: not found" "$(one no-such-program)" "error 127 null null false"
 is "error: not executable" "$(one /etc/passwd)" "error 126 null null false"
 is "error: set-up" "$(one --chdir /nowhere true)" "error 125 null null false"
+
+# A name is the caller's, and steers no terminal; nothing to read proves nothing.
+name=$T/$(printf 'n\033[31m.jsonl')
+: >"$name"
+expect_exit 0 "$M9M" --verify-audit "$name"
+lacks "$T/out" "$(printf '\033')"
+contains "$T/out" "only a hash kept elsewhere can tell"
