@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
@@ -19,6 +20,7 @@ struct scan {
 	const char *end;
 	unsigned depth;
 	size_t values;
+	bool exact;
 	struct json_fault *fault;
 };
 
@@ -86,6 +88,15 @@ static bool take_digits(struct scan *s)
 	return s->at > first;
 }
 
+static bool is_exact(const char *first, const char *end)
+{
+	static const char all_bits[] = "18446744073709551615";
+	auto_free char *number = xstrndup(first, (size_t)(end - first));
+	double value = strtod(number, NULL);
+
+	return value != 0x1p64 || strcmp(number, all_bits) == 0;
+}
+
 static int scan_number(struct scan *s)
 {
 	const char *first = s->at;
@@ -106,6 +117,12 @@ static int scan_number(struct scan *s)
 	if (s->at - first > NUMBER_MAX) {
 		s->at = first;
 		return stop(s, "number of more than %d characters", NUMBER_MAX);
+	}
+	if (s->exact && !is_exact(first, s->at)) {
+		s->at = first;
+		return stop(s,
+			    "number that is not all bits of 64, and would be "
+			    "taken for it");
 	}
 	return 0;
 }
@@ -249,11 +266,14 @@ static int scan_value(struct scan *s)
 	}
 }
 
-cJSON *json_read(const char *text, size_t len, struct json_fault *fault)
+static cJSON *read_tree(const char *text, size_t len, bool exact,
+			struct json_fault *fault)
 {
-	struct scan s = {
-		.start = text, .at = text, .end = text + len, .fault = fault
-	};
+	struct scan s = { .start = text,
+			  .at = text,
+			  .end = text + len,
+			  .exact = exact,
+			  .fault = fault };
 	cJSON *tree;
 
 	if (scan_value(&s) < 0)
@@ -269,4 +289,14 @@ cJSON *json_read(const char *text, size_t len, struct json_fault *fault)
 		stop(&s, "no memory for the JSON tree");
 	}
 	return tree;
+}
+
+cJSON *json_read(const char *text, size_t len, struct json_fault *fault)
+{
+	return read_tree(text, len, false, fault);
+}
+
+cJSON *json_read_exact(const char *text, size_t len, struct json_fault *fault)
+{
+	return read_tree(text, len, true, fault);
 }

@@ -23,3 +23,6 @@ struct json_fault {
 
 /* The tree (cJSON_Delete is due), or NULL with the place in *fault. */
 cJSON *json_read(const char *text, size_t len, struct json_fault *fault);
+/* The same, where 2^64 is 18446744073709551615, all bits: other numbers that are
+ * the same double are refused. */
+cJSON *json_read_exact(const char *text, size_t len, struct json_fault *fault);

@@ -211,7 +211,7 @@ cJSON *read_tree(struct parse *p, const char *text, size_t len)
 		complain(p, "is over 1 MiB");
 		return NULL;
 	}
-	tree = json_read(text, len, &fault);
+	tree = json_read_exact(text, len, &fault);
 	if (!tree) {
 		where = xasprintf("%s:%zu:%zu", p->file, fault.line,
 				  fault.column);

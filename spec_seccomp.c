@@ -130,9 +130,9 @@ static const struct word *read_word(struct parse *p, const cJSON *value,
 	return NULL;
 }
 
-/* A double holds whole numbers up to 2^53: what is beyond may not be what was
- * written, and so not the rule that was meant.  But for all bits at once. */
-#define EXACT_MAX 0x1p53
+/* More may not come in a double as it was written.  But for all bits at once:
+ * see json_read_exact. */
+#define EXACT_MAX (0x1p53 - 1)
 
 static bool read_number(struct parse *p, const cJSON *object, const char *name,
 			double max, uint64_t *out)
@@ -154,6 +154,15 @@ static bool read_number(struct parse *p, const cJSON *object, const char *name,
 		complain(p, "must be a whole number up to %.0f", max);
 	where_back(p, back);
 	return good;
+}
+
+/* Docker writes null for lists that are empty: for what is needed it is none. */
+static void need(struct parse *p, const cJSON *object, const char *name)
+{
+	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	if (member == NULL || cJSON_IsNull(member))
+		complain(p, "\"%s\" is missing", name);
 }
 
 static int errno_of(const char *name)
@@ -251,7 +260,8 @@ static bool is_kernel(struct parse *p, const char *text)
 	unsigned want[2], have[2];
 	char rest;
 
-	if (sscanf(text, "%u.%u%c", &want[0], &want[1], &rest) != 2) {
+	if (strspn(text, "0123456789.") != strlen(text) ||
+	    sscanf(text, "%u.%u%c", &want[0], &want[1], &rest) != 2) {
 		complain(p, "minKernel must be two numbers, as 4.8");
 		return false;
 	}
@@ -314,20 +324,17 @@ static void read_argument(struct reader *r, const cJSON *item, void *context)
 		return;
 	}
 	only_members(r->p, item, argument_keys);
-	if (!read_number(r->p, item, "index", 5, &index) &&
-	    !cJSON_HasObjectItem(item, "index"))
-		complain(r->p, "\"index\" is missing");
-	if (!read_number(r->p, item, "value", EXACT_MAX, &c.value) &&
-	    !cJSON_HasObjectItem(item, "value"))
-		complain(r->p, "\"value\" is missing");
+	need(r->p, item, "index");
+	read_number(r->p, item, "index", 5, &index);
+	need(r->p, item, "value");
+	read_number(r->p, item, "value", EXACT_MAX, &c.value);
 	read_number(r->p, item, "valueTwo", EXACT_MAX, &c.value_two);
 	value = enter(r->p, item, "op", &back);
 	if (value) {
 		op = read_word(r->p, value, compares, ARRAY_SIZE(compares));
 		where_back(r->p, back);
-	} else {
-		complain(r->p, "\"op\" is missing");
 	}
+	need(r->p, item, "op");
 	if (rule->n_conditions == ARRAY_SIZE(rule->conditions)) {
 		complain(r->p, "is the seventh condition");
 		return;
@@ -402,9 +409,9 @@ static void read_names(struct reader *r, const cJSON *entry,
 
 	if (name && n)
 		complain(r->p, "has both \"name\" and \"names\"");
-	else if (!name && !cJSON_HasObjectItem(entry, "names"))
-		complain(r->p, "\"names\" is missing");
-	else if (name && applies) {
+	else if (!name)
+		need(r->p, entry, "names");
+	else if (applies) {
 		one.valuestring = (char *)(uintptr_t)name;
 		read_name(r, &one, rule);
 	}

@@ -111,6 +111,19 @@ static const struct {
 		"\"value\":9007199254740993000,\"op\":\"SCMP_CMP_EQ\"}]"),
 	  "$.syscalls[1].args[0].value: must be" },
 	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
+		"\"value\":9007199254740993,\"op\":\"SCMP_CMP_EQ\"}]"),
+	  "$.syscalls[1].args[0].value: must be" },
+	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
+		"\"value\":18446744073709551600,\"op\":\"SCMP_CMP_EQ\"}]"),
+	  "number that is not all bits" },
+	/* None, in the place of what is needed. */
+	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":null,"
+		"\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]"),
+	  "$.syscalls[1].args[0]: \"index\" is missing" },
+	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
+		"\"value\":null,\"op\":\"SCMP_CMP_EQ\"}]"),
+	  "$.syscalls[1].args[0]: \"value\" is missing" },
+	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
 		"\"value\":1,\"op\":\"==\"}]"),
 	  "$.syscalls[1].args[0].op: \"==\" is unknown" },
 	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
@@ -120,6 +133,9 @@ static const struct {
 	  "$.syscalls[1].includes.cap: unknown" },
 	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":"
 		"\"new\"}"),
+	  "minKernel must be two numbers" },
+	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":"
+		"\"-1.0\"}"),
 	  "minKernel must be two numbers" },
 };
 
