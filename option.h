@@ -21,6 +21,9 @@
  * lists takes a look at all of them. */
 #define LIST_MAX       4096
 
+/* What a printed spec has in the place of a value. */
+#define OPTION_REDACTED "***"
+
 struct option;
 
 enum option_from { FROM_NOBODY, FROM_FILE, FROM_FLAG };

@@ -492,11 +492,23 @@ static void set_setenv(struct parse *p, const struct option *o,
 	add_env(p, arg[0], arg[1]);
 }
 
+/* A spec that was printed has no values any more. */
+static void load_env(struct parse *p, const char *name, const char *value)
+{
+	if (strcmp(value, OPTION_REDACTED) == 0)
+		complain(p,
+			 "\"%s\" is what --print-spec shows in place of a "
+			 "value: give the value, or its name in env_pass",
+			 value);
+	else
+		add_env(p, name, value);
+}
+
 static void load_setenv(struct parse *p, const struct option *o,
 			const cJSON *value)
 {
 	(void)o;
-	each_string(p, value, add_env);
+	each_string(p, value, load_env);
 }
 
 /* Values may be secrets, and a printed spec gets pasted into tickets. */
@@ -508,7 +520,7 @@ static cJSON *dump_setenv(const struct spec *spec, const struct option *o)
 	for (size_t i = 0; i < spec->n_env; i++)
 		if (spec->env[i].value)
 			cJSON_AddStringToObject(object, spec->env[i].name,
-						"***");
+						OPTION_REDACTED);
 	return object;
 }
 

@@ -115,9 +115,9 @@ static const char *scalar_text(const cJSON *value, char number[32])
 
 	if (cJSON_IsString(value))
 		return value->valuestring;
-	/* Beyond 2^53 a double is no longer the number that was written; the
+	/* From 2^53 on a double is no longer the number that was written; the
 	 * exponent form makes the parsers refuse it. */
-	if (n >= -9007199254740992.0 && n <= 9007199254740992.0 &&
+	if (n > -9007199254740992.0 && n < 9007199254740992.0 &&
 	    n == (double)(int64_t)n)
 		snprintf(number, 32, "%.0f", n);
 	else

@@ -296,8 +296,12 @@ static void set_proxy(struct parse *p, const struct option *o, char *const *arg)
 	struct proxy proxy = { .port = 0 };
 	char why[256] = "";
 
-	if (strcmp(arg[0], PROXY_ENV) != 0 &&
-	    proxy_parse(arg[0], &proxy, why, sizeof(why)) < 0)
+	if (proxy_is_redacted(arg[0]))
+		complain(p,
+			 "has its password as --print-spec shows it: give the "
+			 "password");
+	else if (strcmp(arg[0], PROXY_ENV) != 0 &&
+		 proxy_parse(arg[0], &proxy, why, sizeof(why)) < 0)
 		complain(p, "cannot be used: %s", why);
 	else
 		replace(p, o, xstrdup(arg[0]));

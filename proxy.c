@@ -11,7 +11,8 @@
 #include "netaddr.h"
 #include "util.h"
 
-#define SCHEME "http://"
+#define SCHEME   "http://"
+#define REDACTED SCHEME "***"
 
 static int refuse(char *why, size_t size, const char *what)
 {
@@ -154,7 +155,12 @@ char *proxy_redacted(const char *url)
 {
 	const char *at = strrchr(url, '@');
 
-	return at ? xasprintf(SCHEME "***%s", at) : xstrdup(url);
+	return at ? xasprintf(REDACTED "%s", at) : xstrdup(url);
+}
+
+bool proxy_is_redacted(const char *url)
+{
+	return strncmp(url, REDACTED "@", strlen(REDACTED "@")) == 0;
 }
 
 /*** The caller's variables ***/

@@ -49,6 +49,7 @@ bool proxy_passes_by(const struct proxy *proxy, const char *name,
 char *proxy_shown(const struct proxy *proxy);
 /* The URL without what is secret in it (owned). */
 char *proxy_redacted(const char *url);
+bool proxy_is_redacted(const char *url);
 
 /* The request for `host` (a name, or an address in text); its length. */
 size_t proxy_request(const struct proxy *proxy, const char *host, uint16_t port,

@@ -73,19 +73,32 @@ static bool is_called(const struct option *o, const char *name)
 	       (o->key[len] == '\0' || o->key[len] == '.');
 }
 
-bool spec_asked(const struct spec *spec, const char *key)
+/* A switch that is off says nothing. */
+static bool is_off(const struct spec *spec, const struct option *o)
+{
+	return o->type == &type_flag && !*(const bool *)option_field(spec, o);
+}
+
+static bool is_written(const struct spec *spec, const char *key, bool off)
 {
 	for (size_t i = 0; spec->asked && i < option_count; i++)
-		if (spec->asked[i] && is_called(&option_table[i], key))
+		if (spec->asked[i] && is_called(&option_table[i], key) &&
+		    (off || !is_off(spec, &option_table[i])))
 			return true;
 	return false;
+}
+
+bool spec_asked(const struct spec *spec, const char *key)
+{
+	return is_written(spec, key, false);
 }
 
 const struct option *option_given(const struct parse *p, const char *name)
 {
 	for (size_t i = 0; i < option_count; i++)
 		if (p->from[i] != FROM_NOBODY &&
-		    is_called(&option_table[i], name))
+		    is_called(&option_table[i], name) &&
+		    !is_off(p->spec, &option_table[i]))
 			return &option_table[i];
 	return NULL;
 }
@@ -263,7 +276,7 @@ static bool only_informs(struct spec *spec, const struct command_line *line)
 		if (!o || o->type != &type_action)
 			continue;
 		if (o->min == SPEC_HELP || o->min == SPEC_VERSION ||
-		    o->min == SPEC_LIST_AGENTS || o->min == SPEC_GC) {
+		    o->min == SPEC_LIST_AGENTS) {
 			spec->action = (enum spec_action)o->min;
 			return true;
 		}
@@ -438,9 +451,10 @@ static bool is_printed(const struct spec *spec, const struct option *o)
 		return false;
 	/* A mode that the lists imply is worth seeing. */
 	if (o->type == &type_choice &&
-	    o->offset == offsetof(struct spec, network))
+	    o->offset == offsetof(struct spec, network) &&
+	    spec->network != SPEC_NETWORK_DENY)
 		return spec_asked(spec, "network");
-	return spec_asked(spec, o->key);
+	return is_written(spec, o->key, true);
 }
 
 int spec_print(const struct spec *spec, FILE *out)

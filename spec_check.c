@@ -26,19 +26,11 @@ static const struct network_list {
 	  false },
 };
 
-/* A list is refused when it is empty; a switch that is off says nothing. */
-static bool is_off(const struct parse *p, const struct network_list *row)
-{
-	return strcmp(row->key, "network.allow_ech") == 0 &&
-	       !p->spec->allow_ech;
-}
-
 static void imply_allow(struct parse *p)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(network_lists); i++)
 		if (!(network_lists[i].modes & MODE(DENY)) &&
-		    spec_asked(p->spec, network_lists[i].key) &&
-		    !is_off(p, &network_lists[i]))
+		    spec_asked(p->spec, network_lists[i].key))
 			p->spec->network = SPEC_NETWORK_ALLOW;
 }
 
@@ -81,7 +73,7 @@ static void check_network(struct parse *p)
 		const struct option *list = option_given(p,
 							 network_lists[i].key);
 
-		if (list && !is_off(p, &network_lists[i]))
+		if (list)
 			check_list(p, &network_lists[i], list, by_flag);
 	}
 }
@@ -130,7 +122,7 @@ static void check_command(struct parse *p)
 	/* Of an action about a file, or the host, nothing is run. */
 	if (spec->action == SPEC_VERIFY_AUDIT || spec->action == SPEC_DOCTOR ||
 	    spec->action == SPEC_APPLY || spec->action == SPEC_REPORT ||
-	    spec->action == SPEC_SUGGEST)
+	    spec->action == SPEC_SUGGEST || spec->action == SPEC_GC)
 		return;
 	/* What was given and refused has its own line already. */
 	if (option_given(p, "command")) {
@@ -331,29 +323,47 @@ static void check_caps(struct parse *p)
 			    (unsigned long long)spec->memory);
 }
 
-/* It tries the defaults: no other option would tell it anything. */
-static void check_doctor(struct parse *p)
+static void check_json(struct parse *p)
 {
 	const struct option *json = option_given(p, "json");
-	bool doctor = p->spec->action == SPEC_DOCTOR;
+	enum spec_action action = p->spec->action;
 
-	if (json && !doctor && p->spec->action != SPEC_WHY &&
-	    p->spec->action != SPEC_SUGGEST)
+	if (json && action != SPEC_DOCTOR && action != SPEC_WHY &&
+	    action != SPEC_SUGGEST)
 		complain_at(p, json,
 			    "goes with --doctor, --why and --suggest only");
-	for (size_t i = 0; doctor && i < option_count; i++) {
+}
+
+static void refuse_options(struct parse *p, const char *action)
+{
+	for (size_t i = 0; i < option_count; i++) {
 		const struct option *o = &option_table[i];
 
 		if (o->key && option_given(p, o->key) == o)
-			complain_at(p, o,
-				    "does not go with --doctor, which "
-				    "tries the defaults");
+			complain_at(p, o, "does not go with %s", action);
 	}
+}
+
+/* No other option would tell these anything. */
+static void check_alone(struct parse *p)
+{
+	static const struct {
+		enum spec_action action;
+		const char *flag;
+	} alone[] = {
+		{ SPEC_DOCTOR, "--doctor, which tries the defaults" },
+		{ SPEC_GC, "--gc, which is about runs that are over" },
+	};
+
+	for (size_t row = 0; row < ARRAY_SIZE(alone); row++)
+		if (p->spec->action == alone[row].action)
+			refuse_options(p, alone[row].flag);
 }
 
 void spec_check(struct parse *p)
 {
-	check_doctor(p);
+	check_json(p);
+	check_alone(p);
 	check_caps(p);
 	check_network(p);
 	check_permissive(p);
