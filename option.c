@@ -19,6 +19,8 @@ static const char *const whens[] = { "auto", "always", "never", NULL };
 static const char *const cgroups[] = { "auto",    "v2",   "systemd", "v1",
 				       "inherit", "none", NULL };
 static const char *const compressions[] = { "zstd", "gzip", "none", NULL };
+/* 1 PiB: whole numbers from 2^53 on are no longer exact in JSON. */
+#define LARGEST_SIZE (1LL << 50)
 /* Layers that a run may go without: the others are always there. */
 static const char *const layers[] = { "cgroup", NULL };
 
@@ -43,7 +45,7 @@ const struct option option_table[] = {
 	{ "cpu", 0, "N", "cpu", &type_cores, FIELD(cpu), 0, 4096,
 	  .help = "cores, fractions allowed (2)" },
 	{ "memory", 0, "SIZE", "memory", &type_size, FIELD(memory), 1 << 20,
-	  INT64_MAX, .help = "RAM and swap (2Gi); beyond it is killed" },
+	  LARGEST_SIZE, .help = "RAM and swap (2Gi); beyond it is killed" },
 	{ "pids", 0, "N", "pids", &type_count, FIELD(pids), 1, 4194304,
 	  .help = "processes and threads (512)" },
 	{ "cgroup", 0, "KIND", "cgroup", &type_choice, FIELD(cgroup),
@@ -51,10 +53,10 @@ const struct option option_table[] = {
 	  .help = "auto, or v2, systemd, v1, inherit, none" },
 	{ "files", 0, "N", "files", &type_count, FIELD(files), 8, 1048576,
 	  .help = "open files of each process (1024)" },
-	{ "disk", 0, "SIZE", "disk", &type_size, FIELD(disk), 0, INT64_MAX,
+	{ "disk", 0, "SIZE", "disk", &type_size, FIELD(disk), 0, LARGEST_SIZE,
 	  .help = "the workdir, held in memory then (none)" },
 	{ "output", 0, "SIZE", "output", &type_size, FIELD(output), 0,
-	  INT64_MAX, .help = "stdout and stderr kept (10Mi)" },
+	  LARGEST_SIZE, .help = "stdout and stderr kept (10Mi)" },
 	{ "timeout", 0, "TIME", "timeout", &type_duration, FIELD(timeout_ms), 0,
 	  366ULL * 86400000, .help = "wall clock (none); exit status 124" },
 	{ "grace", 0, "TIME", "grace", &type_duration, FIELD(grace_ms), 0,
@@ -112,7 +114,7 @@ const struct option option_table[] = {
 	  FIELD(compression),
 	  .choices = compressions },
 	{ "artifact-bytes", 0, "SIZE", "artifact.bytes", &type_size,
-	  FIELD(artifact_bytes), 0, INT64_MAX,
+	  FIELD(artifact_bytes), 0, LARGEST_SIZE,
 	  .help = "what its files may come to (any)" },
 	{ "artifact-files", 0, "N", "artifact.files", &type_count,
 	  FIELD(artifact_files), 1, SPEC_ARTIFACT_FILES_MAX,

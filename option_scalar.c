@@ -38,17 +38,6 @@ static void clear_string(struct spec *spec, const struct option *o)
 	*field = NULL;
 }
 
-/* Exact: beyond 2^53 a JSON number would not come back the same. */
-static cJSON *number(uint64_t value)
-{
-	char *auto_free text = NULL;
-
-	if (value <= 1ULL << 53)
-		return cJSON_CreateNumber((double)value);
-	text = xasprintf("%lu", value);
-	return cJSON_CreateString(text);
-}
-
 static bool in_range(struct parse *p, const struct option *o, uint64_t value,
 		     const char *text)
 {
@@ -410,7 +399,7 @@ static void set_size(struct parse *p, const struct option *o, char *const *arg)
 
 static cJSON *dump_number(const struct spec *spec, const struct option *o)
 {
-	return number(*(uint64_t *)option_field(spec, o));
+	return cJSON_CreateNumber((double)*(uint64_t *)option_field(spec, o));
 }
 
 const struct option_type type_size = {
@@ -443,7 +432,7 @@ static cJSON *dump_duration(const struct spec *spec, const struct option *o)
 	char *auto_free text = NULL;
 
 	if (ms % 1000 == 0)
-		return number(ms / 1000);
+		return cJSON_CreateNumber((double)(ms / 1000));
 	text = xasprintf("%lums", ms);
 	return cJSON_CreateString(text);
 }

@@ -168,8 +168,12 @@ static void load_copy(struct parse *p, const struct option *o,
 	only_members(p, object, inputs ? in : out);
 	from = member_string(p, object, in[0], true);
 	to = member_string(p, object, in[1], false);
-	if (!inputs && optional && !cJSON_IsBool(optional))
-		complain(p, "optional must be true or false");
+	if (!inputs && optional && !cJSON_IsBool(optional)) {
+		size_t back = where_key(p, out[2]);
+
+		wrong_type(p, "true or false", optional);
+		where_back(p, back);
+	}
 	if (p->problems > before)
 		return;
 	if (inputs)
