@@ -432,7 +432,7 @@ static cJSON *dump_duration(const struct spec *spec, const struct option *o)
 	char *auto_free text = NULL;
 
 	if (ms % 1000 == 0)
-		return cJSON_CreateNumber((double)(ms / 1000));
+		return cJSON_CreateNumber((double)ms / 1000);
 	text = xasprintf("%lums", ms);
 	return cJSON_CreateString(text);
 }
