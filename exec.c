@@ -135,10 +135,7 @@ void exec_program(struct exec_recorder *r, int program_fd)
 {
 	cleanup_fd(&r->program_fd);
 	r->program_fd = program_fd;
-	if (fstat(program_fd, &r->program) < 0) {
-		cleanup_fd(&r->program_fd);
-		r->program_fd = -1;
-	}
+	exec_look_state(&r->program_fd, &r->program);
 }
 
 /*** The record ***/

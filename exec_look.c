@@ -381,6 +381,14 @@ static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 	find_file(a, place, pid, flags);
 }
 
+void exec_look_state(int *fd, struct stat *st)
+{
+	if (*fd < 0 || fstat(*fd, st) == 0)
+		return;
+	cleanup_fd(fd);
+	*fd = -1;
+}
+
 void exec_look(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 	       const uint64_t arguments[6], bool at)
 {
@@ -408,11 +416,8 @@ void exec_look(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 		a->reason = "what it executes could not be read";
 	}
 	cleanup_fd(&memory.fd);
-	/* As it is now: the first that a program does may be to change it. */
-	if (a->file_fd >= 0 && fstat(a->file_fd, &a->st) < 0) {
-		cleanup_fd(&a->file_fd);
-		a->file_fd = -1;
-	}
+	/* Now: the first that a program does may be to change it. */
+	exec_look_state(&a->file_fd, &a->st);
 }
 
 void exec_attempt_free(struct exec_attempt *a)

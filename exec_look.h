@@ -101,4 +101,6 @@ void exec_list_judge(struct exec_attempt *attempt, const struct plan *plan);
 /* The flag that would put a program of the host's folders, which a list hides, on
  * it (owned); NULL: there is none at this path. */
 char *exec_list_flag(const struct commands *commands, const char *path);
+/* What the file is now; closes *fd where that cannot be told. */
+void exec_look_state(int *fd, struct stat *st);
 void exec_attempt_free(struct exec_attempt *attempt);

@@ -158,18 +158,22 @@ static char *whole_path(const char *base, const char *word)
 	return path[0] == '/' ? path_clean(path) : NULL;
 }
 
-/* As it is written, and where that leads. */
-static void add(struct named *named, struct strv *to, const char *base,
+/* As it is written, and where that leads.  True: to the tree itself. */
+static bool add(struct named *named, struct strv *to, const char *base,
 		const char *word)
 {
 	auto_free char *path = named->too_much ? NULL : whole_path(base, word);
-	auto_free char *real = path ? real_of(named, path) : NULL;
+	auto_free char *real = NULL;
+	const char *rest;
 
 	if (path == NULL)
-		return;
+		return false;
+	real = real_of(named, path);
+	rest = below(named, real);
 	push_below(named, to, path);
 	if (strcmp(path, real) != 0)
 		push_below(named, to, real);
+	return rest && *rest == '\0';
 }
 
 /* --- git's configuration ---------------------------------------------------- */
@@ -253,21 +257,9 @@ static void add_words(struct git *git, char *value)
 	}
 }
 
-/* All of the tree may be the folder. */
-static void add_path(struct git *git, const char *word)
-{
-	struct named *named = git->named;
-	auto_free char *path = whole_path(git->top, word);
-	auto_free char *real = path ? real_of(named, path) : NULL;
-	const char *rest = real ? below(named, real) : NULL;
-
-	if (rest && *rest == '\0')
-		strv_push(&named->config, xstrdup(NAMED_ALL));
-	add(named, &named->config, git->top, word);
-}
-
 static void take_setting(struct git *git, const struct gitconf *conf)
 {
+	struct named *named = git->named;
 	/* An alias that is a command; pager.log and its like. */
 	bool command = conf->value[0] == '!' ||
 		       strcmp(conf->section, "pager") == 0;
@@ -277,8 +269,8 @@ static void take_setting(struct git *git, const struct gitconf *conf)
 			continue;
 		if (!naming_keys[i].is_path)
 			command = true;
-		else
-			add_path(git, conf->value);
+		else if (add(named, &named->config, git->top, conf->value))
+			strv_push(&named->config, xstrdup(NAMED_ALL));
 	}
 	if (command)
 		add_words(git, conf->value);
