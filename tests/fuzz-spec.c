@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A spec document of any bytes: read, checked, printed, read again the same. */
+/* A spec document of any bytes: read, checked, printed, read again the same.
+ * What the print hides, and a reader therefore refuses, is filled in between. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@ static char *print(const struct spec *spec)
 	if (spec_print(spec, out) < 0)
 		abort(); /* what came as JSON can be printed as JSON */
 	fclose(out);
+	for (char *mark = text; (mark = strstr(mark, "***"));)
+		memcpy(mark, "xxx", 3);
 	return text;
 }
 
