@@ -54,6 +54,15 @@ static struct span trim(struct span s)
 	return s;
 }
 
+/* No control characters, which some servers take for the end of it. */
+static bool is_text(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] < ' ' && s.p[i] != '\t')
+			return false;
+	return true;
+}
+
 /* Cuts `s` at the first `c`; false if there is none. */
 static bool cut(struct span s, char c, struct span *before, struct span *after)
 {
@@ -203,12 +212,10 @@ static const char *read_field(struct span line, struct head *head)
 
 	/* A space before the colon, or a line folded into the next, is read
 	 * in two ways by two servers. */
-	if (!cut(line, ':', &name, &value) || !is_token(name))
+	if (!cut(line, ':', &name, &value) || !is_token(name) ||
+	    !is_text(value))
 		return "a header field is malformed";
 	value = trim(value);
-	for (size_t i = 0; i < value.len; i++)
-		if ((unsigned char)value.p[i] < ' ' && value.p[i] != '\t')
-			return "a header field is malformed";
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (is(name, fields[i].name))
 			return fields[i].read(value, head);
@@ -343,6 +350,13 @@ static bool is_request(struct span line)
 	return http1_watch(&watch, (const uint8_t *)line.p, line.len + end);
 }
 
+/* What stands behind a chunk's size: nothing, or what may be ignored. */
+static bool is_extension(struct span s)
+{
+	s = trim(s);
+	return (s.len == 0 || s.p[0] == ';') && is_text(s);
+}
+
 static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
 			  const char **why)
 {
@@ -357,7 +371,8 @@ static int64_t next_chunk(struct http1 *http, struct span line, size_t end,
 		size = size * 16 + value;
 	}
 	if (digits == 0 || is_request(line) ||
-	    (digits < line.len && !strchr("; \t", line.p[digits]))) {
+	    !is_extension(
+		(struct span){ line.p + digits, line.len - digits })) {
 		*why = "a chunk's size is malformed";
 		return -1;
 	}

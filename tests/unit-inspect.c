@@ -12,7 +12,8 @@
 #define GOOD     "Host: good.example\r\n"
 #define EVIL     "Host: evil.example\r\n"
 #define GET      "GET / HTTP/1.1\r\n"
-#define CHUNKS   GET GOOD "Transfer-Encoding: chunked\r\n\r\n0\r\n"
+#define CHUNKED  GET GOOD "Transfer-Encoding: chunked\r\n\r\n"
+#define CHUNKS   CHUNKED "0\r\n"
 #define BYTES(s) (const uint8_t *)(s), sizeof(s) - 1
 
 /*
@@ -118,6 +119,15 @@ static const struct {
 	{ "another absolute target", 80,
 	  BYTES("GET http://evil.example/ HTTP/1.1\r\n" GOOD "\r\n"),
 	  "another host" },
+	{ "a target of another scheme", 80,
+	  BYTES("GET ftps://good.example/ HTTP/1.1\r\n" GOOD "\r\n"),
+	  "neither a path" },
+	{ "a name behind the target's", 80,
+	  BYTES("GET http://good.example?x HTTP/1.1\r\n" GOOD "\r\n"), NULL },
+	{ "one behind another", 80,
+	  BYTES("GET http://evil.example?good.example HTTP/1.1\r\n" GOOD
+		"\r\n"),
+	  "another host" },
 	{ "a user in the target", 80,
 	  BYTES("GET http://good.example@evil.example/ HTTP/1.1\r\n" GOOD
 		"\r\n"),
@@ -125,6 +135,19 @@ static const struct {
 	{ "CONNECT", 80,
 	  BYTES("CONNECT evil.example:443 HTTP/1.1\r\n" GOOD "\r\n"),
 	  "CONNECT" },
+	{ "a port that is none", 80, BYTES(GET "Host: evil.example:x\r\n\r\n"),
+	  "another host" },
+	{ "one that ends as none", 80,
+	  BYTES(GET "Host: good.example:80@evil.example\r\n\r\n"),
+	  "another host" },
+	{ "no port behind the colon", 80,
+	  BYTES(GET "Host: good.example:\r\n\r\n"), NULL },
+	{ "all digits in it", 80, BYTES(GET "Host: good.example:9080\r\n\r\n"),
+	  NULL },
+	{ "tabs around a value", 80, BYTES(GET "Host:\tgood.example\t\r\n\r\n"),
+	  NULL },
+	{ "all letters of a field's name", 80,
+	  BYTES(GET "aAzZ09!#$%&'*+-.^_`|~: x\r\n" GOOD "\r\n"), NULL },
 	{ "no Host", 80, BYTES(GET "\r\n"), "no Host" },
 	{ "two Hosts", 80, BYTES(GET GOOD GOOD "\r\n"), "two Host" },
 	{ "a Host with a space before the colon", 80,
@@ -138,7 +161,12 @@ static const struct {
 	  "ends badly" },
 	{ "an empty line first", 80, BYTES("\r\n" GET EVIL "\r\n"),
 	  "malformed" },
-	{ "a NUL in a field", 80, BYTES(GET "X: \0\r\n" GOOD "\r\n"),
+	{ "a NUL in a field", 80, BYTES(GET "X: a\0b\r\n" GOOD "\r\n"),
+	  "malformed" },
+	{ "no name of a field", 80, BYTES(GET ": x\r\n" GOOD "\r\n"),
+	  "malformed" },
+	{ "no method", 80, BYTES(" / HTTP/1.1\r\n" GOOD "\r\n"), "malformed" },
+	{ "a comma for a point", 80, BYTES("GET / HTTP/1,1\r\n" GOOD "\r\n"),
 	  "malformed" },
 	{ "two lengths", 80,
 	  BYTES(GET "Content-Length: 1\r\nContent-Length: 1\r\n" GOOD "\r\nx"),
@@ -149,6 +177,13 @@ static const struct {
 	  "two lengths" },
 	{ "a signed length", 80,
 	  BYTES(GET "Content-Length: +1\r\n" GOOD "\r\nx"), "Content-Length" },
+	{ "a body of one octet", 80,
+	  BYTES(GET GOOD "Content-Length: 1\r\n\r\nx" GET GOOD "\r\n"), NULL },
+	{ "the longest body", 80,
+	  BYTES(GET GOOD "Content-Length: 109999999999999999\r\n\r\nx"), NULL },
+	{ "a longer one", 80,
+	  BYTES(GET GOOD "Content-Length: 9999999999999999999\r\n\r\nx"),
+	  "Content-Length" },
 	{ "a length beyond all", 80,
 	  BYTES(GET "Content-Length: 99999999999999999999\r\n" GOOD "\r\n"),
 	  "Content-Length" },
@@ -164,9 +199,34 @@ static const struct {
 	{ "a signed chunk", 80,
 	  BYTES(GET "Transfer-Encoding: chunked\r\n" GOOD "\r\n-1\r\n"),
 	  "chunk" },
-	{ "a chunk longer than it said", 80,
-	  BYTES(GET "Transfer-Encoding: chunked\r\n" GOOD "\r\n1\r\nxy\r\n"),
-	  "end" },
+	{ "a chunk longer than it said", 80, BYTES(CHUNKED "1\r\nxy\r\n"),
+	  "does not end where" },
+	{ "sizes in two digits", 80,
+	  BYTES(CHUNKED "10\r\n1234567890123456\r\n0\r\n\r\n" GET GOOD "\r\n"),
+	  NULL },
+	{ "the largest chunk", 80, BYTES(CHUNKED "fffffffffffffff\r\nx"),
+	  NULL },
+	{ "a larger one", 80, BYTES(CHUNKED "0000000000000001\r\nx"),
+	  "a chunk's size" },
+	{ "blanks behind its size", 80,
+	  BYTES(CHUNKED "1 \t;x\r\nx\r\n1 \r\nx\r\n0\r\n\r\n" GET GOOD "\r\n"),
+	  NULL },
+	{ "more than blanks", 80, BYTES(CHUNKED "1 1\r\nx\r\n"),
+	  "a chunk's size" },
+	{ "a NUL behind it", 80, BYTES(CHUNKED "1\0x\r\nx\r\n"),
+	  "a chunk's size" },
+	{ "one in what extends it", 80, BYTES(CHUNKED "1;x\0\r\nx\r\n"),
+	  "a chunk's size" },
+	{ "a bare line feed behind it", 80, BYTES(CHUNKED "1\nx\r\n"),
+	  "framing" },
+	{ "a bare carriage return", 80, BYTES(CHUNKED "1;\rx\r\nx\r\n"),
+	  "framing" },
+	{ "a length in a trailer", 80,
+	  BYTES(CHUNKS "Content-Length: 1\r\n\r\n"), "trailer" },
+	{ "an encoding in it", 80,
+	  BYTES(CHUNKS "Transfer-Encoding: chunked\r\n\r\n"), "trailer" },
+	{ "an upgrade in it", 80, BYTES(CHUNKS "Upgrade: h2c\r\n\r\n"),
+	  "trailer" },
 	{ "HTTP/2", 80, BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "HTTP/2" },
 	{ "HTTP/0.9", 80, BYTES("GET /\r\n"), "malformed" },
 	{ "a word", 80, BYTES("hello\r\n"), "malformed" },
@@ -276,6 +336,10 @@ static const struct {
 	  BYTES("0 x\r\nX: y\r\n\r\nbody\r\nbody\r\nx y\r\n" EVIL), "refused" },
 	{ "a proxy without a version", 3000,
 	  BYTES("CONNECT evil.example:443\r\n\r\n"), "malformed" },
+	{ "behind two blanks", 3000, BYTES("CONNECT  evil.example:443\r\n\r\n"),
+	  "malformed" },
+	{ "behind an empty line", 3000,
+	  BYTES("\r\nCONNECT evil.example:443\r\n\r\n"), "malformed" },
 	{ "nats", 4222, BYTES("CONNECT {\"verbose\":false}\r\nPING\r\n"),
 	  NULL },
 	{ "stomp", 61613,
@@ -285,6 +349,8 @@ static const struct {
 		"REGISTER sip:a SIP/2.0\r\n"),
 	  NULL },
 	{ "a log", 514, BYTES("<190>a: \"GET / HTTP/1.1\" 200\n"), NULL },
+	{ "a log of a program's", 514, BYTES("app: \"GET / HTTP/1.1\" 200\n"),
+	  NULL },
 	{ "mail", 25,
 	  BYTES("EHLO x\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\n" EVIL),
 	  NULL },
@@ -355,6 +421,80 @@ static void test_empty_lines(void)
 		ok(pass < 0, "%zu octets of empty lines: %s", lens[i],
 		   v.reason);
 	}
+}
+
+static bool is_denied(struct inspect *in, const void *data, size_t len)
+{
+	struct inspect_verdict v;
+	bool denied;
+
+	feed(in, data, len, len, &v, &denied);
+	return denied;
+}
+
+/* What is read whole may be so long, and no longer. */
+static void test_lengths(void)
+{
+	static const struct {
+		const char *what, *before, *begin, *end, *behind;
+		size_t most; /* from `begin` to `end` */
+	} lengths[] = {
+		{ "a head", "", GET GOOD "X: ", "\r\n\r\n", "",
+		  HTTP1_HEAD_MAX },
+		{ "a line that begins a body", CHUNKED, "1;", "\r\n", "x",
+		  HTTP1_LINE_MAX },
+		{ "a trailer", CHUNKS, "X: ", "\r\n", "\r\n", HTTP1_LINE_MAX },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		for (size_t more = 0; more < 2; more++) {
+			size_t len = lengths[i].most + more;
+			size_t fill = len - strlen(lengths[i].begin) -
+				      strlen(lengths[i].end);
+			auto_free char *pad = xcalloc(fill + 1, 1);
+			auto_free char *text = NULL;
+			struct inspect in;
+
+			memset(pad, 'a', fill);
+			text = xasprintf("%s%s%s%s%s", lengths[i].before,
+					 lengths[i].begin, pad, lengths[i].end,
+					 lengths[i].behind);
+			inspect_begin(&in, 80);
+			ok(is_denied(&in, text, strlen(text)) == (more > 0),
+			   "%s of %zu octets", lengths[i].what, len);
+		}
+	}
+}
+
+/* By the request, however many there were on the connection. */
+static void test_trailers(void)
+{
+	static const size_t counts[] = { 64, 64, 65 };
+	struct inspect in;
+
+	inspect_begin(&in, 80);
+	for (size_t n = 0; n < ARRAY_SIZE(counts); n++) {
+		char text[1000] = CHUNKS;
+
+		for (size_t i = 0; i < counts[n]; i++)
+			strcat(text, "X: y\r\n");
+		strcat(text, "\r\n");
+		ok(is_denied(&in, text, strlen(text)) == (counts[n] > 64),
+		   "%zu trailers", counts[n]);
+	}
+}
+
+/* A target that our window cannot hold. */
+static void test_long_target(void)
+{
+	static uint8_t data[INSPECT_WINDOW] = "x /";
+	struct inspect_verdict v = { .reason = "" };
+	struct inspect in;
+
+	memset(data + 3, 'a', sizeof(data) - 3);
+	inspect_begin(&in, 3000);
+	ok(inspect_next(&in, data, sizeof(data), true, HOST, &v) < 0,
+	   "a target without an end: %s", v.reason);
 }
 
 /*** TLS ***/
@@ -532,10 +672,18 @@ static void test_answers(void)
 		  -1 },
 	};
 
+	char *long_one = xcalloc(HTTP1_HEAD_MAX + 2, 1);
+
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
 		ok(answered(answers[i].fields, answers[i].answer) ==
 		       answers[i].rc,
 		   "an answer: %s", answers[i].what);
+	memset(long_one, 'a', HTTP1_HEAD_MAX + 1);
+	memcpy(long_one, SWITCH, sizeof(SWITCH) - 1);
+	ok(answered(KEY, long_one) == -1, "an answer: without an end");
+	long_one[HTTP1_HEAD_MAX] = '\0';
+	ok(answered(KEY, long_one) == 0, "an answer: as long as can be");
+	free(long_one);
 }
 
 static void test_upgrades(void)
@@ -561,6 +709,9 @@ int main(void)
 {
 	test_rows();
 	test_empty_lines();
+	test_lengths();
+	test_trailers();
+	test_long_target();
 	test_hellos();
 	test_upgrades();
 	test_answers();
