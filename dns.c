@@ -88,7 +88,8 @@ static bool has_inner_dot(const uint8_t *wire)
 static void set_name(struct dns_query *query, const uint8_t *wire,
 		     const char *text, size_t len)
 {
-	size_t shown = len > 1 ? len - 1 : len; /* without the last dot */
+	/* Without the last dot: read_name() lets 253 octets through. */
+	size_t shown = len > 1 ? len - 1 : len;
 
 	if (has_inner_dot(wire) || net_name_ascii(text, len, query->name) < 0)
 		query->name[0] = '\0';
@@ -96,8 +97,6 @@ static void set_name(struct dns_query *query, const uint8_t *wire,
 		memcpy(query->shown, ".", 2);
 		return;
 	}
-	if (shown > NET_NAME_MAX - 1)
-		shown = NET_NAME_MAX - 1;
 	for (size_t i = 0; i < shown; i++)
 		query->shown[i] = is_plain(text[i]) ? text[i] : '?';
 	query->shown[shown] = '\0';

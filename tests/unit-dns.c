@@ -16,6 +16,7 @@
 #define NAME      "\3aPi\7example\0"
 #define A_IN      "\0\1\0\1"
 #define OPT       "\0\0\x29\x04\xd0\0\0\0\0\0\0"
+#define EXTRA     "\0\0\1\0\1\0\0\0\0\0\0"
 
 /* sizeof would count the literal's own NUL. */
 #define BYTES(s) (const uint8_t *)(s), sizeof(s) - 1
@@ -27,20 +28,49 @@ static const struct {
 	int rc;
 	const char *name; /* NULL: not looked at */
 	uint16_t type;
+	const char *shown; /* NULL: as `name` */
 } queries[] = {
-	{ "an A question", BYTES(QUERY NAME A_IN), 0, "api.example", 1 },
+	{ "an A question", BYTES(QUERY NAME A_IN), 0, "api.example", 1,
+	  "aPi.example" },
 	{ "an HTTPS question", BYTES(QUERY NAME "\0\x41\0\1"), 0, "api.example",
-	  65 },
-	{ "EDNS", BYTES(QUERY_EXT NAME A_IN OPT), 0, "api.example", 1 },
-	{ "the root", BYTES(QUERY "\0\0\x02\0\1"), 0, "", 2 },
+	  65, "aPi.example" },
+	{ "EDNS", BYTES(QUERY_EXT NAME A_IN OPT), 0, "api.example", 1,
+	  "aPi.example" },
+	{ "the root", BYTES(QUERY "\0\0\x02\0\1"), 0, "", 2, "." },
+	{ "one octet", BYTES(QUERY "\1-\0" A_IN), 0, "", 1, "-" },
 	{ "odd octets in a label", BYTES(QUERY "\5a\0b\n\xff\3com\0" A_IN), 0,
-	  "", 1 },
-	{ "a dot in a label", BYTES(QUERY "\3a.b\3com\0" A_IN), 0, "", 1 },
+	  "", 1, "a?b??.com" },
+	{ "all others in one", BYTES(QUERY "\x15@AMZ[`amz{/059:-_. ~\"\0" A_IN),
+	  0, "", 1, "?AMZ??amz??059?-_.???" },
+	{ "a dot in a label", BYTES(QUERY "\3a.b\3com\0" A_IN), 0, "", 1,
+	  "a.b.com" },
+	{ "a label as long as a dot's number",
+	  BYTES(QUERY
+		"\x2e"
+		"1234567890123456789012345678901234567890123456\3com\0" A_IN),
+	  0, "1234567890123456789012345678901234567890123456.com", 1 },
+	{ "a signature behind it",
+	  BYTES(QUERY_EXT NAME A_IN "\1k\0\0\xfa\0\xff\0\0\0\0\0\2\1\1"), 0,
+	  "api.example", 1, "aPi.example" },
+	{ "four records behind it",
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\4")
+		    NAME A_IN EXTRA EXTRA EXTRA EXTRA),
+	  0, "api.example", 1, "aPi.example" },
+	{ "five",
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\5")
+		    NAME A_IN EXTRA EXTRA EXTRA EXTRA EXTRA),
+	  DNS_FORMERR, NULL, 0 },
+	{ "one record less than said",
+	  BYTES(HEADER("\1\0", "\1", "\0", "\0", "\2") NAME A_IN EXTRA),
+	  DNS_FORMERR, NULL, 0 },
+	{ "an authority in a query",
+	  BYTES(HEADER("\1\0", "\1", "\0", "\1", "\0") NAME A_IN EXTRA),
+	  DNS_FORMERR, NULL, 0 },
 	{ "a number",
 	  BYTES(QUERY "\3"
 		      "127\1"
 		      "1\0" A_IN),
-	  0, "", 1 },
+	  0, "", 1, "127.1" },
 	{ "nothing", BYTES(""), -1, NULL, 0 },
 	{ "half a header", BYTES("\x12\x34\1\0\0\1"), -1, NULL, 0 },
 	{ "an answer",
@@ -76,6 +106,9 @@ static const struct {
 	  DNS_BADVERS, NULL, 0 },
 	{ "half an OPT", BYTES(QUERY_EXT NAME A_IN "\0\0\x29\x04"), DNS_FORMERR,
 	  NULL, 0 },
+	{ "an OPT but for an octet",
+	  BYTES(QUERY_EXT NAME A_IN "\0\0\x29\x04\xd0\0\0\0\0\0"), DNS_FORMERR,
+	  NULL, 0 },
 	{ "an OPT longer than the message",
 	  BYTES(QUERY_EXT NAME A_IN "\0\0\x29\x04\xd0\0\0\0\0\0\4x"),
 	  DNS_FORMERR, NULL, 0 },
@@ -96,13 +129,16 @@ static void test_queries(void)
 		struct dns_query q;
 		/* An exact copy: what reads beyond it is seen by ASan. */
 		uint8_t *copy = xcalloc(queries[i].len, 1);
+		const char *shown = queries[i].shown ? queries[i].shown
+						     : queries[i].name;
 		int rc;
 
 		memcpy(copy, queries[i].message, queries[i].len);
 		rc = dns_parse(copy, queries[i].len, &q);
 		ok(rc == queries[i].rc &&
-		       (!queries[i].name || (!strcmp(q.name, queries[i].name) &&
-					     q.type == queries[i].type)),
+		       (!queries[i].name ||
+			(!strcmp(q.name, queries[i].name) &&
+			 !strcmp(q.shown, shown) && q.type == queries[i].type)),
 		   "%s: %d, \"%s\" shown as \"%s\"", queries[i].what, rc,
 		   q.name, q.shown);
 		free(copy);
@@ -122,14 +158,38 @@ static void test_long_names(void)
 	}
 	message[at++] = 0;
 	memcpy(message + at, A_IN, 4);
-	ok(dns_parse(message, at + 4, &q) == 0 && strlen(q.name) == 253,
+	ok(dns_parse(message, at + 4, &q) == 0 && strlen(q.name) == 253 &&
+	       strcmp(q.name, q.shown) == 0,
 	   "a name of 255 octets is read");
+	message[20] = '%';
+	ok(dns_parse(message, at + 4, &q) == 0 && !q.name[0] &&
+	       strlen(q.shown) == 253,
+	   "and shown, when it is no host's");
 	message[12 + 3 * 64] = 62;
 	message[at - 1] = 'a';
 	message[at] = 0;
 	memcpy(message + at + 1, A_IN, 4);
 	ok(dns_parse(message, at + 5, &q) == DNS_FORMERR,
 	   "one of 256 is refused");
+}
+
+static void test_long_messages(void)
+{
+	static const uint8_t begin[] = QUERY_EXT NAME A_IN OPT;
+	static uint8_t message[DNS_MESSAGE_MAX + 1];
+	struct dns_query q;
+
+	memcpy(message, begin, sizeof(begin) - 1);
+	for (size_t len = DNS_MESSAGE_MAX; len <= sizeof(message); len++) {
+		size_t data = len - (sizeof(begin) - 1);
+		bool read;
+
+		message[sizeof(begin) - 3] = (uint8_t)(data >> 8);
+		message[sizeof(begin) - 2] = (uint8_t)data;
+		read = dns_parse(message, len, &q) == 0;
+		ok(read == (len == DNS_MESSAGE_MAX), "%zu octets are %s", len,
+		   read ? "read" : "refused");
+	}
 }
 
 static void test_answers(void)
@@ -172,6 +232,7 @@ int main(void)
 {
 	test_queries();
 	test_long_names();
+	test_long_messages();
 	test_answers();
 	test_types();
 	return done();

@@ -3,6 +3,7 @@
 #include "../netrule.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,9 +22,25 @@ static const struct {
 	{ "api.x.com:8000-8010", NET_RULE_NAME, "api.x.com", 0, 8000, 8010 },
 	{ "db", NET_RULE_NAME, "db", 0, 0, 0 },
 	{ "my_host.corp", NET_RULE_NAME, "my_host.corp", 0, 0, 0 },
+	{ "09.aAzZ-_9.Z", NET_RULE_NAME, "09.aazz-_9.z", 0, 0, 0 },
+	{ "x.0abc", NET_RULE_NAME, "x.0abc", 0, 0, 0 },
+	{ "x.ax1", NET_RULE_NAME, "x.ax1", 0, 0, 0 },
+	{ "x.0x1g", NET_RULE_NAME, "x.0x1g", 0, 0, 0 },
+	{ "*.corp", NET_RULE_WILDCARD, "corp", 0, 0, 0 },
 	{ "*.example.com", NET_RULE_WILDCARD, "example.com", 0, 0, 0 },
 	{ "*.internal:22", NET_RULE_WILDCARD, "internal", 0, 22, 22 },
 	{ "10.0.0.0/8", NET_RULE_CIDR, NULL, 104, 0, 0 },
+	{ "64:ff9b::a00:0/104", NET_RULE_CIDR, NULL, 104, 0, 0 },
+	{ "64:ff9b:1::/56", NET_RULE_CIDR, NULL, 56, 0, 0 },
+	{ "2002::/24", NET_RULE_CIDR, NULL, 24, 0, 0 },
+	{ "2001::/40", NET_RULE_CIDR, NULL, 40, 0, 0 },
+	{ "2000::/16", NET_RULE_CIDR, NULL, 16, 0, 0 },
+	/* Beside what leads to IPv4. */
+	{ "::fffe:0:0/97", NET_RULE_CIDR, NULL, 97, 0, 0 },
+	{ "64:ff9b::1:0:0/97", NET_RULE_CIDR, NULL, 97, 0, 0 },
+	{ "64:ff9b:0:8000::/49", NET_RULE_CIDR, NULL, 49, 0, 0 },
+	{ "2003::/17", NET_RULE_CIDR, NULL, 17, 0, 0 },
+	{ "2001:1::/33", NET_RULE_CIDR, NULL, 33, 0, 0 },
 	{ "203.0.113.7", NET_RULE_CIDR, NULL, 128, 0, 0 },
 	{ "203.0.113.7:22", NET_RULE_CIDR, NULL, 128, 22, 22 },
 	{ "203.0.113.0/24:5432", NET_RULE_CIDR, NULL, 120, 5432, 5432 },
@@ -56,12 +73,25 @@ static const struct {
 	{ "64::/16", "everything" },
 	{ "64:ff9b::/96", "everything" },
 	{ "64:ff9a::/31", "everything" },
+	{ "64:ff9b::/103", "everything" },
+	{ "64:ff9b::8000:0/97", "everything" },
+	{ "64:ff9b:1::/55", "everything" },
+	{ "64:ff9b:1:8000::/49", "everything" },
 	{ "2002::/16", "everything" },
+	{ "2002::/23", "everything" },
+	{ "2002:8000::/17", "everything" },
+	{ "2001::/39", "everything" },
+	{ "2001:0:8000::/33", "everything" },
+	{ "2000::/15", "everything" },
+	{ "10.0.0.0/7", "everything" },
 	{ "*.com", "top-level" },
 	{ "a.*.com", "first label" },
 	{ "x*.example.com", "first label" },
+	{ "*x.example.com", "first label" },
 	{ "*.*.com", "first label" },
 	{ "10.1.2.3/8", "10.0.0.0/8" },
+	{ "10.255.255.255/9", "10.128.0.0/9" },
+	{ "2001:db8::1/33", "2001:db8::/33" },
 	{ "10.0.0.0/33", "from 0 to 32" },
 	{ "10.0.0.0/", "from 0 to 32" },
 	{ "10.0.0/8", "not an address" },
@@ -72,6 +102,7 @@ static const struct {
 	{ "010.0.0.1", "not a valid" },
 	{ "example.com.0x1", "not a valid" },
 	{ "localhost", "host_ports" },
+	{ "a.localhost", "host_ports" },
 	{ "*.localhost:80", "host_ports" },
 	{ "https://example.com", "URL" },
 	{ "fe80::1%eth0", "zone" },
@@ -183,7 +214,10 @@ static void test_lengths(void)
 	name[63] = name[127] = name[191] = '.';
 	ok(net_name_canonical(name, 253, out) == 0, "253 octets are a name");
 	ok(net_name_canonical(name, 254, out) == -1, "254 octets are none");
-	ok(net_name_canonical("a.example", 9, out) == 0, "a label of 1");
+	memset(out, 'x', sizeof(out));
+	ok(net_name_canonical("a.example", 9, out) == 0 &&
+	       !strcmp(out, "a.example"),
+	   "a label of 1");
 	name[63] = 'a';
 	ok(net_name_canonical(name, 70, out) == -1, "a label of 64 is refused");
 	ok(net_name_canonical("evil\0.google.com", 16, out) == -1,
@@ -197,18 +231,30 @@ static void test_lengths(void)
 
 static void test_idna(void)
 {
+	static const char bucher[] = "b\xc3\xbc"
+				     "cher.de";
+	bool there = dlopen("libidn2.so.0", RTLD_NOW) != NULL;
 	struct net_rule rule;
-	char why[200] = "";
+	char why[200] = "", out[NET_NAME_MAX];
 	int rc = net_rule_parse("*.B\xc3\xbc"
 				"cher.example",
 				&rule, why, sizeof(why));
 
+	ok((rc == 0) == there, "IDNA is libidn2's: %s", why);
 	if (rc == 0)
 		ok(!strcmp(rule.name, "xn--bcher-kva.example"), "IDNA: %s",
 		   rule.name);
 	else
 		ok(strstr(why, "xn--") != NULL, "without libidn2: %s", why);
 	net_rule_free(&rule);
+	ok(net_name_canonical(bucher, strlen(bucher), out) ==
+		   (there ? 0 : -1) &&
+	       (!there || !strcmp(out, "xn--bcher-kva.de")),
+	   "of a name without a rule");
+	ok(net_name_canonical("b\xff.de", 5, out) == -1, "if it is UTF-8");
+	rc = net_rule_parse("b\xff.de", &rule, why, sizeof(why));
+	ok(rc == -1 && strstr(why, there ? "not a valid" : "xn--"),
+	   "and of a rule: %s", why);
 	/* U+FF0E, a full stop to IDNA: whatever it becomes is what is matched. */
 	rc = net_rule_parse("evil.com\xef\xbc\x8e"
 			    "example.org",
