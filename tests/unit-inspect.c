@@ -96,6 +96,10 @@ static const struct {
 	  BYTES("POST / HTTP/1.1\r\nContent-Length: 29\r\n" GOOD
 		"\r\nGET x\r\n" EVIL "\r\n"),
 	  "its body" },
+	{ "one of the first and the last letter", 80,
+	  BYTES("POST / HTTP/1.1\r\nContent-Length: 26\r\n" GOOD
+		"\r\nAZ x\r\n" EVIL),
+	  "its body" },
 	{ "a chunk's size that does", 80,
 	  BYTES("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" GOOD
 		"\r\n1;x / HTTP/1.1\r\nx\r\n"),
@@ -316,6 +320,22 @@ static const struct {
 	  BYTES("0032git-upload-pack / HTTP/1.1\r\n" EVIL "\r\n"), "refused" },
 	{ "for an address", 3000,
 	  BYTES("0GET http://evil.example/ HTTP/1.0\r\n\r\n"), "refused" },
+	{ "of a later version", 3000,
+	  BYTES("0GET http://evil.example/ HTTP/1.9\r\n\r\n"), "refused" },
+	{ "with a line feed alone", 3000,
+	  BYTES("0GET http://evil.example/ HTTP/1.0\n\n"), "refused" },
+	{ "with a version twice", 3000,
+	  BYTES("0GET http://evil.example/ HTTP/1.0 HTTP/1.0\r\n\r\n"),
+	  "refused" },
+	{ "no blank before a version", 3000,
+	  BYTES("0GET xHTTP/1.0\n.HTTP/1.0\n"), NULL },
+	{ "a carriage return that may end a line", 3000,
+	  BYTES("0 x\rHost: evil.example\r\n"), "refused" },
+	{ "a folded line before the field", 3000, BYTES("0 x\r\n y\r\n" EVIL),
+	  "refused" },
+	{ "other line ends before it", 3000, BYTES("x\r\ny:\n" EVIL),
+	  "refused" },
+	{ "a request in a text", 514, BYTES("a b\nc\nGET / HTTP/1.1\n"), NULL },
 	{ "a method of other octets", 3000,
 	  BYTES("G@T / HTTP/1.1\r\n" EVIL "\r\n"), "refused" },
 	{ "of binary ones", 80, BYTES("\1\xff / HTTP/1.1\r\n" EVIL "\r\n"),
@@ -482,6 +502,20 @@ static void test_trailers(void)
 		ok(is_denied(&in, text, strlen(text)) == (counts[n] > 64),
 		   "%zu trailers", counts[n]);
 	}
+}
+
+/* What no server takes for a head any more. */
+static void test_watch(void)
+{
+	static const uint8_t line[] = "x:aaaa\n";
+	struct http1_watch watch = { .size = (8 << 20) - 14 };
+	size_t n = 0;
+
+	while (!watch.over && n < 10) {
+		http1_watch(&watch, line, 7);
+		n++;
+	}
+	ok(n == 3, "watched for 8 MiB, and %zu octets", n * 7 - 14);
 }
 
 /* A target that our window cannot hold. */
@@ -711,6 +745,7 @@ int main(void)
 	test_empty_lines();
 	test_lengths();
 	test_trailers();
+	test_watch();
 	test_long_target();
 	test_hellos();
 	test_upgrades();

@@ -47,6 +47,9 @@ static const struct {
 	{ "::1", NET_RULE_CIDR, NULL, 128, 0, 0 },
 	{ "2001:db8::/32", NET_RULE_CIDR, NULL, 32, 0, 0 },
 	{ "[2001:db8::1]:443", NET_RULE_CIDR, NULL, 128, 443, 443 },
+	{ "[::1]", NET_RULE_CIDR, NULL, 128, 0, 0 },
+	{ "[2001:db8::]/32", NET_RULE_CIDR, NULL, 32, 0, 0 },
+	{ "db:1-65535", NET_RULE_NAME, "db", 0, 1, 65535 },
 	{ "[2001:db8::]/32:443", NET_RULE_CIDR, NULL, 32, 443, 443 },
 	{ "[2001:db8::/32]:1-2", NET_RULE_CIDR, NULL, 32, 1, 2 },
 	{ "::ffff:1.2.3.4", NET_RULE_CIDR, NULL, 128, 0, 0 },
@@ -164,7 +167,10 @@ static void test_good(void)
 		       rule.port_hi == good[i].hi &&
 		       rule.prefix == good[i].prefix &&
 		       (!good[i].name || !strcmp(rule.name, good[i].name)) &&
-		       !strcmp(rule.text, good[i].text),
+		       !strcmp(rule.text, good[i].text) &&
+		       net_rule_is_one_host(&rule) ==
+			   (good[i].kind == NET_RULE_NAME ||
+			    good[i].prefix == 128),
 		   "%s is a rule (%s)", good[i].text, why);
 		net_rule_free(&rule);
 	}
