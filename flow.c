@@ -55,9 +55,10 @@ void flow_free(struct relay_state *state, struct flow *flow)
 	state->n_pipes--;
 }
 
+/* It may have one: while an answer is looked at, that is of no use. */
 static void get_pipe(struct relay_state *state, struct flow *flow)
 {
-	if (state->n_pipes >= state->max_pipes ||
+	if (flow->pipe[0] >= 0 || state->n_pipes >= state->max_pipes ||
 	    pipe2(flow->pipe, O_NONBLOCK | O_CLOEXEC) < 0)
 		return;
 	state->n_pipes++;
@@ -163,8 +164,9 @@ static enum moved judge_incoming(struct conn *c, struct flow *flow,
 	*n = (size_t)pass;
 	if (pass > 0)
 		return MOVED;
+	/* Of a server that is done none will come. */
 	if (awaits_answer(c))
-		return STALLED;
+		return c->in.done ? BROKEN : STALLED;
 	from->readable = false;
 	return STALLED;
 }

@@ -23,13 +23,14 @@ enum {
 	MUTE, /* takes connections, and that is all */
 	DEAD, /* takes none: no packet is answered */
 	BULK,
+	ENDS, /* at the first word */
 	PROXY,
 	DOOR,
 	INSIDE, /* what is published at it */
 };
 
 static const char *const rules[] = {
-	"t.test:443", "t.test:7001-7004", "greet.test:443", "*.wild.test", NULL,
+	"t.test:443", "t.test:7001-7005", "greet.test:443", "*.wild.test", NULL,
 };
 static const char *const resolve[] = {
 	"t.test", "127.0.0.1", "greet.test", "127.0.0.2", NULL,
@@ -112,6 +113,14 @@ static void pour(int fd)
 		if (write_all(fd, block, sizeof(block)) < 0)
 			return;
 	box_echo(fd);
+}
+
+static void end(int fd)
+{
+	char c;
+
+	if (read(fd, &c, 1) == 1 && shutdown(fd, SHUT_WR) == 0)
+		pause();
 }
 
 /* One connection fills the queue of a server that accepts none, and the kernel
@@ -293,6 +302,50 @@ static void test_pipes(void)
 	ok(talk(fd) == fd, "bytes move without it");
 	close(fd);
 	box_event(NET_EVENT_CLOSE, "t.test");
+}
+
+static void ask_upgrade(int fd, const char *more)
+{
+	auto_free char *text = xasprintf("GET / HTTP/1.1\r\nHost: t.test\r\n"
+					 "Upgrade: x\r\n\r\n%s",
+					 more);
+
+	if (write_all(fd, text, strlen(text)) < 0)
+		box_die("upgrade");
+	settle();
+}
+
+/* The pipe is full when the next words of the server's are to be looked at. */
+static void test_pipe_is_there(void)
+{
+	static char buffer[160 * 65536];
+	int before = count_pipes();
+	int fd = box_connect(fake("t.test"), BULK);
+	int little = 65536;
+
+	/* Else all of it may be on our side already. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+	while (quiet(fd))
+		settle();
+	ask_upgrade(fd, "");
+	ok(recv(fd, buffer, sizeof(buffer), MSG_WAITALL) == sizeof(buffer),
+	   "much at once, and a question in the middle");
+	pass(PIPE_IDLE);
+	ok(before < 0 || count_pipes() == before, "a pipe is made once: %d, %d",
+	   before, count_pipes());
+	close(fd);
+	box_event(NET_EVENT_CLOSE, "t.test");
+}
+
+/* What follows a question that nobody will answer. */
+static void test_no_upgrade(void)
+{
+	int fd = box_connect(fake("t.test"), ENDS);
+
+	ask_upgrade(fd, "more");
+	ok(box_event_at(NET_EVENT_CLOSE, "t.test", ENDS),
+	   "a server that ends without an answer ends it");
+	close(fd);
 }
 
 /*** Questions ***/
@@ -538,6 +591,7 @@ static void start_servers(void)
 	box_server("127.0.0.1", ECHO, box_echo);
 	box_server("127.0.0.1", MUTE, stay_mute);
 	box_server("127.0.0.1", BULK, pour);
+	box_server("127.0.0.1", ENDS, end);
 	box_server("127.0.0.1", PROXY, stay_mute);
 	box_server("127.0.0.1", 443, box_echo);
 	box_server("127.0.0.2", 443, greet);
@@ -567,6 +621,8 @@ int main(void)
 	test_keepalive();
 	test_idle();
 	test_pipes();
+	test_pipe_is_there();
+	test_no_upgrade();
 	test_dns_clients();
 	test_fast_asker();
 	test_udp();
