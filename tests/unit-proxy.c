@@ -23,6 +23,7 @@ static const struct {
 	{ "http://user:p%40ss%3a@h.example:1", "h.example:1",
 	  "dXNlcjpwQHNzOg==" },
 	{ "http://u:p@ss@h.example:1", "h.example:1", "dTpwQHNz" },
+	{ "http://u:a%20b@h:1", "h:1", "dTphIGI=" },
 	{ "http://u:a%0d%0aX: y@h.example:1", NULL, NULL },
 	{ "http://u:%zz@h.example:1", NULL, NULL },
 	{ "http://u:%4@h.example:1", NULL, NULL },
@@ -73,7 +74,10 @@ static void test_secrecy(void)
 	};
 	char *shown = proxy_redacted("http://user:hun@ter2@h.example:1/");
 
-	ok(!strcmp(shown, "http://***@h.example:1/"), "shown: %s", shown);
+	ok(!strcmp(shown, "http://***@h.example:1/") &&
+	       proxy_is_redacted(shown) &&
+	       !proxy_is_redacted("http://user:***@h.example:1/"),
+	   "shown: %s", shown);
 	free(shown);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct proxy proxy;
@@ -142,6 +146,14 @@ static void test_variables(void)
 		free(shown);
 		proxy_free(&proxy);
 	}
+	{
+		struct proxy proxy;
+		char why[256] = "";
+
+		set("https_proxy", "socks5://a.example:1");
+		ok(proxy_from_env(&proxy, why, sizeof(why)) == -1 && why[0],
+		   "one that is none of ours: %s", why);
+	}
 }
 
 static const struct {
@@ -155,6 +167,7 @@ static const struct {
 	{ "dotted.example", NULL, 443, true },
 	{ "x.dotted.example", NULL, 443, true },
 	{ "x.star.example", NULL, 443, true },
+	{ "star.example", NULL, 443, true },
 	{ "port.example", NULL, 8443, true },
 	{ "port.example", NULL, 443, false },
 	{ NULL, "10.1.2.3", 443, true },
@@ -224,7 +237,12 @@ static const struct {
 	{ "HTTP/1.1 200 OK\r\n\r\n", 19, 200 },
 	{ "HTTP/1.0 200\r\n\r\nSSH-2.0", 16, 200 },
 	{ "HTTP/1.1 407 Auth\r\nA: b\r\n\r\nbody", 27, 407 },
+	{ "HTTP/1.9 299\r\n\r\n", 16, 299 },
 	{ "HTTP/1.1 200 OK\r\n", 0, 0 },
+	{ "HTTP/1.1 200 OK\r\n\r", 0, 0 },
+	{ "XTTP/1.1 200 OK\r\n\r\n", -1, 0 },
+	{ "HTTP/1.1 20x OK\r\n\r\n", -1, 0 },
+	{ "HTTP/1.1 20\r\n\r\n", -1, 0 },
 	{ "H", 0, 0 },
 	{ "HTTP/1.1 20", 0, 0 },
 	{ "HTTP/1.1 2000", 0, 0 },
@@ -237,6 +255,8 @@ static const struct {
 
 static void test_answers(void)
 {
+	static const int known[] = { 400, 401, 403, 404, 405, 407,
+				     429, 500, 502, 503, 504 };
 	uint8_t *much = xcalloc(PROXY_ANSWER_MAX, 1);
 	int status;
 
@@ -258,9 +278,14 @@ static void test_answers(void)
 	       proxy_answer(much, PROXY_ANSWER_MAX, &status) == -1,
 	   "a head without an end");
 	free(much);
-	ok(strstr(proxy_refusal(407), "407") &&
-	       strstr(proxy_refusal(502), "502") && proxy_refusal(299)[0],
-	   "refusals have words");
+	ok(!strcmp(proxy_refusal(299), "the proxy refused"), "a refusal");
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		char code[8];
+
+		snprintf(code, sizeof(code), "(%d)", known[i]);
+		ok(strstr(proxy_refusal(known[i]), code), "one with words: %s",
+		   proxy_refusal(known[i]));
+	}
 }
 
 int main(void)
