@@ -125,10 +125,7 @@ static void attempt_failed(struct attempt *a, int error)
 	d->pending--;
 	if (!d->error)
 		d->error = error;
-	if (d->next < d->n)
-		start_next(d);
-	else if (d->pending == 0)
-		conn_failed(d->conn, d->error, no_way(d->conn));
+	start_next(d);
 }
 
 static void attempt_ready(struct watch *watch, uint32_t events)

@@ -126,9 +126,11 @@ static void test_wildcard_caps(void)
 
 	memset(name, 'x', sizeof(name));
 	name[60] = '.';
-	strcpy(name + 110, ".wild.test");
+	strcpy(name + 101, ".wild.test");
 	ok(ask(name, 1, &addr) == 5, "a long name below a wildcard is refused");
 	ok(box_event(NET_EVENT_LIMIT, name), "and a limit is told of");
+	strcpy(name + 100, ".wild.test");
+	ok(ask(name, 1, &addr) == 0, "one of a hundred octets is not");
 	for (int i = 0; i < 300; i++) {
 		snprintf(name, sizeof(name), "n%d.wild.test", i);
 		refused += ask(name, 1, &addr) == 5;

@@ -48,6 +48,8 @@ static const struct {
 	{ "mixed.test", { "127.0.0.1", "203.0.113.10" }, NULL },
 	{ "hole.test", { "203.0.113.66", "203.0.113.10" }, NULL },
 	{ "refused.test", { "203.0.113.11", "203.0.113.10" }, NULL },
+	{ "half.test", { "203.0.113.66", "203.0.113.11" }, NULL },
+	{ "two.test", { "203.0.113.10", "2001:db8:1::10" }, NULL },
 	{ "turns.test",
 	  { "2001:db8::2", "2001:db8:1::10", "203.0.113.10" },
 	  NULL },
@@ -418,6 +420,44 @@ static void test_good(void)
 	}
 }
 
+/* From now on it has to be asked: the relay sleeps till somebody comes. */
+static void let_pass(uint64_t ms)
+{
+	clock_hands->ahead += ms;
+	fake("good.test");
+}
+
+static void test_one_is_enough(void)
+{
+	int fd = box_connect(fake("two.test"), PORT);
+	char c = 0;
+
+	ok(read(fd, &c, 1) == 1 && c == 'I', "one of two servers answers");
+	let_pass(250);
+	let_pass(250);
+	ok(recv(fd, &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN &&
+	       write(fd, "x", 1) == 1 && read(fd, &c, 1) == 0,
+	   "the other one is not called any more");
+	close(fd);
+	box_event(NET_EVENT_CLOSE, "two.test");
+}
+
+static void test_one_is_silent(void)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	const struct net_event *e;
+	char c;
+
+	pfd.fd = box_connect(fake("half.test"), PORT);
+	ok(poll(&pfd, 1, 600) == 0, "a refusal is not the end of all");
+	let_pass(30000);
+	ok(read(pfd.fd, &c, 1) < 0 && errno == ECONNRESET, "time is");
+	e = box_event(NET_EVENT_CONNECT, "half.test");
+	ok(e && e->error == ETIMEDOUT, "and that is told: %s",
+	   e ? e->reason : "");
+	close(pfd.fd);
+}
+
 static void test_refused(void)
 {
 	static const struct {
@@ -540,6 +580,8 @@ int main(void)
 		return done();
 	clock_shared = false;
 	test_good();
+	test_one_is_enough();
+	test_one_is_silent();
 	test_refused();
 	test_questions();
 	test_rebinding();
