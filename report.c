@@ -157,14 +157,41 @@ static void put_verdict(FILE *out, const struct record *r, const cJSON *row,
 	fputs("<span class=denied>denied</span>", out);
 }
 
+static void put_word(FILE *out, const char *word)
+{
+	auto_free char *quoted = text_shell(word);
+
+	fputc(' ', out);
+	report_text(out, quoted);
+}
+
+/* What a program was given.  Its own name for itself is its caller's to choose:
+ * it never stands for the program, and is told where it is another one. */
+static void put_arguments(FILE *out, const cJSON *row, const char *program)
+{
+	const cJSON *argv = cJSON_GetObjectItemCaseSensitive(row, "argv");
+	const cJSON *word = argv ? argv->child : NULL;
+	const char *called = cJSON_GetStringValue(word);
+
+	for (word = word ? word->next : NULL; word; word = word->next) {
+		const char *s = cJSON_GetStringValue(word);
+
+		put_word(out, s ? s : "?");
+	}
+	if (cJSON_HasObjectItem(row, "argv_cut"))
+		fputs(" ...", out);
+	if (called && strcmp(path_base(called), path_base(program)) != 0) {
+		fputs("</code> called <code>", out);
+		report_text(out, called);
+	}
+}
+
 /* What an event is about: the first of these that it has. */
 static void put_about(FILE *out, const struct record *r, const cJSON *row,
 		      const char *key)
 {
-	static const char *const keys[] = { "call", "path",   "name", "what",
-					    "addr", "status", NULL };
-	const cJSON *argv = cJSON_GetObjectItemCaseSensitive(row, "argv");
-	const cJSON *word;
+	static const char *const keys[] = { "call", "path", "program", "name",
+					    "what", "addr", "status",  NULL };
 	const char *const *k = keys;
 
 	(void)key;
@@ -172,18 +199,13 @@ static void put_about(FILE *out, const struct record *r, const cJSON *row,
 		put_peer(out, r, row, NULL);
 		return;
 	}
-	fputs("<code>", out);
-	cJSON_ArrayForEach(word, argv)
-	{
-		const char *s = cJSON_GetStringValue(word);
-
-		report_text(out, s ? s : "");
-		fputc(' ', out);
-	}
 	while (*k && record_text(row, *k)[0] == '\0')
 		k++;
-	if (*k && !argv)
+	fputs("<code>", out);
+	if (*k) {
 		report_text(out, record_text(row, *k));
+		put_arguments(out, row, record_text(row, *k));
+	}
 	fputs("</code>", out);
 }
 

@@ -183,6 +183,17 @@ is "one to the end, one to the middle, one open" \
 		awk 'NR == 1 { all = $1 } { printf "%.1f ", $1 / all }')" \
 	"1.0 0.5 0.0 "
 
+echo "# a program is shown by its path, whatever it calls itself"
+cat >"$T/called.jsonl" <<'END'
+{"ts":"2026-11-26T01:00:00Z","run":"r","event":"start","program":"/usr/bin/sh","argv":["sh","-c","a b"]}
+{"ts":"2026-11-26T01:00:01Z","run":"r","event":"exec","path":"/work/evil","argv":["git","status"],"verdict":"allowed"}
+{"ts":"2026-11-26T01:00:02Z","run":"r","event":"exec","path":"/usr/bin/rm","argv":["rm","-r","a b","","c"],"argv_cut":true,"verdict":"allowed"}
+END
+page called "$T/called.jsonl"
+contains "$T/out" "/work/evil status called git"
+contains "$T/out" "/usr/bin/sh -c 'a b'"
+contains "$T/out" "/usr/bin/rm -r 'a b' '' c ..."
+
 echo "# a hundred thousand events make a page that can be read"
 python3 - >"$T/many.jsonl" <<'END'
 for i in range(100000):
