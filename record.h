@@ -44,7 +44,9 @@ struct record {
 	cJSON *events;  /* the first ones that tell of one thing each */
 	size_t n_events, n_values;
 	uint64_t more_events;
-	double length; /* of the run */
+	uint64_t unrecorded; /* events that the run counted only */
+	uint64_t foreign;    /* of other runs than the first */
+	double length;       /* of the run */
 
 	struct record_sample samples[RECORD_SAMPLES_MAX];
 	size_t n_samples;
@@ -59,7 +61,7 @@ struct record {
 	uint32_t open[RECORD_MARKS_MAX]; /* by number: 1 + which mark it has */
 	char *run;
 	bool ended;
-	struct outcome seen;
+	struct outcome seen; /* its warnings: of what is not on record, too */
 };
 
 /* Who takes what is found: each object is his then. */

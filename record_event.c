@@ -66,17 +66,19 @@ double record_time(const struct record *record, const cJSON *event)
 
 /*** The time line ***/
 
-/* The row of this label; the last one is for all that have none. */
+/* The row of this label.  The last two are for all that have none: one for each
+ * kind, so that no number of programs makes connections look like one. */
 static size_t lane_of(struct record *r, const char *label, bool network)
 {
+	static const char others[] = "all others";
+
 	for (size_t i = 0; i < r->n_lanes; i++)
 		if (r->lanes[i].network == network &&
 		    strcmp(r->lanes[i].label, label) == 0)
 			return i;
-	if (r->n_lanes == RECORD_LANES_MAX)
-		return RECORD_LANES_MAX - 1;
-	r->lanes[r->n_lanes].label = xstrdup(
-	    r->n_lanes == RECORD_LANES_MAX - 1 ? "all others" : label);
+	if (r->n_lanes >= RECORD_LANES_MAX - 2 && strcmp(label, others) != 0)
+		return lane_of(r, others, network);
+	r->lanes[r->n_lanes].label = xstrdup(label);
 	r->lanes[r->n_lanes].network = network;
 	return r->n_lanes++;
 }
@@ -219,6 +221,19 @@ static void on_sample(struct record *r, const cJSON *event)
 		r->seen.pids_peak = (uint64_t)s->pids;
 }
 
+/* A cap that was reached; or, with a reason, what is not all on record. */
+static void on_limit(struct record *r, const cJSON *event)
+{
+	const char *what = record_text(event, "what");
+	const char *reason = record_text(event, "reason");
+
+	r->unrecorded += (uint64_t)record_number(event, "dropped");
+	if (*reason)
+		outcome_add_warning(&r->seen, "%s: %s", what, reason);
+	else if (r->seen.limits.n < OUTCOME_GROUPS_MAX)
+		outcome_add_limit(&r->seen, what);
+}
+
 static void on_exit_event(struct record *r, const cJSON *event)
 {
 	struct outcome *o = &r->seen;
@@ -245,7 +260,7 @@ static const struct {
 	{ "dns", on_dns, true },        { "connect", on_connect, true },
 	{ "close", on_close, false },   { "denied", on_denied, true },
 	{ "sample", on_sample, false }, { "exit", on_exit_event, true },
-	{ "limit", NULL, true },        { "timeout", NULL, true },
+	{ "limit", on_limit, true },    { "timeout", NULL, true },
 	{ "oom", NULL, true },          { "artifact", NULL, true },
 	{ "recovered", NULL, true },
 };
@@ -290,8 +305,12 @@ void record_event(struct record *r, cJSON *event)
 	}
 	at = record_time(r, event);
 	/* The audit log has other runs' events between. */
-	for (size_t i = 0; strcmp(run, r->run) == 0 && i < ARRAY_SIZE(kinds);
-	     i++) {
+	if (strcmp(run, r->run) != 0) {
+		r->foreign++;
+		cJSON_Delete(event);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (strcmp(name, kinds[i].name) != 0)
 			continue;
 		if (at > r->length)

@@ -193,6 +193,7 @@ static void put_about(FILE *out, const struct record *r, const cJSON *row,
 	static const char *const keys[] = { "call", "path", "program", "name",
 					    "what", "addr", "status",  NULL };
 	const char *const *k = keys;
+	const char *about;
 
 	(void)key;
 	if (cJSON_HasObjectItem(row, "port")) {
@@ -201,18 +202,17 @@ static void put_about(FILE *out, const struct record *r, const cJSON *row,
 	}
 	while (*k && record_text(row, *k)[0] == '\0')
 		k++;
+	about = *k ? record_text(row, *k) : "";
 	fputs("<code>", out);
-	if (*k) {
-		report_text(out, record_text(row, *k));
-		put_arguments(out, row, record_text(row, *k));
-	}
+	report_text(out, about);
+	put_arguments(out, row, about);
 	fputs("</code>", out);
 }
 
 /*** Tables ***/
 
 static const struct column denials[] = {
-	{ "", put_count, "count", true },
+	{ "Times", put_count, "count", true },
 	{ "Kind", put_text, "kind", false },
 	{ "What", put_code, "what", false },
 	{ "Why", put_text, "reason", false },
@@ -220,16 +220,16 @@ static const struct column denials[] = {
 	{ NULL, NULL, NULL, false },
 };
 static const struct column connections[] = {
-	{ "", put_count, "count", true },
+	{ "Times", put_count, "count", true },
 	{ "Peer", put_peer, NULL, false },
-	{ "Address", put_code, "addr", false },
+	{ "First address", put_code, "addr", false },
 	{ "Failed", put_count, "failed", true },
 	{ "Out", put_bytes, "bytes_out", true },
 	{ "In", put_bytes, "bytes_in", true },
 	{ NULL, NULL, NULL, false },
 };
 static const struct column commands[] = {
-	{ "", put_count, "count", true },
+	{ "Times", put_count, "count", true },
 	{ "Program", put_code, "path", false },
 	{ "Its first arguments", put_code, "args", false },
 	{ NULL, NULL, NULL, false },
@@ -251,6 +251,18 @@ static const struct column events[] = {
 	{ NULL, NULL, NULL, false },
 };
 
+static void put_row(FILE *out, const struct record *r,
+		    const struct column *columns, const cJSON *row)
+{
+	fputs("<tr>", out);
+	for (const struct column *c = columns; c->head; c++) {
+		fputs(c->number ? "<td class=n>" : "<td>", out);
+		c->put(out, r, row, c->key);
+	}
+	fputc('\n', out);
+}
+
+/* Those with a warning come first: no number of others keeps them out. */
 static void put_rows(FILE *out, const struct record *r,
 		     const struct column *columns, const cJSON *rows)
 {
@@ -260,29 +272,29 @@ static void put_rows(FILE *out, const struct record *r,
 	fputs("<div class=wide><table><tr>", out);
 	for (const struct column *c = columns; c->head; c++)
 		fprintf(out, "<th%s>%s", c->number ? " class=n" : "", c->head);
-	cJSON_ArrayForEach(row, rows)
-	{
-		if (left-- == 0)
-			break;
-		fputs("<tr>", out);
-		for (const struct column *c = columns; c->head; c++) {
-			fputs(c->number ? "<td class=n>" : "<td>", out);
-			c->put(out, r, row, c->key);
+	for (int warned = 1; warned >= 0; warned--)
+		cJSON_ArrayForEach(row, rows)
+		{
+			if ((record_text(row, "control")[0] != '\0') != warned)
+				continue;
+			if (left == 0)
+				break;
+			left--;
+			put_row(out, r, columns, row);
 		}
-		fputc('\n', out);
-	}
 	fputs("</table></div>", out);
 }
 
-static void put_more(FILE *out, double more)
+static void put_more(FILE *out, double more, const char *what)
 {
 	if (more > 0)
-		fprintf(out, "<p class=dim>And %.0f more.</p>", more);
+		fprintf(out, "<p class=dim>And %.0f more %s.</p>", more, what);
 }
 
+/* `more` of what the rows count, `what`, are in none of them. */
 static void put_table(FILE *out, const struct record *r, const char *title,
 		      const struct column *columns, const cJSON *rows,
-		      double more)
+		      double more, const char *what)
 {
 	int n = cJSON_IsArray(rows) ? cJSON_GetArraySize(rows) : 0;
 
@@ -291,7 +303,8 @@ static void put_table(FILE *out, const struct record *r, const char *title,
 	fprintf(out, "<h2>%s</h2>", title);
 	put_rows(out, r, columns, rows);
 	put_more(out,
-		 more + (n > RECORD_EVENTS_MAX ? n - RECORD_EVENTS_MAX : 0));
+		 more + (n > RECORD_EVENTS_MAX ? n - RECORD_EVENTS_MAX : 0),
+		 what);
 }
 
 /*** The head ***/
@@ -324,6 +337,20 @@ static void put_note(FILE *out, const char *class, const char *label,
 	fputs("</p>", out);
 }
 
+static bool has_text(const cJSON *array, const char *text)
+{
+	const cJSON *one;
+
+	cJSON_ArrayForEach(one, array)
+	{
+		const char *s = cJSON_GetStringValue(one);
+
+		if (s && strcmp(s, text) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void put_notes(FILE *out, const struct record *r)
 {
 	static const struct {
@@ -350,6 +377,10 @@ static void put_notes(FILE *out, const struct record *r)
 				 text ? text : "");
 		}
 	}
+	for (size_t i = 0; i < r->seen.warnings.n; i++)
+		if (!has_text(find(r->result, "warnings"),
+			      r->seen.warnings.v[i]))
+			put_note(out, "", "", r->seen.warnings.v[i]);
 	if (*kept)
 		put_note(out, "", "The workdir is kept: ", kept);
 }
@@ -400,11 +431,16 @@ static void put_figures(FILE *out, const struct record *r)
 
 static void put_answer(FILE *out, const struct record *r)
 {
-	const char *text = record_text(find(r->result, "answer"), "text");
+	const cJSON *answer = find(r->result, "answer");
+	const char *text = record_text(answer, "text");
+	bool failed = cJSON_IsTrue(find(answer, "failed"));
 
-	if (*text == '\0')
+	if (*text == '\0' && !failed)
 		return;
-	fputs("<h2>The agent's answer</h2><div class=wide><pre>", out);
+	fputs("<h2>The agent's answer</h2>", out);
+	if (failed)
+		put_note(out, "", "It says that it did not succeed.", "");
+	fputs("<div class=wide><pre>", out);
 	/* Line breaks are its own; all else that is hidden is made visible. */
 	while (*text) {
 		size_t n = strcspn(text, "\n");
@@ -415,15 +451,20 @@ static void put_answer(FILE *out, const struct record *r)
 		fputc('\n', out);
 	}
 	fputs("</pre></div>", out);
+	if (cJSON_IsTrue(find(answer, "truncated")))
+		fputs("<p class=dim>It was longer: this is its beginning.</p>",
+		      out);
 }
 
 static void put_events(FILE *out, const struct record *r)
 {
 	if (cJSON_GetArraySize(r->events) == 0)
 		return;
-	fputs("<details><summary>Everything in order</summary>", out);
+	fputs("<details><summary>Step by step</summary>", out);
 	put_rows(out, r, events, r->events);
-	put_more(out, (double)r->more_events);
+	put_more(out, (double)r->more_events, "events");
+	put_more(out, (double)r->unrecorded, "that were not recorded");
+	put_more(out, (double)r->foreign, "of other runs");
 	fputs("</details>", out);
 }
 
@@ -473,15 +514,16 @@ static void put_page(FILE *out, const struct record *r)
 	put_notes(out, r);
 	put_figures(out, r);
 	put_table(out, r, "Denied", denials, find(r->result, "denials"),
-		  record_number(r->result, "more_denials"));
+		  record_number(r->result, "more_denials"), "denials");
 	report_chart(out, r);
 	put_table(out, r, "Connections", connections,
 		  find(r->result, "network.connections"),
-		  number_at(r->result, "network.more_connections"));
+		  number_at(r->result, "network.more_connections"),
+		  "connections");
 	put_table(out, r, "Commands", commands,
 		  find(r->result, "commands.executed"),
-		  number_at(r->result, "commands.more_executed"));
-	put_table(out, r, "Changed files", changes, r->changes, 0);
+		  number_at(r->result, "commands.more_executed"), "executions");
+	put_table(out, r, "Changed files", changes, r->changes, 0, "changes");
 	put_answer(out, r);
 	put_events(out, r);
 	put_layers(out, r);

@@ -70,23 +70,23 @@ static void put_scale(const struct chart *c, double bottom)
 	}
 }
 
-static void put_marks(struct chart *c, size_t lane)
+static void put_marks(struct chart *c, size_t lane, bool denied)
 {
 	const struct record *r = c->record;
-	double drawn[2] = { 0, 0 }; /* up to here, by verdict */
+	double drawn = 0; /* up to here */
 
 	for (size_t i = 0; i < r->n_marks; i++) {
 		const struct record_mark *m = &r->marks[i];
 		double x = x_of(c, m->from), end = x_of(c, m->to);
 
 		/* One a pixel can be seen. */
-		if (m->lane != lane || end < drawn[m->denied] + 1)
+		if (m->lane != lane || m->denied != denied || end < drawn + 1)
 			continue;
-		drawn[m->denied] = end;
+		drawn = end;
 		fprintf(c->out,
 			"<rect class='m%s' x='%.1f' y='%.0f' width='%.1f' "
 			"height='11' rx='1'/>",
-			m->denied ? " denied" : "", x, c->y - 10,
+			denied ? " denied" : "", x, c->y - 10,
 			end - x > 2.5 ? end - x : 2.5);
 	}
 }
@@ -104,7 +104,9 @@ static void put_lanes(struct chart *c, bool network, const char *title)
 				title);
 		begun = true;
 		put_label(c, r->lanes[i].label);
-		put_marks(c, i);
+		/* What was denied lies on top: nothing allowed hides it. */
+		put_marks(c, i, false);
+		put_marks(c, i, true);
 		c->y += LANE;
 	}
 	if (begun)
@@ -184,7 +186,8 @@ static void put_curve(struct chart *c, const struct curve *curve)
 	peak = curve->say(most);
 	fprintf(c->out,
 		"<text class=l x='%d' y='%.0f'>%s</text>"
-		"<text x='%d' y='%.0f' text-anchor='end'>at most %s</text>"
+		"<text x='%d' y='%.0f' text-anchor='end'>at most %s, "
+		"sampled</text>"
 		"<path class=g d='M%d %.0fH%d'/><path class=a d='M%d %.1f",
 		LEFT - 10, c->y + 16, curve->title, LEFT - 10, c->y + 34, peak,
 		LEFT, base, RIGHT, LEFT, base);

@@ -165,7 +165,7 @@ yes '{"event":"exec","run":"r","argv":['"$(printf '0,%.0s' {1..30000})"'0]}' |
 	head -n 20 >"$T/bomb/events.jsonl"
 packed events.jsonl
 expect_exit 0 "$M9M" --report "$T/large.html" "$T/bomb.tar"
-contains "$T/large.html" "And 12 more."
+contains "$T/large.html" "And 12 more events."
 rm -r "$T/bomb"
 
 echo "# each connection ends where its own end is"
@@ -193,6 +193,50 @@ page called "$T/called.jsonl"
 contains "$T/out" "/work/evil status called git"
 contains "$T/out" "/usr/bin/sh -c 'a b'"
 contains "$T/out" "/usr/bin/rm -r 'a b' '' c ..."
+
+echo "# what is left out is told, and nothing is hidden by number or by order"
+{
+	echo '{"ts":"2026-11-26T01:00:00Z","run":"r","event":"start","program":"/bin/a","argv":["a"]}'
+	for i in {1..30}; do
+		echo '{"ts":"2026-11-26T01:00:01Z","run":"r","event":"exec","path":"/bin/p'"$i"'","argv":["p"],"verdict":"allowed"}'
+	done
+	for verdict in denied allowed; do
+		echo '{"ts":"2026-11-26T01:00:05Z","run":"r","event":"exec","path":"/bin/p1","argv":["p"],"verdict":"'$verdict'"}'
+		echo '{"ts":"2026-11-26T01:00:05Z","run":"r","event":"connect","name":"a.example","port":443,"verdict":"'$verdict'"}'
+	done
+	echo '{"ts":"2026-11-26T01:00:09Z","run":"r","event":"limit","what":"events","reason":"too many events","dropped":1234}'
+	echo '{"ts":"2026-11-26T01:00:10Z","run":"r","event":"limit","what":"disk","limit":4096}'
+	echo '{"ts":"2026-11-26T01:00:10Z","run":"other","event":"start","program":"/bin/b","argv":["b"]}'
+} >"$T/left.jsonl"
+page left "$T/left.jsonl"
+contains "$T/out" "events: too many events"
+contains "$T/out" "And 1234 more that were not recorded."
+contains "$T/out" "And 1 more of other runs."
+contains "$T/out" "A cap was reached: --disk"
+is "connections are not among the programs" \
+	"$(grep -o '>\(all others\|Network\)<' "$T/left.html" | tr -d '<>' |
+		tr '\n' ,)" "all others,Network,all others,"
+is "what was denied is drawn over what was allowed" \
+	"$(grep -o "<rect class='m[^']*'" "$T/left.html" | tail -n 1)" \
+	"<rect class='m denied'"
+mkdir "$T/flagged"
+python3 - "$T/flagged/changes.json" <<'END'
+import json, sys
+rows = [{"change": "added", "path": "f%d" % i} for i in range(3000)]
+rows.append({"change": "added", "path": "z/.envrc", "control": "is run by direnv"})
+json.dump({"changes": rows}, open(sys.argv[1], "w"))
+END
+cat >"$T/flagged/run.json" <<'END'
+{"status":"ok","answer":{"text":"half an answer","truncated":true,"failed":true},
+"commands":{"executed":[{"path":"/bin/a","count":2}],"more_executed":7}}
+END
+tar -C "$T/flagged" -cf "$T/flagged.tar" run.json changes.json
+page flagged "$T/flagged.tar"
+contains "$T/out" z/.envrc
+contains "$T/out" "And 1001 more changes."
+contains "$T/out" "And 7 more executions."
+contains "$T/out" "It was longer"
+contains "$T/out" "It says that it did not succeed"
 
 echo "# a hundred thousand events make a page that can be read"
 python3 - >"$T/many.jsonl" <<'END'
