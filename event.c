@@ -385,10 +385,13 @@ static void report_drops(struct event_log *log)
 	end(log);
 }
 
-static void report_beyond(struct event_log *log)
+void event_tally(struct event_log *log)
 {
-	struct json_writer *e = begin(log, "limit", NULL);
+	struct json_writer *e;
 
+	if (log->beyond == 0)
+		return;
+	e = begin(log, "limit", NULL);
 	json_write_string(e, "what", "events");
 	json_write_string(e, "reason",
 			  "too many events in one run: the rest is counted "
@@ -406,8 +409,8 @@ struct json_writer *event_begin_at(struct event_log *log, const char *name,
 	bool bounded = is_bounded(name);
 
 	log->is_beyond = bounded && log->written >= most;
-	if (log->beyond && !bounded)
-		report_beyond(log);
+	if (!bounded)
+		event_tally(log);
 	if (!log->is_beyond)
 		return begin(log, name, when);
 	json_write_again(&log->line);

@@ -87,6 +87,10 @@ struct json_writer *event_begin_at(struct event_log *log, const char *name,
 				   const struct timespec *when, bool first);
 void event_end(struct event_log *log);
 
+/* Tells how many were counted only since it was told last; some events do so of
+ * themselves, but none of these comes before the run is archived. */
+void event_tally(struct event_log *log);
+
 /* The event "dns", "connect", "denied", "close" or "limit" of the relay's; the
  * first of its kind, or one more. */
 void event_emit_net(struct event_log *log, const struct net_event *event,

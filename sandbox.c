@@ -347,6 +347,7 @@ static void archive(struct run *run)
 	    (!run->out->started && !plan->artifact_asked))
 		return;
 	err_stage("artifact");
+	event_tally(&run->log);
 	json = result_json(plan->run_id, plan->id,
 			   plan->agent ? plan->agent->name : NULL, run->out,
 			   true);

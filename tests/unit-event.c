@@ -660,6 +660,9 @@ static void test_flood(void)
 	ok(log.beyond > 50, "%llu lines are counted only",
 	   (unsigned long long)log.beyond);
 	emit_first(&log, "/bin/first", 10);
+	event_tally(&log);
+	ok(log.beyond == 0, "they are told before the end, when asked");
+	event_tally(&log);
 	for (size_t i = 0; i < lines; i++)
 		emit_first(&log, big, 60000);
 	sample_for_a_year(&log);
