@@ -71,7 +71,7 @@ static void record_close(const struct conn *c)
 {
 	struct net_event event = { .kind = NET_EVENT_CLOSE };
 
-	if (c->phase != CONN_OPEN || !c->announced)
+	if (c->phase != CONN_OPEN)
 		return;
 	describe(c, &event);
 	/* Out of the sandbox, whoever began. */
@@ -243,9 +243,9 @@ void conn_established(struct conn *c, const struct in6_addr *addr)
 	c->server.writable = true;
 	c->server.watch.ready = server_ready;
 	timer_start(&c->state->loop, &c->state->lasting, &c->timer);
-	/* Nothing to be judged, or judged already: else it is told of when the
-	 * client's first words pass. */
-	if (!c->inspect || c->out.allowed > 0)
+	/* Nothing to be judged: else it is told of when the client's first
+	 * words pass. */
+	if (!c->inspect)
 		conn_announce(c, 0, "");
 	flow_run(c);
 }

@@ -108,8 +108,6 @@ static ssize_t approve(struct conn *c, struct flow *flow, size_t n)
 	}
 	if (c->inspect->tls_version)
 		c->detail = tls_version_name(c->inspect->tls_version);
-	if (flow->allowed > 0 && c->phase == CONN_OPEN)
-		conn_announce(c, 0, "");
 	if (flow->allowed == INSPECT_ALL)
 		free(take_ptr(&c->inspect));
 	return (int64_t)n < flow->allowed ? (ssize_t)n : (ssize_t)flow->allowed;

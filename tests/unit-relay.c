@@ -7,9 +7,11 @@
 #define BULK (24 * 1024 * 1024)
 
 static const char *const rules[] = {
-	"t.test:7001-7007", "t.test:443",         "t.test:80",
-	"*.wild.test:7001", "127.0.0.2:7001",     "v6.test:7001",
-	"other.test:7008",  "[2001:db8::5]:7001", NULL,
+	"t.test:7001-7007", "t.test:443",
+	"t.test:80",        "*.wild.test:7001",
+	"127.0.0.2:7001",   "v6.test:7001",
+	"other.test:7008",  "[2001:db8::5]:7001",
+	"t.test:7009",      NULL,
 };
 static const char *const resolve[] = {
 	"t.test",    "127.0.0.1",   "v6.test",   "::1", "other.test",
@@ -34,6 +36,39 @@ static void reset_now(int fd)
 	if (read(fd, &c, 1) == 1)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
+}
+
+#define ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+
+/* What a server says to who asks for something else than HTTP, in two pieces. */
+static const struct {
+	const char *to;
+	const char *first, *second;
+} upgrades[] = {
+	{ "websocket", "HTTP/1.1 1", "01 Switching\r\n" ACCEPT "\r\n" },
+	{ "h2c", "HTTP/1.1 1", "01 Switching\r\n\r\n" },
+	{ "refused", "HTTP/1.1 2", "00 OK\r\n\r\n" },
+	{ "broken", "HTTP/1.1 1", NULL },
+};
+
+static void upgrade(int fd)
+{
+	char head[1000] = "";
+	size_t n = 0;
+
+	while (!strstr(head, "\r\n\r\n") && n < sizeof(head) - 1 &&
+	       read(fd, head + n, 1) == 1)
+		n++;
+	for (size_t i = 0; i < ARRAY_SIZE(upgrades); i++) {
+		const char *second = upgrades[i].second;
+
+		if (!strstr(head, upgrades[i].to))
+			continue;
+		(void)!write(fd, upgrades[i].first, strlen(upgrades[i].first));
+		usleep(10000);
+		if (second && write_all(fd, second, strlen(second)) == 0)
+			box_echo(fd);
+	}
 }
 
 static void sleep_on(int fd)
@@ -348,6 +383,132 @@ static void test_host(void)
 	close(fd);
 }
 
+/* RFC 6455, section 1.3; what is said behind it waits for the answer. */
+static int ask_upgrade(const char *to)
+{
+	auto_free char *text = xasprintf(
+	    "GET / HTTP/1.1\r\nHost: t.test\r\nUpgrade: %s\r\n"
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	    "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n",
+	    to);
+	int fd = box_connect(fake("t.test"), 7009);
+
+	(void)!write(fd, text, strlen(text));
+	return fd;
+}
+
+static bool hears(int fd, const char *text)
+{
+	char back[300];
+	size_t n = strlen(text);
+
+	return recv(fd, back, n, MSG_WAITALL) == (ssize_t)n &&
+	       !memcmp(back, text, n);
+}
+
+static void test_upgrades(void)
+{
+	static const char more[] = "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n";
+	int fd = ask_upgrade("websocket");
+	const struct net_event *e;
+
+	ok(hears(fd, upgrades[0].first) && hears(fd, upgrades[0].second) &&
+	       hears(fd, more),
+	   "a websocket, and what was said too early");
+	shutdown(fd, SHUT_WR);
+	ok(how_it_ends(fd) == 0, "and its end");
+	ok(how_it_ends(ask_upgrade("h2c")) == ECONNRESET, "HTTP/2: reset");
+	e = box_event(NET_EVENT_DENIED, "t.test");
+	ok(e && strstr(e->reason, "HTTP upgrade"), "and told why: %s",
+	   e ? e->reason : "");
+	ok(how_it_ends(ask_upgrade("refused")) == ECONNRESET,
+	   "a server that will not: HTTP as before");
+	e = box_event(NET_EVENT_DENIED, "t.test");
+	ok(e && strstr(e->reason, "another host"), "so it is judged: %s",
+	   e ? e->reason : "");
+	fd = ask_upgrade("broken");
+	ok(hears(fd, upgrades[3].first), "half an answer passes at its end");
+	close(fd);
+}
+
+/* A chunk that is not all there is let pass as far as it is. */
+static void test_pieces(void)
+{
+	static const char *const pieces[] = {
+		"POST / HTTP/1.1\r\nHost: t.test\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+		"c",
+		"de\r\n0\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: t.test\r\n\r\n",
+	};
+	int fd = box_connect(fake("t.test"), 80);
+	size_t good = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++)
+		good += write(fd, pieces[i], strlen(pieces[i])) > 0 &&
+			hears(fd, pieces[i]);
+	ok(good == ARRAY_SIZE(pieces), "chunks in pieces: %zu", good);
+	close(fd);
+	box_event_at(NET_EVENT_CLOSE, "t.test", 80);
+}
+
+/* Before the relay can look. */
+static void test_words_and_end(void)
+{
+	int fd;
+
+	kill(box_relay.pid, SIGSTOP);
+	fd = box_connect("127.0.0.2", 7001);
+	ok(fd >= 0 && write(fd, "x", 1) == 1 && shutdown(fd, SHUT_WR) == 0,
+	   "a word and the end at once");
+	kill(box_relay.pid, SIGCONT);
+	ok(hears(fd, "x") && how_it_ends(fd) == 0, "both are passed on");
+	box_event(NET_EVENT_CLOSE, "127.0.0.2");
+}
+
+static bool was_told(enum net_event_kind kind, uint16_t port)
+{
+	for (size_t i = 0; i < box_n_events; i++)
+		if (box_events[i].kind == kind && box_events[i].port == port)
+			return true;
+	return false;
+}
+
+/* Where the server is called before the client said a word. */
+static void test_words(void)
+{
+	static const char evil[] = "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n";
+	int fd = box_connect(fake("t.test"), 7002);
+	char c;
+
+	ok(read(fd, &c, 1) == 1 && write(fd, evil, sizeof(evil) - 1) > 0 &&
+	       how_it_ends(fd) == ECONNRESET &&
+	       box_event_at(NET_EVENT_DENIED, "t.test", 7002),
+	   "another Host to one who spoke first: reset");
+	ok(box_event_at(NET_EVENT_CLOSE, "t.test", 7002) != NULL,
+	   "its end is told of, as the server's words passed");
+	box_pump(50);
+	box_n_events = 0;
+	fd = box_connect(fake("t.test"), 7004);
+	(void)!write(fd, evil, sizeof(evil) - 1);
+	ok(how_it_ends(fd) == ECONNRESET &&
+	       box_event_at(NET_EVENT_DENIED, "t.test", 7004),
+	   "and to one who did not");
+	fd = box_connect(fake("t.test"), 7001);
+	ok(write(fd, "x", 1) == 1 && read(fd, &c, 1) == 1, "later");
+	close(fd);
+	box_event_at(NET_EVENT_CLOSE, "t.test", 7001);
+	ok(!was_told(NET_EVENT_CONNECT, 7004) &&
+	       !was_told(NET_EVENT_CLOSE, 7004),
+	   "it is told of as refused, and not as a connection");
+	box_n_events = 0;
+	fd = box_connect(fake("t.test"), 7001);
+	close(fd);
+	ok(box_event_at(NET_EVENT_CONNECT, "t.test", 7001) &&
+	       box_event_at(NET_EVENT_CLOSE, "t.test", 7001),
+	   "one without a word is one");
+}
+
 /* A look at what came ends before such an octet: a head with one in it would
  * never be whole. */
 static void test_urgent(void)
@@ -560,6 +721,7 @@ static void start_servers(void)
 		{ "127.0.0.1", 7004, sleep_on },
 		{ "127.0.0.1", 7005, source },
 		{ "127.0.0.1", 7006, sink },
+		{ "127.0.0.1", 7009, upgrade },
 		{ "127.0.0.1", 443, box_echo },
 		{ "127.0.0.1", 80, box_echo },
 	};
@@ -581,6 +743,10 @@ static void test_connections(void)
 	box_n_events = 0;
 	test_sni();
 	test_host();
+	test_upgrades();
+	test_pieces();
+	test_words_and_end();
+	test_words();
 	test_urgent();
 	test_bulk();
 	box_pump(100);
