@@ -162,8 +162,7 @@ bool account_is_watched(const struct spec *spec)
 	return wants_summary(spec) && isatty(STDERR_FILENO);
 }
 
-/* Tells how it ended: to the result file, to a person. */
-void account_report(const struct spec *spec, const struct plan *plan,
+void account_result(const struct spec *spec, const struct plan *plan,
 		    const struct host *host, struct outcome *out)
 {
 	auto_free char *json = result_json(
@@ -173,10 +172,17 @@ void account_report(const struct spec *spec, const struct plan *plan,
 	err_stage("result");
 	if (result_write(spec->result, spec->result_fd, json) < 0)
 		account_failure(out);
+}
+
+void account_tell(const struct spec *spec, const struct plan *plan,
+		  const struct outcome *out)
+{
+	bool color = isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
+
+	if (out->patch_fd >= 0)
+		changes_show(out->patch_fd, stderr, color);
 	if (wants_summary(spec) && plan->label)
-		summary_print(stderr, plan->label, out,
-			      isatty(STDERR_FILENO) &&
-				  getenv("NO_COLOR") == NULL);
+		summary_print(stderr, plan->label, out, color);
 	else
 		account_print(out);
 }

@@ -331,10 +331,15 @@ static void put_line(const char *line, FILE *out, bool color)
 	fputs(start ? "\033[0m\n" : "\n", out);
 }
 
-void changes_show(const struct workdir *wd, FILE *out, bool color)
+int changes_open_patch(const struct workdir *wd)
 {
-	int fd = openat(wd->run_fd, "changes.patch",
-			O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return openat(wd->run_fd, "changes.patch",
+		      O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+void changes_show(int patch_fd, FILE *out, bool color)
+{
+	int fd = fcntl(patch_fd, F_DUPFD_CLOEXEC, 3);
 	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
 	char *line = NULL;
 	size_t size = 0;

@@ -40,5 +40,8 @@ int changes_note(const struct workdir *wd, const struct plan *plan,
  */
 bool changes_recover(const struct workdir *wd, const struct strv *journal);
 
-/* Prints RUNID/changes.patch so that it cannot steer a terminal. */
-void changes_show(const struct workdir *wd, FILE *out, bool color);
+/* RUNID/changes.patch, which can be read when the run's folder is gone; -1 with
+ * errno. */
+int changes_open_patch(const struct workdir *wd);
+/* Prints it so that it cannot steer a terminal.  -1 is one without a line. */
+void changes_show(int patch_fd, FILE *out, bool color);

@@ -124,13 +124,19 @@ int err_receive(int fd, struct err_record *out)
 	return 1;
 }
 
+/* A reader that takes nothing must not hold a run that goes on, or is being
+ * cleaned up.  What polls as ready takes PIPE_BUF bytes. */
+#define READER_MS 1000
+
 void warn(const char *fmt, ...)
 {
+	struct pollfd reader = { .fd = STDERR_FILENO, .events = POLLOUT };
 	va_list ap;
 	char line[1024];
 
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	dprintf(STDERR_FILENO, "m9m-sandbox: warning: %s\n", line);
+	if (poll(&reader, 1, READER_MS) != 0)
+		dprintf(STDERR_FILENO, "m9m-sandbox: warning: %s\n", line);
 }

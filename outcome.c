@@ -273,6 +273,7 @@ void outcome_free(struct outcome *outcome)
 	free(outcome->answer.text);
 	free(outcome->audit_path);
 	free(outcome->kept_workdir);
+	cleanup_fd(&outcome->patch_fd);
 	artifact_free(&outcome->artifact);
 	strv_free(&outcome->warnings);
 	strv_free(&outcome->degraded);

@@ -100,6 +100,7 @@ struct outcome {
 	struct agent_answer answer; /* the agent's word, masked */
 
 	struct changes_summary changes;
+	int patch_fd; /* of the changes, to be shown at the end; -1 none */
 	struct artifact artifact;
 	char *audit_path;            /* NULL: nothing was written there */
 	char audit_hash[SHA256_HEX]; /* of the run's last line there */
@@ -110,7 +111,7 @@ struct outcome {
 	struct strv layers; /* names in force: "user-namespace", "landlock:7" */
 };
 
-#define OUTCOME_NONE ((struct outcome){ .payload_code = -1 })
+#define OUTCOME_NONE ((struct outcome){ .payload_code = -1, .patch_fd = -1 })
 
 /* "ok", "failed", ... as in the result. */
 const char *outcome_status_name(enum outcome_status status);

@@ -290,10 +290,9 @@ static void record_changes(struct run *run)
 	if (changes_record(&run->workdir, run->plan, &run->project, &run->shown,
 			   &run->out->changes) < 0)
 		account_failure(run->out);
+	/* Shown when nothing is left that its reader could hold. */
 	if (run->spec->diff)
-		changes_show(&run->workdir, stderr,
-			     isatty(STDERR_FILENO) &&
-				 getenv("NO_COLOR") == NULL);
+		run->out->patch_fd = changes_open_patch(&run->workdir);
 }
 
 /* Its place is told, so only --gc may take it away. */
@@ -470,6 +469,17 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 	return 0;
 }
 
+/* Seconds for the reader of what is told at the end, 0: as many as it takes.  As
+ * with the payload's output, whoever had the run end is not to wait. */
+static unsigned int patience(const struct outcome *out)
+{
+	return out->status == OUTCOME_TIMEOUT ||
+		       out->status == OUTCOME_KILLED ||
+		       out->status == OUTCOME_ERROR
+		   ? 5
+		   : 0;
+}
+
 static int run_spec(const struct spec *spec)
 {
 	struct host host = { 0 };
@@ -498,7 +508,9 @@ static int run_spec(const struct spec *spec)
 		account_failure(&out);
 	if (counted)
 		account_metrics(spec, &plan, &out);
-	account_report(spec, &plan, &host, &out);
+	account_result(spec, &plan, &host, &out);
+	signals_leave(out.exit_code, patience(&out));
+	account_tell(spec, &plan, &out);
 	status = out.exit_code;
 	outcome_free(&out);
 	plan_free(&plan);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "err.h"
 #include "util.h"
@@ -19,6 +20,7 @@ void signals_shed(void)
 }
 
 static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+static volatile sig_atomic_t last_status;
 
 int signals_take(bool die_with_parent)
 {
@@ -42,4 +44,27 @@ int signals_take(bool die_with_parent)
 	sigdelset(&set, SIGCHLD);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd >= 0 ? fd : fail(errno, "cannot wait for signals");
+}
+
+static void leave(int sig)
+{
+	(void)sig;
+	_exit((int)last_status);
+}
+
+void signals_leave(int status, unsigned int seconds)
+{
+	sigset_t set;
+
+	last_status = status;
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++) {
+		/* What waits is dropped so; nohup's stays as it is. */
+		if (signal(passed_on[i], SIG_IGN) != SIG_IGN)
+			signal(passed_on[i], leave);
+		sigaddset(&set, passed_on[i]);
+	}
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	signal(SIGALRM, leave);
+	alarm(seconds);
 }

@@ -17,3 +17,10 @@ void signals_shed(void);
  * by fail().
  */
 int signals_take(bool die_with_parent);
+
+/*
+ * For the end, when there is nothing left to tear down and only a reader of ours
+ * may be slow: those signals, or `seconds` if not 0, end us with this status.
+ * Those that came before are forgotten.
+ */
+void signals_leave(int status, unsigned int seconds);

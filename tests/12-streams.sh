@@ -68,6 +68,30 @@ wait "$pid"
 is "as one that did" "$?" 143
 exec 8>&-
 
+# Nor does one of standard error: all is cleaned up and on record before the
+# changes and the summary are told, and then a signal ends the wait.
+mkdir "$T/tree"
+mkfifo "$T/stuck2"
+exec 8<>"$T/stuck2"
+head -c 65536 /dev/zero >&8
+if command -v git >/dev/null; then
+	git init -q "$T/tree"
+fi
+"$M9M" --summary always --project "$T/tree" --diff --artifact "$T/told.tar" \
+	--result "$T/told.json" sh -c 'echo new >new; exit 3' 2>&8 &
+pid=$!
+check "the result is there" await_line "$T/told.json" '"exit_code":3'
+check "the archive, too" test -s "$T/told.tar"
+is "and nothing else" "$(find "$XDG_STATE_HOME/m9m-sandbox/runs" -mindepth 1 -maxdepth 1 -type d | wc -l)" 0
+check "it waits for its reader" kill -0 "$pid"
+kill "$pid"
+check "a signal ends that" await_exit "$pid"
+wait "$pid"
+is "as it would have ended" "$?" 3
+expect_exit 124 timeout -s KILL 60 bash -c 'exec "$@" 2>&8' - \
+	"$M9M" --summary always --no-artifact --timeout 1s sleep 60
+exec 8>&-
+
 # Kept in the artifact, up to --output.
 expect_exit 0 "$M9M" -q --artifact "$T/a.tar.zst" sh -c 'echo kept; echo err >&2'
 tar -C "$T" --zstd -xf "$T/a.tar.zst"
