@@ -110,6 +110,28 @@ void account_artifact(struct event_log *log, const char *event,
 		json_write_number(e, "files", a->files);
 	}
 	event_end(log);
+	if (a->left_out == 0)
+		return;
+	e = event_begin(log, "limit");
+	json_write_string(e, "what", "artifact");
+	json_write_number(e, "left_out", a->left_out);
+	event_end(log);
+}
+
+static char *tell_left_out(const struct artifact *a)
+{
+	return xasprintf("not in the archive: %llu files or folders that no "
+			 "archive can hold (too deep, too long a path, too "
+			 "widely strewn); its skipped.txt names them",
+			 (unsigned long long)a->left_out);
+}
+
+void account_left_out(struct outcome *out)
+{
+	auto_free char *text = tell_left_out(&out->artifact);
+
+	if (out->artifact.left_out > 0)
+		outcome_add_warning(out, "%s", text);
 }
 
 /*** To the counters, the result file, and a person ***/
@@ -138,6 +160,7 @@ static void print_line(const char *what, const char *text)
 void account_print(const struct outcome *out)
 {
 	const struct err_record *e = &out->error;
+	auto_free char *text = tell_left_out(&out->artifact);
 
 	if (out->status == OUTCOME_ERROR) {
 		auto_free char *stage = xasprintf("%s: ", e->stage);
@@ -148,6 +171,8 @@ void account_print(const struct outcome *out)
 	}
 	if (out->kept_workdir)
 		print_line("the workdir is kept: ", out->kept_workdir);
+	if (out->artifact.left_out > 0)
+		print_line("", text);
 }
 
 static bool wants_summary(const struct spec *spec)

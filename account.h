@@ -23,9 +23,12 @@ void account_layers(struct outcome *out, const struct plan *plan);
  * masked. */
 void account_start(struct event_log *log, const struct plan *plan,
 		   const char *name, const struct strv *secrets);
-/* As the event of this name; without its fields if there is none. */
+/* As the event of this name, without its fields if there is none; and what it
+ * had to do without as a limit. */
 void account_artifact(struct event_log *log, const char *event,
 		      const struct artifact *a);
+/* A warning, if the archive had to do without something. */
+void account_left_out(struct outcome *out);
 /* The last event: the outcome learns the audit log's head from it. */
 void account_exit(struct event_log *log, struct outcome *out);
 

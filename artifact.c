@@ -34,7 +34,8 @@
 
 struct report {
 	char sha256[SHA256_HEX];
-	uint64_t bytes, files, skipped;
+	uint64_t bytes;
+	struct tarball_count count;
 };
 
 /* Files of the run itself, in their order in the archive. */
@@ -118,7 +119,7 @@ static int build(const void *arg, void *out)
 		      job->request->path) == 0)
 		t = tarball_open(&pack, &job->request->limits);
 	if (t && add_all(t, job) == 0)
-		rc = tarball_finish(t, &report->files, &report->skipped);
+		rc = tarball_finish(t, &report->count);
 	report->bytes = pack.bytes;
 	sha256_hex(&pack.sha, report->sha256);
 	tarball_free(t);
@@ -258,8 +259,9 @@ int artifact_write(const struct workdir *wd, const struct artifact_request *req,
 	out->path = xstrdup(req->path);
 	memcpy(out->sha256, report.sha256, sizeof(out->sha256));
 	out->bytes = report.bytes;
-	out->files = report.files;
-	out->skipped = report.skipped;
+	out->files = report.count.files;
+	out->skipped = report.count.skipped;
+	out->left_out = report.count.left_out;
 	return 0;
 }
 

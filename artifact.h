@@ -32,8 +32,9 @@ struct artifact {
 	char sha256[SHA256_HEX];
 	uint64_t bytes; /* of the archive */
 	uint64_t files; /* members below work/, directories not counted */
-	uint64_t
-	    skipped; /* sockets, devices: named in the member skipped.txt */
+	/* Named in the member skipped.txt: */
+	uint64_t skipped;  /* sockets, devices */
+	uint64_t left_out; /* what no archive could hold; see tarball.h */
 };
 
 /* By suffix: .tar.zst .tzst, .tar.gz .tgz, .tar; -1 for another one. */

@@ -33,7 +33,7 @@ struct finder {
 	struct changes *changes;
 	const struct changes_request *req;
 	struct walk_path path;
-	size_t depth;
+	size_t depth; /* of folders that are being read */
 	size_t made;  /* and not deleted */
 	size_t names; /* the bytes of their paths and targets */
 };
@@ -205,10 +205,8 @@ static int walk_deleted(struct finder *f, int dir_fd, const char *name)
 		f->depth--;
 		return rc;
 	}
-	if (!is_plain(st.st_mode)) {
-		f->changes->skipped++;
+	if (!is_plain(st.st_mode))
 		return 0;
-	}
 	if (read_side(dir_fd, name, &st, false, &old) < 0)
 		return fail_at(f, errno);
 	return add(f, &old, &(struct change_side){ 0 },
@@ -231,8 +229,6 @@ static int enter(struct finder *f, int upper_dir, int lower_dir,
 
 	if (upper < 0)
 		return fail_at(f, errno);
-	if (f->depth == WALK_DEPTH_MAX)
-		return fail_at(f, ELOOP);
 	if (below) {
 		lower = walk_open_dir(lower_dir, name, false, &was);
 		if (lower < 0)
@@ -288,6 +284,13 @@ static int compare_file(struct finder *f, int upper, const struct stat *st,
 	return add(f, &old, &new, was && later(&was->st_ctim, &f->req->began));
 }
 
+/* As tarball.c has it: no payload is to make its changes unlistable. */
+static bool is_beyond(const struct finder *f, const struct stat *st)
+{
+	return f->path.len > WALK_PATH_MAX ||
+	       (S_ISDIR(st->st_mode) && f->depth == WALK_DEPTH_MAX);
+}
+
 /* f->path is `name` in the upper directory, and maybe in the lower one. */
 static int compare_name(struct finder *f, int upper, int lower,
 			const char *name, bool whole)
@@ -297,6 +300,10 @@ static int compare_name(struct finder *f, int upper, int lower,
 
 	if (fstatat(upper, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_at(f, errno);
+	if (is_beyond(f, &st)) {
+		f->changes->left_out++;
+		return 0;
+	}
 	/* A copy lacks what is hidden.  What is made in its place is new: told
 	 * as a change it would bring the secret into the patch. */
 	below = lower >= 0 && !strv_search(f->req->hidden, f->path.s) &&
@@ -310,10 +317,8 @@ static int compare_name(struct finder *f, int upper, int lower,
 			return -1;
 		return enter(f, upper, lower, name, whole, folders);
 	}
-	if (!is_plain(st.st_mode)) {
-		f->changes->skipped++;
+	if (!is_plain(st.st_mode))
 		return 0;
-	}
 	if (below && S_ISDIR(was.st_mode)) {
 		if (walk_deleted(f, lower, name) < 0)
 			return -1;
@@ -455,7 +460,7 @@ static void flag(struct changes *c, const struct changes_request *req)
 
 int changes_find(struct changes *changes, const struct changes_request *req)
 {
-	struct finder f = { .changes = changes, .req = req };
+	struct finder f = { .changes = changes, .req = req, .depth = 1 };
 	int rc;
 
 	*changes = (struct changes){ 0 };
@@ -557,6 +562,6 @@ void changes_print(const struct changes *changes, const char *about, FILE *out)
 		write_change(&line, &changes->v[i]);
 		fprintf(out, "%s%s", i ? ",\n" : "\n", line.text);
 	}
-	fputs("\n]}\n", out);
+	fprintf(out, "\n],\"left_out\":%zu}\n", changes->left_out);
 	json_write_free(&line);
 }

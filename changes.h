@@ -45,7 +45,7 @@ struct change {
 struct changes {
 	struct change *v;
 	size_t n;
-	size_t skipped; /* sockets, devices and their like */
+	size_t left_out; /* of the workdir, as no archive holds it: walk.h */
 };
 
 struct changes_request {
@@ -85,5 +85,6 @@ void changes_git_free(struct changes_git *git);
 const char *changes_control(const struct change *c,
 			    const struct changes_git *git);
 
-/* One object a line in "changes"; `about` goes in front, a JSON object. */
+/* One object a line in "changes"; `about` goes in front, a JSON object, and
+ * behind it how much was left out. */
 void changes_print(const struct changes *changes, const char *about, FILE *out);

@@ -114,6 +114,7 @@ static int work(const void *arg, void *report)
 	if (rc == 0) {
 		count(&changes, out);
 		out->made = true;
+		out->beyond = changes.left_out;
 		rc = write_all_of(job, &changes, out);
 	}
 	if (top >= 0)

@@ -234,6 +234,7 @@ static void add_files(cJSON *result, const struct outcome *o)
 		add_number(artifact, "bytes", a->bytes);
 		add_number(artifact, "files", a->files);
 		add_number(artifact, "skipped", a->skipped);
+		add_number(artifact, "left_out", a->left_out);
 	} else {
 		cJSON_AddNullToObject(result, "artifact");
 	}

@@ -281,6 +281,7 @@ static void end_artifact(struct run *run)
 	/* What goes from here on is no loss. */
 	(void)journal_add(run->workdir.journal_fd, "saved", "");
 	account_artifact(&run->log, "artifact", &run->out->artifact);
+	account_left_out(run->out);
 }
 
 /* Before the archive, which holds them. */
@@ -290,6 +291,13 @@ static void record_changes(struct run *run)
 	if (changes_record(&run->workdir, run->plan, &run->project, &run->shown,
 			   &run->out->changes) < 0)
 		account_failure(run->out);
+	if (run->out->changes.beyond > 0)
+		outcome_add_warning(
+		    run->out,
+		    "not in the list of changes: %llu files or "
+		    "folders that are too deep or have too "
+		    "long a path",
+		    (unsigned long long)run->out->changes.beyond);
 	/* Shown when nothing is left that its reader could hold. */
 	if (run->spec->diff)
 		run->out->patch_fd = changes_open_patch(&run->workdir);

@@ -414,7 +414,9 @@ static void put_artifact(struct page *page, const struct outcome *o)
 	if (a->path) {
 		paragraph(page, a->path);
 		row(page, "%s, %s%s", files, bytes,
-		    a->skipped ? ", some left out: see skipped.txt in it" : "");
+		    a->skipped || a->left_out
+			? ", some left out: see skipped.txt in it"
+			: "");
 	}
 	if (o->kept_workdir) {
 		section(page, "kept", YELLOW);

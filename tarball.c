@@ -19,17 +19,18 @@
 #include "util.h"
 
 /*
- * Bounds.  A path that is longer fits no PATH_MAX when it is unpacked, and 8 MB
- * of nested directories would make 400 MB of archive.  The memory for names is
- * shared by all levels: each takes at most half of what is left.
+ * Bounds.  The memory for names is shared by all levels: each takes at most half
+ * of what is left.
  */
-#define PATH_BYTES_MAX 4096
-#define NAMES_MEMORY   (5 * 1024 * 1024)
-#define NAMES_LEAST    (32 * 1024)
-#define SKIPPED_BYTES  (1024 * 1024)
-#define COPIES_BYTES   (1024LL * 1024 * 1024)
+#define NAMES_MEMORY  (5 * 1024 * 1024)
+#define NAMES_LEAST   (32 * 1024)
+#define SKIPPED_BYTES (1024 * 1024)
+#define COPIES_BYTES  (1024LL * 1024 * 1024)
 
 #define BLOCK (128 * 1024)
+
+/* What adding a name comes to where it is no failure. */
+enum { STORED, LEFT_OUT };
 
 struct level {
 	struct listing names;
@@ -44,6 +45,7 @@ struct tarball {
 	struct sparse_segment *segments;
 
 	struct walk_path path;
+	size_t below; /* where in it the part below the tree's top begins */
 	struct level *levels;
 	size_t depth;
 	size_t names_memory; /* of all levels but the innermost */
@@ -55,10 +57,48 @@ struct tarball {
 	struct artifact_limits limits;
 	struct progress progress;
 	bool pass_whiteouts;
-	uint64_t entries, files, skipped, bytes;
+	uint64_t entries, bytes;
+	struct tarball_count count;
 	char *skipped_text;
 	size_t skipped_len;
 };
+
+/* --- what is left out --------------------------------------------------- */
+
+/* One line each; the list is bounded, the counts are not. */
+static void note_skipped(struct tarball *t, const char *kind, const char *path)
+{
+	auto_free char *shown = text_visible(path, true);
+	auto_free char *line = xasprintf("%s %s\n", kind, shown);
+	size_t len = strlen(line);
+
+	if (t->skipped_len + len > SKIPPED_BYTES)
+		return;
+	t->skipped_text = xrealloc_array(t->skipped_text, t->skipped_len + len,
+					 1);
+	memcpy(t->skipped_text + t->skipped_len, line, len);
+	t->skipped_len += len;
+}
+
+/* What is no file, or none of the payload's: LEFT_OUT. */
+static int skip(struct tarball *t, const char *kind)
+{
+	t->count.skipped++;
+	note_skipped(t, kind, t->path.s);
+	return LEFT_OUT;
+}
+
+/*
+ * What a payload put beyond a bound that nobody can move.  It costs that name:
+ * where it cost the archive, every payload could have the whole of its work lost,
+ * and the disk filled with workdirs that are kept.
+ */
+static int leave_out(struct tarball *t, const char *kind, const char *path)
+{
+	t->count.left_out++;
+	note_skipped(t, kind, path);
+	return LEFT_OUT;
+}
 
 /* --- members ------------------------------------------------------------ */
 
@@ -83,7 +123,7 @@ static void tell(struct tarball *t)
 	/* Most have nobody who looks: no clock is read for each block then. */
 	if (t->progress.fd < 0)
 		return;
-	progress_tell(&t->progress, t->files, t->bytes,
+	progress_tell(&t->progress, t->count.files, t->bytes,
 		      now_ms(CLOCK_MONOTONIC));
 }
 
@@ -113,12 +153,9 @@ static int put_sparse(struct tarball *t, const char *path, int fd,
 	struct pax_member member = member_of(path, st);
 	ssize_t n = sparse_find(fd, st, t->segments);
 
-	if (n < 0) {
-		fail_at(path, errno);
-		return fail_remedy("its data is strewn over %lld bytes of "
-				   "holes",
-				   (long long)st->st_size);
-	}
+	if (n < 0)
+		return errno == EFBIG ? leave_out(t, "strewn", path)
+				      : fail_at(path, errno);
 	member.sparse = true;
 	member.segments = t->segments;
 	member.n_segments = (size_t)n;
@@ -181,27 +218,12 @@ int tarball_add_file(struct tarball *t, const char *name, int fd)
 
 /* --- the tree ----------------------------------------------------------- */
 
-/* One line each; the list is bounded, the count is not. */
-static void skip(struct tarball *t, const char *kind)
-{
-	auto_free char *shown = text_visible(t->path.s, true);
-	auto_free char *line = xasprintf("%s %s\n", kind, shown);
-	size_t len = strlen(line);
-
-	t->skipped++;
-	if (t->skipped_len + len > SKIPPED_BYTES)
-		return;
-	t->skipped_text = xrealloc_array(t->skipped_text, t->skipped_len + len,
-					 1);
-	memcpy(t->skipped_text + t->skipped_len, line, len);
-	t->skipped_len += len;
-}
-
 static int add_regular(struct tarball *t, int dir_fd, const char *name)
 {
 	const char *path = t->path.s, *first;
 	struct stat st;
 	auto_fd int fd = walk_open_file(dir_fd, name, true, &st);
+	int rc;
 
 	if (fd < 0)
 		return fail_at(path, errno);
@@ -215,13 +237,12 @@ static int add_regular(struct tarball *t, int dir_fd, const char *name)
 		return pax_member(&t->out, &member);
 	}
 	/* A full table makes copies: right, but not without end. */
-	if (!inodes_add(&t->inodes, st.st_ino, path)) {
+	if (t->copied > COPIES_BYTES)
+		return leave_out(t, "copy", path);
+	rc = put_file(t, path, fd, &st);
+	if (rc == STORED && !inodes_add(&t->inodes, st.st_ino, path))
 		t->copied += st.st_size;
-		if (t->copied > COPIES_BYTES)
-			return fail(0, "cannot archive the workdir: too many "
-				       "hard-linked files");
-	}
-	return put_file(t, path, fd, &st);
+	return rc;
 }
 
 static int add_link(struct tarball *t, int dir_fd, const char *name,
@@ -254,6 +275,7 @@ static int push_level(struct tarball *t, int dir_fd, const struct stat *st,
 	return pax_member(&t->out, &member);
 }
 
+/* The path stays until the directory is left. */
 static int enter(struct tarball *t, int parent_fd, const char *name,
 		 size_t path_len)
 {
@@ -261,19 +283,14 @@ static int enter(struct tarball *t, int parent_fd, const char *name,
 	int fd;
 
 	if (t->depth == WALK_DEPTH_MAX)
-		return fail(0,
-			    "cannot archive the workdir: it nests more than "
-			    "%d directories",
-			    WALK_DEPTH_MAX);
+		return leave_out(t, "deep", t->path.s);
 	fd = walk_open_dir(parent_fd, name, true, &st);
 	if (fd < 0)
 		return fail_at(t->path.s, errno);
 	if (st.st_dev == t->device)
 		return push_level(t, fd, &st, path_len);
 	close(fd);
-	skip(t, "mount");
-	walk_cut(&t->path, path_len);
-	return 0;
+	return skip(t, "mount");
 }
 
 static const char *special(mode_t mode)
@@ -293,19 +310,14 @@ static int add_by_type(struct tarball *t, int dir_fd,
 {
 	struct stat st;
 
-	if (name->type == DT_REG) {
-		t->files++;
+	if (name->type == DT_REG)
 		return add_regular(t, dir_fd, name->name);
-	}
 	if (fstatat(dir_fd, name->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_at(t->path.s, errno);
 	if (t->pass_whiteouts && S_ISCHR(st.st_mode) && st.st_rdev == 0)
-		return 0;
-	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) {
-		skip(t, special(st.st_mode));
-		return 0;
-	}
-	t->files++;
+		return LEFT_OUT;
+	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return skip(t, special(st.st_mode));
 	return S_ISREG(st.st_mode) ? add_regular(t, dir_fd, name->name)
 				   : add_link(t, dir_fd, name->name, &st);
 }
@@ -324,13 +336,9 @@ static int add_name(struct tarball *t, const struct walk_name *name)
 {
 	int dir_fd = t->levels[t->depth - 1].names.reader.fd;
 	size_t before = walk_push(&t->path, name->name);
+	bool folder = is_directory(dir_fd, name);
 	int rc;
 
-	/* 1: the slash that a directory gets. */
-	if (t->path.len + 1 > PATH_BYTES_MAX) {
-		t->path.s[60] = '\0';
-		return fail_at(t->path.s, ENAMETOOLONG);
-	}
 	tell(t);
 	if (++t->entries > t->limits.files) {
 		fail(0,
@@ -340,12 +348,17 @@ static int add_name(struct tarball *t, const struct walk_name *name)
 		return fail_remedy("--artifact-files N allows more, up to %d",
 				   SPEC_ARTIFACT_FILES_MAX);
 	}
-	/* The path stays until the directory is left. */
-	if (is_directory(dir_fd, name))
-		return enter(t, dir_fd, name->name, before);
-	rc = add_by_type(t, dir_fd, name);
-	walk_cut(&t->path, before);
-	return rc;
+	if (t->path.len - t->below > WALK_PATH_MAX)
+		rc = leave_out(t, "long", t->path.s);
+	else if (folder)
+		rc = enter(t, dir_fd, name->name, before);
+	else
+		rc = add_by_type(t, dir_fd, name);
+	if (!folder && rc == STORED)
+		t->count.files++;
+	if (!folder || rc == LEFT_OUT)
+		walk_cut(&t->path, before);
+	return rc < 0 ? -1 : 0;
 }
 
 static void leave(struct tarball *t)
@@ -389,6 +402,7 @@ int tarball_add_tree(struct tarball *t, const char *name, int dir_fd)
 	t->device = st.st_dev;
 	t->stamp = st.st_mtim.tv_sec;
 	walk_push(&t->path, name);
+	t->below = t->path.len + 1;
 	rc = push_level(t, fd, &st, 0);
 	while (t->depth > 0) {
 		struct listing *names = &t->levels[t->depth - 1].names;
@@ -431,15 +445,14 @@ struct tarball *tarball_open(struct pack *pack,
 static int add_skipped(struct tarball *t)
 {
 	auto_free char *text = NULL;
-	uint64_t listed = 0;
+	uint64_t listed = 0, all = t->count.skipped + t->count.left_out;
 
 	for (size_t i = 0; i < t->skipped_len; i++)
 		listed += t->skipped_text[i] == '\n';
 	text = xasprintf("%.*s", (int)t->skipped_len, t->skipped_text);
-	if (listed < t->skipped) {
-		char *longer = xasprintf(
-		    "%sand %llu more\n", text,
-		    (unsigned long long)(t->skipped - listed));
+	if (listed < all) {
+		char *longer = xasprintf("%sand %llu more\n", text,
+					 (unsigned long long)(all - listed));
 
 		free(text);
 		text = longer;
@@ -447,11 +460,10 @@ static int add_skipped(struct tarball *t)
 	return tarball_add_text(t, "skipped.txt", text, strlen(text), t->stamp);
 }
 
-int tarball_finish(struct tarball *t, uint64_t *files, uint64_t *skipped)
+int tarball_finish(struct tarball *t, struct tarball_count *count)
 {
-	*files = t->files;
-	*skipped = t->skipped;
-	if (t->skipped > 0 && add_skipped(t) < 0)
+	*count = t->count;
+	if ((count->skipped || count->left_out) && add_skipped(t) < 0)
 		return -1;
 	if (pax_finish(&t->out) < 0)
 		return -1;

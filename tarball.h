@@ -35,13 +35,19 @@ void tarball_pass_whiteouts(struct tarball *t);
 
 /*
  * The open directory as `name`, and all below it.  What is no file, directory
- * or link is left out and named in the member skipped.txt.  What cannot be read
- * although its owner asks, is too deep or too long to store is a failure: an
- * archive that lacks a file silently is worse than none.  Permissions that
- * reading needs are given, and taken back.
+ * or link, is too deep, has too long a path or is strewn too widely is not
+ * stored, but named in the member skipped.txt and counted.  What cannot be read
+ * although its owner asks is a failure: an archive that lacks a file silently is
+ * worse than none.  Permissions that reading needs are given, and taken back.
  */
 int tarball_add_tree(struct tarball *t, const char *name, int dir_fd);
 
+struct tarball_count {
+	uint64_t files;    /* stored, directories not counted */
+	uint64_t skipped;  /* what is no file: sockets, devices, mounts */
+	uint64_t left_out; /* beyond a bound; a folder with all in it is one */
+};
+
 /* Writes skipped.txt, if there is need, and the end. */
-int tarball_finish(struct tarball *t, uint64_t *files, uint64_t *skipped);
+int tarball_finish(struct tarball *t, struct tarball_count *count);
 void tarball_free(struct tarball *t);

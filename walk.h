@@ -14,8 +14,15 @@
 
 #include "util.h"
 
-/* Deeper trees are neither copied nor archived: one descriptor a level. */
+/*
+ * Folders within each other, and the length of a path below the top.  Deeper
+ * trees are not copied, and what lies beyond either is not archived: one
+ * descriptor a level, and a path that is to fit PATH_MAX where it is unpacked,
+ * with 1 KiB for the folder of that.  Of 8 MB of nested folders 400 MB of archive
+ * would come.
+ */
 #define WALK_DEPTH_MAX 256
+#define WALK_PATH_MAX  3072
 
 /*
  * Opens `path` below the directory, without a link or ".." anywhere on the way;

@@ -282,14 +282,14 @@ static int write_to_pipe(int fd, int pipe_fd)
 {
 	struct pack pack;
 	struct tarball *t;
-	uint64_t files, skipped;
+	struct tarball_count count;
 	int rc = -1;
 
 	if (pack_open(&pack, ARTIFACT_NONE, pipe_fd, "pipe") < 0)
 		return 2;
 	t = tarball_open(&pack, &(struct artifact_limits){ 0 });
 	if (t && tarball_add_file(t, "file", fd) == 0)
-		rc = tarball_finish(t, &files, &skipped);
+		rc = tarball_finish(t, &count);
 	tarball_free(t);
 	pack_free(&pack);
 	if (rc == 0)

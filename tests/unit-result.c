@@ -172,7 +172,7 @@ static void test_json(void)
 		"{\"name\":null,\"addr\":\"2001:db8::1\",\"port\":22,",
 		"\"what\":\"169.254.169.254:80\",",
 		"\"answer\":null,\"artifact\":{",
-		"\"bytes\":49254,\"files\":12,\"skipped\":0}",
+		"\"bytes\":49254,\"files\":12,\"skipped\":0,\"left_out\":0}",
 		"\"kept_workdir\":null,\"changes\":null,\"audit\":null,\"limits\":[],",
 	};
 	cJSON *a = cJSON_ParseWithOpts(flat, NULL, true);
