@@ -322,20 +322,33 @@ static int copy_one_out(struct output *out)
 	return rc;
 }
 
+/*
+ * Nothing in its place: it was set aside, and that is all.  Where a rename cannot
+ * exchange, which is why it was, there may be none that replaces nothing.  As
+ * long as nothing is in its place, it is all that its owner has.
+ */
+static void put_back(const struct output *out)
+{
+	auto_free char *old = xasprintf("%s.old", out->names.temp);
+	struct stat st;
+
+	if (renameat2(out->dir_fd, old, out->dir_fd, out->names.name,
+		      RENAME_NOREPLACE) < 0 &&
+	    errno == EINVAL && !is_there(out, &st))
+		(void)renameat(out->dir_fd, old, out->dir_fd, out->names.name);
+	if (is_there(out, &st))
+		(void)rmtree_at(out->dir_fd, old, out->to);
+}
+
 void workdir_tidy_output(const char *to, const char *tag)
 {
 	struct output out = { .to = to, .dir_fd = -1 };
-	auto_free char *old = NULL;
 
 	if (replace_names(&out.names, to, tag) == 0)
 		out.dir_fd = open(out.names.folder,
 				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out.dir_fd >= 0) {
-		old = xasprintf("%s.old", out.names.temp);
-		/* Nothing in its place: it was set aside, and that is all. */
-		(void)renameat2(out.dir_fd, old, out.dir_fd, out.names.name,
-				RENAME_NOREPLACE);
-		(void)rmtree_at(out.dir_fd, old, to);
+		put_back(&out);
 		(void)rmtree_at(out.dir_fd, out.names.temp, to);
 	}
 	cleanup_fd(&out.dir_fd);

@@ -222,14 +222,25 @@ check "its half is gone" test ! -e "$T/.own.tar.$tag.tmp"
 check "what is not of that run stays" test -e "$T/.own.tar.other.tmp"
 
 echo "# an output that was set aside comes back"
-clear_all
-dead --output-file "file:$T/outs/tree" -- 'echo x >file'
-half=$T/outs/.tree.$(tag_of "$id").tmp
-mkdir -p "$half.old" "$half"
-echo old >"$half.old/old"
-expect_exit 0 "$M9M" --gc
-is "the old one has its name" "$(cat "$T/outs/tree/old")" old
-is "and no other is there" "$(ls -A "$T/outs")" tree
+# aside GC...
+aside() {
+	clear_all
+	rm -rf "$T/outs"
+	dead --output-file "file:$T/outs/tree" -- 'echo x >file'
+	half=$T/outs/.tree.$(tag_of "$id").tmp
+	mkdir -p "$half.old" "$half"
+	echo old >"$half.old/old"
+	expect_exit 0 "$@"
+	is "the old one has its name" "$(cat "$T/outs/tree/old")" old
+	is "and no other is there" "$(ls -A "$T/outs")" tree
+}
+aside "$M9M" --gc
+if ! sanitized; then
+	echo "# also where no rename takes a flag"
+	aside strace -f -o "$T/trace" -e trace=renameat2 \
+		-e inject=renameat2:error=EINVAL "$M9M" --gc
+	contains "$T/trace" "RENAME_NOREPLACE) = -1 EINVAL"
+fi
 
 echo "# archived already: killed in the midst of the run's removal"
 clear_all
