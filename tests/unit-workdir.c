@@ -5,9 +5,22 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "hostile.h"
+#include "rmtree.h"
+
+/* What happens in the middle of a removal; NULL: nothing.  True: the call fails,
+ * with errno. */
+static bool (*meanwhile)(const char *name);
+
+int unlinkat(int fd, const char *name, int flags)
+{
+	if (meanwhile && meanwhile(name))
+		return -1;
+	return (int)syscall(SYS_unlinkat, fd, name, flags);
+}
 
 static struct workdir fresh(void)
 {
@@ -256,6 +269,7 @@ static void make_outputs(void)
 	put_file("other", "other\n", 0600);
 	put_link("review.md", "link");
 	put_link("/etc", "etc");
+	put_link("dist", "way");
 	put_dir("dist");
 	put_file("dist/app", "app\n", 0755);
 	put_link("app", "dist/inside");
@@ -284,6 +298,7 @@ static void test_copy_out_refused(struct workdir *wd)
 		{ "missing", "o/m", "No such file" },
 		{ "link", "o/l", "symbolic link" },
 		{ "etc/passwd", "o/e", "symbolic link" },
+		{ "way/app", "o/w", "a symbolic link is on the way" },
 		{ "../../../x", "o/u", "cannot copy out" },
 		{ "pipe", "o/p", "neither a file nor a directory" },
 		{ "odd", "o/odd", "odd/pipe: it is a fifo" },
@@ -502,6 +517,26 @@ static void test_remove(void)
 	workdir_close(&other);
 }
 
+static bool is_stuck(const char *name)
+{
+	errno = ENOTEMPTY;
+	return strcmp(name, "stuck") == 0;
+}
+
+/* Nobody alive can do that to a workdir; this is what holds if somebody does. */
+static void test_remove_stuck(void)
+{
+	auto_fd int dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	put_dir(at("around"));
+	put_dir(at("around/stuck"));
+	meanwhile = is_stuck;
+	ok(did_fail(rmtree_at(dir, "around", base), "cannot empty a directory"),
+	   "one that is empty, and is not: it comes to an end");
+	meanwhile = NULL;
+	ok(went_well(rmtree_at(dir, "around", base)), "afterwards it goes");
+}
+
 /* Mounts in a namespace of our own: 77 where that cannot be had. */
 static int mount_child(struct workdir *wd)
 {
@@ -515,6 +550,11 @@ static int mount_child(struct workdir *wd)
 	/* What is held is of the namespace before, where nothing is mounted. */
 	close(wd->run_fd);
 	wd->run_fd = open(wd->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(wd->work_fd);
+	wd->work_fd = openat(wd->run_fd, "work", O_RDONLY | O_DIRECTORY);
+	if (!did_fail(copy_out(wd, "mnt/inside", at("o/inside")),
+		      "cross-device"))
+		return 3;
 	if (!did_fail(workdir_remove(wd), "cannot remove mnt"))
 		return 1;
 	return exists(file) ? 0 : 2;
@@ -552,6 +592,7 @@ int main(void)
 	test_remove_fixed();
 	test_remove_foreign();
 	test_remove_wide();
+	test_remove_stuck();
 	test_remove_mount();
 	ok(count_entries(at("runs")) == 1, "one was moved away, no other left");
 	if (chdir("/") < 0)
