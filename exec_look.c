@@ -13,8 +13,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PAGE   4096
-#define GLANCE 128 /* of an argument, before it is known how long it is */
+#define PAGE      4096
+#define GLANCE    128 /* of an argument, before it is known how long it is */
+#define FD_DIGITS 10
+
+/* What execveat takes; of any other it says EINVAL, before it looks at a file. */
+#define AT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
 
 static char *read_link(const struct exec_place *place, pid_t pid,
 		       const char *name)
@@ -289,13 +293,25 @@ static const char *own_link(const char *path)
 	return NULL;
 }
 
+/* "fd/" and a number that the kernel gives no descriptor. */
+static bool is_no_number(const char *name)
+{
+	return strncmp(name, "fd/", 3) == 0 &&
+	       (strlen(name + 3) > FD_DIGITS || (name[3] == '0' && name[4]));
+}
+
 static void find_file(struct exec_attempt *a, struct exec_place *place,
 		      pid_t pid, int flags)
 {
 	const char *own = own_link(a->target);
+	int follow = flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
 
+	if (own && is_no_number(own)) {
+		a->verdict = EXEC_ABSENT;
+		return;
+	}
 	if (own) {
-		a->file_fd = exec_open_entry(place, pid, own, O_PATH);
+		a->file_fd = exec_open_entry(place, pid, own, O_PATH | follow);
 		return;
 	}
 	if (place->root_fd < 0)
@@ -303,8 +319,7 @@ static void find_file(struct exec_attempt *a, struct exec_place *place,
 						 O_PATH | O_DIRECTORY);
 	if (place->root_fd < 0)
 		return;
-	a->file_fd = open_in(place->root_fd, a->target,
-			     flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
+	a->file_fd = open_in(place->root_fd, a->target, (uint64_t)follow);
 	if (a->file_fd < 0 && errno == ENOENT &&
 	    is_absent(place->root_fd, a->target))
 		a->verdict = EXEC_ABSENT;
@@ -333,16 +348,40 @@ void exec_look_judge(struct exec_attempt *a)
 	exec_look_file(a, fs.f_flag & ST_NOEXEC);
 }
 
-/* Where a relative path starts; for AT_EMPTY_PATH the file itself. */
-static char *base_of(const struct exec_attempt *a,
-		     const struct exec_place *place, pid_t pid, int dir_fd)
-{
+/* Where a relative path starts, for AT_EMPTY_PATH the file itself: the name of it
+ * in /proc/PID. */
+struct base {
 	char name[24];
+};
+
+static struct base base_entry(int dir_fd)
+{
+	struct base base = { "cwd" };
+
+	if (dir_fd != AT_FDCWD)
+		snprintf(base.name, sizeof(base.name), "fd/%d", dir_fd);
+	return base;
+}
+
+static void deny(struct exec_attempt *a, const char *reason)
+{
+	a->verdict = EXEC_DENIED;
+	a->reason = reason;
+}
+
+/* The same as a path; NULL when it cannot be told. */
+static char *base_path(struct exec_attempt *a, const struct exec_place *place,
+		       pid_t pid, int dir_fd)
+{
+	char *path;
 
 	if (dir_fd == AT_FDCWD)
 		return a->cwd ? xstrdup(a->cwd) : NULL;
-	snprintf(name, sizeof(name), "fd/%d", dir_fd);
-	return read_link(place, pid, name);
+	/* Those of the thread that asks, as the kernel takes them. */
+	path = read_link(place, pid, base_entry(dir_fd).name);
+	if (path == NULL && errno == ENOENT)
+		deny(a, "it starts from a descriptor that is not open");
+	return path;
 }
 
 static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
@@ -350,8 +389,11 @@ static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 {
 	auto_free char *base = NULL;
 	const char *rest;
-	char name[24];
 
+	if (flags & ~AT_FLAGS) {
+		deny(a, "the call has flags that do not exist");
+		return;
+	}
 	if (a->path[0] == '/') {
 		a->target = xstrdup(a->path);
 		find_file(a, place, pid, flags);
@@ -362,7 +404,7 @@ static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 		a->verdict = EXEC_ABSENT;
 		return;
 	}
-	base = base_of(a, place, pid, dir_fd);
+	base = base_path(a, place, pid, dir_fd);
 	if (base == NULL)
 		return;
 	if (a->path[0] == '\0') {
@@ -370,8 +412,8 @@ static void locate(struct exec_attempt *a, struct exec_place *place, pid_t pid,
 		free(a->path);
 		a->path = take_ptr(&base);
 		a->target = xstrdup(a->path);
-		snprintf(name, sizeof(name), "fd/%d", dir_fd);
-		a->file_fd = exec_open_entry(place, pid, name, O_PATH);
+		a->file_fd = exec_open_entry(place, pid,
+					     base_entry(dir_fd).name, O_PATH);
 		return;
 	}
 	rest = a->path;

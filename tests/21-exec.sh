@@ -82,19 +82,28 @@ import ctypes, os, platform
 libc = ctypes.CDLL(None, use_errno=True)
 nr = 281 if platform.machine() == "aarch64" else 322
 here, check, nofollow = -100, 0x10000, 0x100
-def call(mark, path, flags):
+def call(mark, path, flags, folder=here):
     argv = (ctypes.c_char_p * 2)(mark, None)
-    libc.syscall(nr, here, path, argv, None, flags)
+    libc.syscall(nr, folder, path, argv, None, flags)
 os.symlink("/usr/bin/true", "link")
+file = os.open("/usr/bin/true", os.O_RDONLY)
 call(b"asks", b"/usr/bin/true", check)
 call(b"nofollow", b"link", nofollow)
+call(b"own-nofollow", b"/proc/self/exe", nofollow)
+call(b"flags", b"/usr/bin/true", 0x400)
+call(b"no-number", b"/proc/self/fd/%040d" % file, 0)
+call(b"closed", b"true", 0, 99)
+call(b"folder", b"", 0x1000)
 call(b"empty", b"", 0)
 call(b"nofollow-runs", b"/usr/bin/true", nofollow)
 PY
 recorded --verbose --ro-bind "$T/asks.py" /asks.py -- python3 /asks.py
 is "only what can be executed is on record as such" "$(events exec |
 	jq -r '[.argv[0], .path, .verdict] | join(" ")' | tail -n +2 |
-	tr '\n' ',')" "$(printf '%s,' 'nofollow link denied' 'empty  absent' \
+	tr '\n' ',')" "$(printf '%s,' 'nofollow link denied' \
+	'own-nofollow /proc/self/exe denied' 'flags /usr/bin/true denied' \
+	"no-number /proc/self/fd/$(printf %040d 3) absent" \
+	'closed true denied' 'folder /work denied' 'empty  absent' \
 	'nofollow-runs /usr/bin/true allowed')"
 json_is "$T/result.json" .commands.allowed 2
 
