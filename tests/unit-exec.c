@@ -10,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "exec.h"
 #include "exec_hash.h"
 #include "exec_look.h"
 #include "secret.h"
@@ -278,6 +282,83 @@ static void test_expect(void)
 	event_close(&log);
 }
 
+static struct {
+	const char *head; /* of the audit log */
+	int looks, opens, locked;
+} touched;
+
+static void note_lock(void)
+{
+	auto_fd int fd = open(touched.head, O_RDWR | O_CLOEXEC);
+
+	touched.locked += flock(fd, LOCK_EX | LOCK_NB) != 0;
+}
+
+static void note_open(int sig)
+{
+	touched.opens += sig == SIGIO;
+	note_lock();
+}
+
+/* In the place of libc's: the first that a file system hears of a look. */
+int fstatvfs(int fd, struct statvfs *out)
+{
+	struct statfs fs;
+
+	if (touched.head) {
+		touched.looks++;
+		note_lock();
+	}
+	*out = (struct statvfs){ 0 };
+	return fstatfs(fd, &fs);
+}
+
+/* One that waits to be recorded, of a file that tells when it is opened. */
+static struct exec_attempt waiting_attempt(const char *path, int *lease_fd)
+{
+	struct exec_attempt a = { .path = xstrdup(path),
+				  .target = xstrdup(path) };
+
+	*lease_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0700);
+	a.file_fd = open(path, O_PATH | O_CLOEXEC);
+	exec_look_state(&a.file_fd, &a.st);
+	signal(SIGIO, note_open);
+	ok(fcntl(*lease_fd, F_SETLEASE, F_WRLCK) == 0, "a lease");
+	return a;
+}
+
+/* A file system of the payload's may hang, and other runs want the log. */
+static void test_unlocked(void)
+{
+	struct strv secrets = { 0 };
+	struct plan plan = { 0 };
+	struct outcome outcome = { 0 };
+	struct event_log log;
+	struct exec_recorder r = { .plan = &plan,
+				   .secrets = &secrets,
+				   .log = &log,
+				   .outcome = &outcome };
+	auto_fd int lease_fd = -1;
+
+	ok(event_open(&log, "run", NULL, "audit", NULL, -1) == 0, "a log");
+	r.hashes = exec_hash_new(&log);
+	r.later[r.n_later++] = waiting_attempt("program", &lease_fd);
+	touched.head = "audit.head";
+	exec_settle(&r);
+	touched.head = NULL;
+	ok(log.seq == 2 && touched.looks == 1 && touched.opens == 1,
+	   "its mount is looked at, and it is opened, once: %d, %d",
+	   touched.looks, touched.opens);
+	ok(touched.locked == 0, "while the audit log is anybody's");
+	exec_hash_free(r.hashes);
+	event_close(&log);
+	outcome_free(&outcome);
+	signal(SIGIO, SIG_DFL);
+	unlink("program");
+	unlink("audit");
+	unlink("audit.head");
+}
+
 static int tell_fd;
 
 static void *tell_thread(void *unused)
@@ -422,6 +503,7 @@ int main(void)
 	test_side_by_side();
 	test_hash();
 	test_expect();
+	test_unlocked();
 	test_ids();
 	unlink("link");
 	if (chdir("/") < 0 || rmdir(dir) < 0)
