@@ -37,6 +37,28 @@ static size_t read_ids(int fd, uint64_t *next)
 	return n;
 }
 
+/* Nobody reads: what the payload causes more of waits, and comes in again when
+ * the supervisor is there.  What ends is told meanwhile. */
+static void test_crowd(struct relay_state *state, int fd, uint64_t *next)
+{
+	uint64_t first = *next, sent = first;
+
+	state->max_conns = 1;
+	while (relay_has_room(state) && sent < first + 10 * (uint64_t)TURN)
+		relay_event_send(state,
+				 &(struct net_event){ .duration_ms = sent++ });
+	ok(relay_event_crowded(state) && !relay_has_room(state),
+	   "a crowd of %zu keeps new ones out", state->events.n);
+	ok(state->events.n > TURN, "what one turn brings is none");
+	relay_event_send(state, &(struct net_event){ .duration_ms = sent++ });
+	do
+		state->events.watch.ready(&state->events.watch, EPOLLOUT);
+	while (read_ids(fd, next) > 0);
+	ok(*next == sent && state->events.dropped == 0, "none of it is lost");
+	ok(!relay_event_crowded(state) && relay_has_room(state),
+	   "and then there is room again");
+}
+
 int main(void)
 {
 	static struct relay_state state;
@@ -76,5 +98,6 @@ int main(void)
 		loop_run(&state.loop);
 	}
 	ok(read_ids(fds[1], &next) == 1, "for the end of the turn");
+	test_crowd(&state, fds[1], &next);
 	return done();
 }
