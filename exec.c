@@ -252,7 +252,7 @@ static void hash(struct exec_recorder *r, const struct exec_attempt *a)
 		return;
 	path = secret_mask(r->secrets, a->target ? a->target : a->path,
 			   a->path_cut);
-	exec_hash_add(r->hashes, a->file_fd, &a->st, path);
+	exec_hash_add(r->hashes, a->file_fd, &a->st, path, &a->when);
 }
 
 /* As an attempt whose words are in the plan: the process that made it shared

@@ -51,10 +51,12 @@ static bool is_new(struct exec_hashes *h, const struct exec_hash_key *key)
 	return true;
 }
 
+/* Of the time of the execution, whenever it is that the file was read. */
 static void tell(struct exec_hashes *h, const char *path, off_t size,
-		 const char *sha256, const char *reason)
+		 const struct timespec *when, const char *sha256,
+		 const char *reason)
 {
-	struct json_writer *e = event_begin(h->log, "program");
+	struct json_writer *e = event_begin_at(h->log, "program", when, false);
 
 	json_write_string(e, "path", path);
 	json_write_number(e, "bytes", (uint64_t)size);
@@ -76,7 +78,7 @@ static int reopen(int path_fd)
 }
 
 static void push_job(struct exec_hashes *h, const struct exec_hash_key *key,
-		     int fd, const char *path, bool expected)
+		     int fd, const char *path, const struct timespec *when)
 {
 	struct exec_hash_job *job = &h->jobs[h->n_jobs++];
 
@@ -84,7 +86,9 @@ static void push_job(struct exec_hashes *h, const struct exec_hash_key *key,
 	*job = (struct exec_hash_job){ .path = xstrdup(path),
 				       .key = *key,
 				       .fd = fd,
-				       .expected = expected };
+				       .expected = when == NULL };
+	if (when)
+		job->when = *when;
 	sha256_init(&job->sha);
 }
 
@@ -109,14 +113,15 @@ void exec_hash_expect(struct exec_hashes *h, const char *path)
 	    (uint64_t)st.st_size > EXEC_HASH_FILE_MAX)
 		return;
 	key = key_of(&st);
-	push_job(h, &key, take_fd(&fd), path, true);
+	push_job(h, &key, take_fd(&fd), path, NULL);
 }
 
 static void end_job(struct exec_hashes *h);
 
 /* What was read ahead, if this is it; it was for the first one only. */
 static bool meet_expected(struct exec_hashes *h,
-			  const struct exec_hash_key *key)
+			  const struct exec_hash_key *key,
+			  const struct timespec *when)
 {
 	struct exec_hash_job *job = &h->jobs[0];
 
@@ -128,19 +133,21 @@ static bool meet_expected(struct exec_hashes *h,
 		return false;
 	}
 	job->expected = false;
+	job->when = *when;
 	if (job->read)
 		end_job(h);
 	return true;
 }
 
 void exec_hash_add(struct exec_hashes *h, int path_fd, const struct stat *st,
-		   const char *path)
+		   const char *path, const struct timespec *when)
 {
 	struct exec_hash_key key = key_of(st);
 	const char *reason = NULL;
 	auto_fd int fd = -1;
 
-	if (!S_ISREG(st->st_mode) || !is_new(h, &key) || meet_expected(h, &key))
+	if (!S_ISREG(st->st_mode) || !is_new(h, &key) ||
+	    meet_expected(h, &key, when))
 		return;
 	if ((uint64_t)st->st_size > EXEC_HASH_FILE_MAX)
 		reason = "too big";
@@ -151,10 +158,10 @@ void exec_hash_add(struct exec_hashes *h, int path_fd, const struct stat *st,
 	else if ((fd = reopen(path_fd)) < 0)
 		reason = "not readable";
 	if (reason) {
-		tell(h, path, st->st_size, NULL, reason);
+		tell(h, path, st->st_size, when, NULL, reason);
 		return;
 	}
-	push_job(h, &key, take_fd(&fd), path, false);
+	push_job(h, &key, take_fd(&fd), path, when);
 }
 
 /* Is it still what was executed? */
@@ -178,7 +185,7 @@ static void end_job(struct exec_hashes *h)
 	char hex[SHA256_HEX];
 
 	sha256_hex(&job->sha, hex);
-	tell(h, job->path, job->key.size, good ? hex : NULL,
+	tell(h, job->path, job->key.size, &job->when, good ? hex : NULL,
 	     good ? NULL : "changed while it was read");
 	drop_job(h);
 }
@@ -214,7 +221,7 @@ void exec_hash_free(struct exec_hashes *h)
 	while (h->n_jobs > 0 && now_ms(CLOCK_MONOTONIC) < end)
 		exec_hash_step(h);
 	for (; h->n_jobs > 0; drop_job(h))
-		tell(h, h->jobs[0].path, h->jobs[0].key.size, NULL,
-		     "the run ended first");
+		tell(h, h->jobs[0].path, h->jobs[0].key.size, &h->jobs[0].when,
+		     NULL, "the run ended first");
 	free(h);
 }

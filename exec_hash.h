@@ -35,6 +35,7 @@ struct exec_hash_job {
 	char *path;
 	struct exec_hash_key key;
 	struct sha256 sha;
+	struct timespec when; /* it was executed */
 	uint64_t done;
 	int fd;
 	bool expected; /* read ahead, not executed yet: nothing is told */
@@ -53,9 +54,10 @@ struct exec_hashes *exec_hash_new(struct event_log *log);
 /* Begins on the file that will be executed first; no failure, no event: that
  * takes an exec_hash_add of the same file, with which it is forgotten. */
 void exec_hash_expect(struct exec_hashes *hashes, const char *path);
-/* Takes note of a file that is executed: `path_fd` is borrowed. */
+/* Takes note of a file that was executed then: `path_fd` is borrowed. */
 void exec_hash_add(struct exec_hashes *hashes, int path_fd,
-		   const struct stat *st, const char *path);
+		   const struct stat *st, const char *path,
+		   const struct timespec *when);
 bool exec_hash_pending(const struct exec_hashes *hashes);
 /* Reads one piece. */
 void exec_hash_step(struct exec_hashes *hashes);

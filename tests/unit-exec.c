@@ -212,6 +212,9 @@ static struct event_log open_log(void)
 	return log;
 }
 
+/* When all of it was executed. */
+static const struct timespec then = { .tv_sec = 1000000000, .tv_nsec = 7 };
+
 static void test_hash(void)
 {
 	struct event_log log = open_log();
@@ -220,23 +223,26 @@ static void test_hash(void)
 	struct stat st;
 
 	fstat(fd, &st);
-	exec_hash_add(hashes, fd, &st, "/bin/sh");
-	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	exec_hash_add(hashes, fd, &st, "/bin/sh", &then);
+	exec_hash_add(hashes, fd, &st, "/bin/sh", &then);
 	ok(hashes->n_jobs == 1, "a file is hashed once");
 	while (exec_hash_pending(hashes))
 		exec_hash_step(hashes);
 	ok(log.seq == 1, "and told once, %llu", (unsigned long long)log.seq);
-	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	ok(log.when.tv_sec == then.tv_sec && log.when.tv_nsec == then.tv_nsec,
+	   "as of its execution");
+	exec_hash_add(hashes, fd, &st, "/bin/sh", &then);
 	ok(!exec_hash_pending(hashes), "and not again");
 	/* Written anew, with all else as it was. */
 	st.st_ctim.tv_nsec ^= 1;
-	exec_hash_add(hashes, fd, &st, "/bin/sh");
+	exec_hash_add(hashes, fd, &st, "/bin/sh", &then);
 	ok(exec_hash_pending(hashes), "but when it was changed in between");
 	while (exec_hash_pending(hashes))
 		exec_hash_step(hashes);
 	st.st_size = (off_t)EXEC_HASH_FILE_MAX + 1;
-	exec_hash_add(hashes, fd, &st, "/bin/sh");
-	ok(!exec_hash_pending(hashes) && log.seq == 3,
+	exec_hash_add(hashes, fd, &st, "/bin/sh", &then);
+	ok(!exec_hash_pending(hashes) && log.seq == 3 &&
+	       log.when.tv_sec == then.tv_sec,
 	   "one that is too big is told without");
 	exec_hash_free(hashes);
 	event_close(&log);
@@ -261,15 +267,16 @@ static void test_expect(void)
 	read_all(hashes);
 	ok(log.seq == 0, "what is expected is read and not told");
 	fstat(fd, &st);
-	exec_hash_add(hashes, fd, &st, "/bin/sh");
-	ok(log.seq == 1 && !exec_hash_pending(hashes),
+	exec_hash_add(hashes, fd, &st, "/bin/sh", &then);
+	ok(log.seq == 1 && !exec_hash_pending(hashes) &&
+	       log.when.tv_sec == then.tv_sec,
 	   "its execution tells the hash at once");
 	exec_hash_free(hashes);
 	hashes = exec_hash_new(&log);
 	exec_hash_expect(hashes, "/bin/sh");
 	read_all(hashes);
 	fstat(other, &st);
-	exec_hash_add(hashes, other, &st, "/bin/cat");
+	exec_hash_add(hashes, other, &st, "/bin/cat", &then);
 	ok(hashes->n_jobs == 1 && strcmp(hashes->jobs[0].path, "/bin/cat") == 0,
 	   "another file takes its place");
 	read_all(hashes);
