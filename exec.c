@@ -106,6 +106,14 @@ static const struct {
 	{ EINVAL, "the kernel has no seccomp listeners" },
 };
 
+/* Linux 6.6: who asks and who answers take turns on one processor, in place of
+ * waking another one up. */
+static void take_turns(const struct exec_recorder *r, bool on)
+{
+	ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+	      on ? SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP : 0UL);
+}
+
 void exec_listen(struct exec_recorder *r, int listener_fd, int error)
 {
 	const char *reason = strerror(error);
@@ -113,10 +121,7 @@ void exec_listen(struct exec_recorder *r, int listener_fd, int error)
 	r->listener_fd = listener_fd;
 	if (listener_fd >= 0) {
 		exec_place_open(&r->place);
-		/* Linux 6.6: who asks and who answers take turns on one
-		 * processor, in place of waking another one up. */
-		ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS,
-		      SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+		take_turns(r, true);
 		return;
 	}
 	/* What is not recorded need not be read either. */
@@ -346,6 +351,8 @@ static void serve_exec(struct exec_recorder *r,
 		       const struct seccomp_notif *notif)
 {
 	struct exec_attempt a = EXEC_ATTEMPT_NONE;
+	bool last = r->n_later + 1 == EXEC_LATER_MAX;
+	bool waited;
 
 	if (only_asks(notif)) {
 		exec_answer(r, notif->id, 0);
@@ -354,9 +361,15 @@ static void serve_exec(struct exec_recorder *r,
 	exec_look(&a, &r->place, (pid_t)notif->pid,
 		  (const uint64_t *)notif->data.args,
 		  notif->data.nr == SYS_execveat);
+	/* He is not to wait behind the record of all of them. */
+	if (last)
+		take_turns(r, false);
+	waited = exec_answer(r, notif->id, 0);
+	if (last)
+		take_turns(r, true);
 	/* An answer that is taken after all was read: it was of who asked, who
 	 * waited until then; the number did not go to another process. */
-	if (!exec_answer(r, notif->id, 0)) {
+	if (!waited) {
 		exec_place_close(&r->place);
 		exec_place_open(&r->place);
 		exec_attempt_free(&a);
