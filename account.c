@@ -122,7 +122,8 @@ static char *tell_left_out(const struct artifact *a)
 {
 	return xasprintf("not in the archive: %llu files or folders that no "
 			 "archive can hold (too deep, too long a path, too "
-			 "widely strewn); its skipped.txt names them",
+			 "widely strewn, too many hard links); its "
+			 "skipped.txt names them",
 			 (unsigned long long)a->left_out);
 }
 

@@ -15,6 +15,7 @@
 #include "err.h"
 #include "json_write.h"
 #include "review.h"
+#include "sparse.h"
 #include "text.h"
 #include "walk.h"
 
@@ -46,6 +47,13 @@ static int fail_at(const struct finder *f, int err)
 	return fail(err, "cannot tell what changed at %s", shown);
 }
 
+/* No payload is to make its changes unlistable, or the list last for ever. */
+static int pass_over(struct finder *f)
+{
+	f->changes->left_out++;
+	return 0;
+}
+
 /* --- one side ----------------------------------------------------------- */
 
 static int hash_file(int dir_fd, const char *name, bool unlock,
@@ -59,6 +67,11 @@ static int hash_file(int dir_fd, const char *name, bool unlock,
 
 	if (fd < 0)
 		return -1;
+	/* Only what a payload made can be. */
+	if (unlock && sparse_is_hollow(fd, &st)) {
+		errno = EFBIG;
+		return -1;
+	}
 	sha256_init(&sha);
 	side->size = 0;
 	while ((n = read(fd, buf, 1 << 17)) > 0) {
@@ -199,7 +212,7 @@ static int walk_deleted(struct finder *f, int dir_fd, const char *name)
 		return errno == ENOENT ? 0 : fail_at(f, errno);
 	if (S_ISDIR(st.st_mode)) {
 		if (f->depth == WALK_DEPTH_MAX)
-			return fail_at(f, ELOOP);
+			return pass_over(f);
 		f->depth++;
 		rc = delete_folder(f, dir_fd, name);
 		f->depth--;
@@ -271,8 +284,9 @@ static int compare_file(struct finder *f, int upper, const struct stat *st,
 {
 	struct change_side old = { 0 }, new = { 0 };
 
-	if (read_side(upper, name, st, true, &new) < 0 ||
-	    (was && read_side(lower, name, was, false, &old) < 0)) {
+	if (read_side(upper, name, st, true, &new) < 0)
+		return errno == EFBIG ? pass_over(f) : fail_at(f, errno);
+	if (was && read_side(lower, name, was, false, &old) < 0) {
 		free(new.target);
 		return fail_at(f, errno);
 	}
@@ -284,7 +298,7 @@ static int compare_file(struct finder *f, int upper, const struct stat *st,
 	return add(f, &old, &new, was && later(&was->st_ctim, &f->req->began));
 }
 
-/* As tarball.c has it: no payload is to make its changes unlistable. */
+/* As tarball.c has it. */
 static bool is_beyond(const struct finder *f, const struct stat *st)
 {
 	return f->path.len > WALK_PATH_MAX ||
@@ -300,10 +314,8 @@ static int compare_name(struct finder *f, int upper, int lower,
 
 	if (fstatat(upper, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_at(f, errno);
-	if (is_beyond(f, &st)) {
-		f->changes->left_out++;
-		return 0;
-	}
+	if (is_beyond(f, &st))
+		return pass_over(f);
 	/* A copy lacks what is hidden.  What is made in its place is new: told
 	 * as a change it would bring the secret into the patch. */
 	below = lower >= 0 && !strv_search(f->req->hidden, f->path.s) &&

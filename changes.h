@@ -45,7 +45,8 @@ struct change {
 struct changes {
 	struct change *v;
 	size_t n;
-	size_t left_out; /* of the workdir, as no archive holds it: walk.h */
+	size_t
+	    left_out; /* not listed: beyond walk.h's bounds, or hollow (sparse.h) */
 };
 
 struct changes_request {

@@ -209,6 +209,7 @@ static void add_changes(cJSON *result, const struct changes_summary *c)
 	add_number(changes, "renamed", c->renamed);
 	cJSON_AddBoolToObject(changes, "patch", c->patch);
 	add_number(changes, "not_in_patch", c->left_out);
+	add_number(changes, "not_listed", c->beyond);
 	list = cJSON_AddArrayToObject(changes, "control");
 	for (size_t i = 0; i < c->n_control && i < CHANGES_SHOWN; i++) {
 		cJSON *item = cJSON_CreateObject();

@@ -295,8 +295,8 @@ static void record_changes(struct run *run)
 		outcome_add_warning(
 		    run->out,
 		    "not in the list of changes: %llu files or "
-		    "folders that are too deep or have too "
-		    "long a path",
+		    "folders that are too deep, have too long a "
+		    "path, or are hardly more than a hole",
 		    (unsigned long long)run->out->changes.beyond);
 	/* Shown when nothing is left that its reader could hold. */
 	if (run->spec->diff)

@@ -7,13 +7,37 @@
 #define HOLE_MIN     4096
 #define WRITTEN_FREE (64LL * 1024 * 1024)
 
+/* Not by the blocks in use, which are few where a file system compresses. */
+static bool is_too_much(off_t bytes, off_t written)
+{
+	return bytes > 16 * written + WRITTEN_FREE;
+}
+
+bool sparse_is_hollow(int fd, const struct stat *st)
+{
+	off_t written = 0, at = 0;
+
+	if (!is_too_much(st->st_size, 0))
+		return false;
+	while ((at = lseek(fd, at, SEEK_DATA)) >= 0 && at < st->st_size) {
+		off_t end = lseek(fd, at, SEEK_HOLE);
+
+		if (end < 0)
+			break;
+		written += end - at;
+		at = end;
+	}
+	return is_too_much(st->st_size, written);
+}
+
 /* One pass; the number of segments, or SPARSE_MAX + 1 when there are more. */
 static ssize_t find(int fd, off_t size, off_t hole_min,
-		    struct sparse_segment *segments)
+		    struct sparse_segment *segments, off_t *written)
 {
 	ssize_t n = 0;
 	off_t at = lseek(fd, 0, SEEK_DATA);
 
+	*written = 0;
 	while (at >= 0 && at < size) {
 		off_t end = lseek(fd, at, SEEK_HOLE);
 
@@ -21,6 +45,7 @@ static ssize_t find(int fd, off_t size, off_t hole_min,
 			return -1;
 		if (end > size)
 			end = size;
+		*written += end - at;
 		if (n > 0 && at - segments[n - 1].end < hole_min)
 			segments[n - 1].end = end;
 		else if (n == SPARSE_MAX)
@@ -36,12 +61,12 @@ static ssize_t find(int fd, off_t size, off_t hole_min,
 ssize_t sparse_find(int fd, const struct stat *st,
 		    struct sparse_segment *segments)
 {
-	off_t hole_min = HOLE_MIN, total = 0;
-	ssize_t n = find(fd, st->st_size, hole_min, segments);
+	off_t hole_min = HOLE_MIN, total = 0, written;
+	ssize_t n = find(fd, st->st_size, hole_min, segments, &written);
 
 	while (n > SPARSE_MAX) {
 		hole_min *= 4;
-		n = find(fd, st->st_size, hole_min, segments);
+		n = find(fd, st->st_size, hole_min, segments, &written);
 	}
 	/*
 	 * Blocks strewn over terabytes: each hole is small for its file, and
@@ -49,7 +74,7 @@ ssize_t sparse_find(int fd, const struct stat *st,
 	 */
 	for (ssize_t i = 0; i < n; i++)
 		total += segments[i].end - segments[i].offset;
-	if (n > 0 && total > 16 * (off_t)st->st_blocks * 512 + WRITTEN_FREE) {
+	if (n > 0 && is_too_much(total, written)) {
 		errno = EFBIG;
 		return -1;
 	}

@@ -3,6 +3,7 @@
 
 /* Where in a file with holes the data is. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -13,10 +14,14 @@ struct sparse_segment {
 	off_t offset, end;
 };
 
+/* Holes so large for the data between them that reading the file, where nothing
+ * limits that, would take all day.  Not with errno where it cannot be told. */
+bool sparse_is_hollow(int fd, const struct stat *st);
+
 /*
  * At most SPARSE_MAX segments, ascending, into segments[]; holes too small for
  * that many count as data.  The number of them, or -1 with errno: EFBIG when so
- * much would be data that was never written.
+ * much would be data that was never written, which is of hollow files only.
  */
 ssize_t sparse_find(int fd, const struct stat *st,
 		    struct sparse_segment *segments);

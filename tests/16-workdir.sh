@@ -7,7 +7,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-need jq zstd tar bash
+need jq zstd tar bash perl python3
 
 STATE=$XDG_STATE_HOME/m9m-sandbox
 left() { find "$STATE/runs" -mindepth 1 2>/dev/null | head -n 3; }
@@ -170,7 +170,7 @@ rm -f "$A"
 # --- what no archive can hold costs itself, and not the archive ------------
 
 # By name: sh itself cannot go as deep as a path can be long.
-deep='use POSIX; sub nest { my ($n, $name) = @_;
+deep='sub nest { my ($n, $name) = @_;
 	for (1 .. $n) { mkdir $name or die; chdir $name or die; }
 	open my $f, ">", "bottom"; chdir "/work" or die; }
 	nest(300, "d"); nest(5000, "down"); nest(20, "l" x 250);
@@ -185,12 +185,17 @@ warned() { json "$T/r.json" '.warnings[]' | grep "$1" | cut -c 1-32; }
 is "as a warning" "$(warned archive)" "not in the archive: 3 files or f"
 is "as an event" "$(jq -c 'select(.event == "limit") | [.what, .left_out]' \
 	"$T/events")" '["artifact",3]'
+check "the event schema holds" python3 "$TOP/tests/schema.py" \
+	"$TOP/schema/event.schema.json" "$T/events"
 mkdir "$T/tree" && echo old >"$T/tree/file"
-m9m --project "$T/tree" perl -e "$deep"
+# What is nothing but a hole would take a day to read.
+m9m --project "$T/tree" perl -e "$deep"'open $f, ">", "hole"; truncate $f, 1 << 43'
 is "the list of changes has the rest" "$(member changes.json | jq -r \
-	'[.changes[].path | select(length < 20)] + [.left_out] | join(" ")')" "made 3"
+	'[.changes[].path | select(length < 20)] + [.left_out] | join(" ")')" "made 4"
 ended "in a project" ok 0
-is "with a warning" "$(warned changes)" "not in the list of changes: 3 fi"
+is "with a warning" "$(warned changes)" "not in the list of changes: 4 fi"
+json_is "$T/r.json" .changes.not_listed 4
+json_is "$T/r.json" .artifact.left_out 3
 rm -r "$T/tree" "$T/events"
 
 # --- the archive cannot be written: the workdir stays, and is named --------
