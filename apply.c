@@ -22,14 +22,20 @@ struct apply_report {
 
 /* --- refusals ----------------------------------------------------------- */
 
-static void refuse(struct apply *a, const char *path, const char *why,
-		   const char *mend)
+static void tell_of(const char *what, const char *path, const char *why,
+		    const char *mend)
 {
 	auto_free char *shown = text_visible(path, true);
 
-	a->refused++;
-	dprintf(STDERR_FILENO, "m9m-sandbox: refused: %s: %s%s%s%s\n", shown,
+	dprintf(STDERR_FILENO, "m9m-sandbox: %s: %s: %s%s%s%s\n", what, shown,
 		why, mend ? " (" : "", mend ? mend : "", mend ? ")" : "");
+}
+
+static void refuse(struct apply *a, const char *path, const char *why,
+		   const char *mend)
+{
+	a->refused++;
+	tell_of("refused", path, why, mend);
 }
 
 /* --- which -------------------------------------------------------------- */
@@ -63,6 +69,35 @@ static bool selects(const char *typed, const char *path)
 	       (path[len] == '\0' || path[len] == '/');
 }
 
+/* Of files whose bytes no archive holds: tarball.h. */
+static bool is_lost(const struct apply *a, size_t i)
+{
+	return apply_has_bytes(&a->changes.v[i]) && !a->items[i].found;
+}
+
+static void count_lost(struct apply *a)
+{
+	a->lost = a->changes.left_out;
+	for (size_t i = 0; i < a->changes.n; i++)
+		a->lost += is_lost(a, i);
+	if (a->lost > 0)
+		dprintf(STDERR_FILENO,
+			"m9m-sandbox: not in this archive: %zu files or "
+			"folders that the run made\n",
+			a->lost);
+}
+
+/* A payload is not to make all of its changes unappliable by one of them. */
+static void pass_over(struct apply *a, const char *path)
+{
+	static const char why[] = "the archive does not hold it";
+
+	if (is_named(a, path))
+		refuse(a, path, why, NULL);
+	else
+		tell_of("left out", path, why, NULL);
+}
+
 static void choose(struct apply *a)
 {
 	const struct strv *paths = a->req->paths;
@@ -79,6 +114,10 @@ static void choose(struct apply *a)
 		if (chosen && review_is_git_record(c->path) &&
 		    !is_named(a, c->path)) {
 			a->left_out++;
+			chosen = false;
+		}
+		if (chosen && is_lost(a, i)) {
+			pass_over(a, c->path);
 			chosen = false;
 		}
 		a->items[i].chosen = chosen;
@@ -197,6 +236,16 @@ static void check_base(struct apply *a, const char *path, struct stat *st,
 	*base = now;
 }
 
+/* Does a file of the user's go?  One that was moved to where no archive reaches
+ * is listed as deleted, and would be nowhere. */
+static bool takes_file(const struct change *c)
+{
+	return c->old.mode && !S_ISDIR(c->old.mode) &&
+	       (c->kind == CHANGE_DELETED ||
+		(c->kind == CHANGE_MODIFIED &&
+		 ((c->old.mode ^ c->new.mode) & S_IFMT)));
+}
+
 static void check_one(struct apply *a, size_t i)
 {
 	struct change *c = &a->changes.v[i];
@@ -212,8 +261,14 @@ static void check_one(struct apply *a, size_t i)
 			   S_ISDIR(c->old.mode));
 	/* By what is there, not by what the archive says of it. */
 	control = changes_control(c, &a->git);
-	if (control && !is_named(a, c->path))
+	if (is_named(a, c->path))
+		return;
+	if (control)
 		refuse(a, c->path, control, "name it to apply it");
+	else if (a->lost > 0 && !a->req->force && takes_file(c))
+		refuse(a, c->path,
+		       "it goes, and may be what the archive does not hold",
+		       "name it, or use --force, to have it go");
 }
 
 /* --- all of it ---------------------------------------------------------- */
@@ -249,6 +304,9 @@ static int do_it(struct apply *a, struct apply_report *report)
 	if (apply_read(a) < 0)
 		return -1;
 	a->items = xcalloc(a->changes.n + 1, sizeof(*a->items));
+	if (apply_find(a) < 0)
+		return -1;
+	count_lost(a);
 	choose(a);
 	/* By all of them: what is not chosen now may be chosen later. */
 	changes_git_find(&a->git, &a->changes, a->project_fd, a->tree);

@@ -241,6 +241,17 @@ static int read_changes(struct changes *changes, const cJSON *list)
 	return check_twice(changes);
 }
 
+/* What no archive holds is in no list either; older ones do not count it. */
+static int read_left_out(struct changes *changes, const cJSON *number)
+{
+	double n = number ? cJSON_GetNumberValue(number) : 0;
+
+	if (!(n >= 0 && n <= UINT32_MAX))
+		return bad("its left_out is no number");
+	changes->left_out = (size_t)n;
+	return 0;
+}
+
 static cJSON *read_tree(int archive_fd)
 {
 	struct json_fault fault;
@@ -259,6 +270,10 @@ int apply_read(struct apply *a)
 	int rc = read_changes(
 	    &a->changes, cJSON_GetObjectItemCaseSensitive(tree, "changes"));
 
+	if (rc == 0)
+		rc = read_left_out(
+		    &a->changes,
+		    cJSON_GetObjectItemCaseSensitive(tree, "left_out"));
 	cJSON_Delete(tree);
 	return rc;
 }

@@ -201,39 +201,44 @@ static int stage_links(struct apply *a)
 	return 0;
 }
 
-static int each_member(struct apply *a, struct wanted *v, size_t n, bool links)
+static void note_member(struct apply_item *item, const char *link)
+{
+	item->found = true;
+	if (link == NULL)
+		return;
+	free(item->link);
+	item->link = xstrdup(link);
+}
+
+static int each_member(struct apply *a, struct wanted *v, size_t n, bool stage)
 {
 	struct unpack *u = unpack_open(a->archive_fd);
 	const struct unpack_member *member;
 	int more = -1, rc = u ? 0 : -1;
 
 	while (rc == 0 && (more = unpack_next(u, &member)) == 1) {
-		const char *link = member->hard_link;
 		const struct wanted *w = find(v, n, member->path);
 
 		if (w == NULL)
 			continue;
-		if (links && link) {
-			struct apply_item *item = &a->items[w->number];
-
-			free(item->link);
-			item->link = xstrdup(link);
-		} else if (!links && !link && member->is_file) {
+		if (!stage)
+			note_member(&a->items[w->number], member->hard_link);
+		else if (!member->hard_link && member->is_file)
 			rc = stage_member(a, u, w, v + n);
-		}
 	}
 	unpack_free(u);
 	return more < 0 ? -1 : rc;
 }
 
-static size_t list_wanted(struct apply *a, struct wanted *v)
+static size_t list_wanted(struct apply *a, struct wanted *v, bool all)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->changes.n; i++) {
 		struct apply_item *item = &a->items[i];
 
-		if (!item->chosen || !apply_has_bytes(&a->changes.v[i]))
+		if (!(all || item->chosen) ||
+		    !apply_has_bytes(&a->changes.v[i]))
 			continue;
 		if (item->member == NULL)
 			item->member = xasprintf("work/%s",
@@ -246,16 +251,22 @@ static size_t list_wanted(struct apply *a, struct wanted *v)
 	return n;
 }
 
+/* Hard links are known by the name that has the bytes. */
+int apply_find(struct apply *a)
+{
+	struct wanted *v = xcalloc(a->changes.n + 1, sizeof(*v));
+	int rc = each_member(a, v, list_wanted(a, v, true), false);
+
+	free(v);
+	return rc;
+}
+
 static int stage_files(struct apply *a)
 {
 	struct wanted *v = xcalloc(a->changes.n + 1, sizeof(*v));
-	size_t n = list_wanted(a, v);
+	size_t n = list_wanted(a, v, false);
 	int rc = each_member(a, v, n, true);
 
-	/* Hard links are known by the name that has the bytes. */
-	n = list_wanted(a, v);
-	if (rc == 0)
-		rc = each_member(a, v, n, false);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		if (!a->items[v[i].number].staged)
 			rc = fail_at(a->changes.v[v[i].number].path, 0,

@@ -12,6 +12,7 @@
 /* Beside each change. */
 struct apply_item {
 	bool chosen;
+	bool found; /* a member has its name */
 	bool staged;
 	struct stat was; /* what is at its path; st_mode 0: nothing */
 	struct stat from_was;
@@ -48,6 +49,7 @@ struct apply {
 	struct apply_step *steps;
 	size_t n_steps;
 	size_t refused, left_out;
+	size_t lost; /* what the run made and the archive does not hold */
 };
 
 /* changes.json of the archive; by fail(). */
@@ -60,6 +62,8 @@ bool apply_has_bytes(const struct change *c);
  * through, but for those that what it replaces has. */
 mode_t apply_mode(const struct apply *a, const struct change *c);
 
+/* Which member has the bytes of each change, if one does; by fail(). */
+int apply_find(struct apply *a);
 /* The bytes of all that was chosen, below the staging folder; by fail(). */
 int apply_stage(struct apply *a);
 /* All renames, or, by fail(), none. */

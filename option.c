@@ -206,7 +206,7 @@ const struct option option_table[] = {
 	{ "dry-run", 0, NULL, NULL, &type_flag, FIELD(dry_run),
 	  .help = "with --apply: only say what would be done" },
 	{ "force", 0, NULL, NULL, &type_flag, FIELD(force),
-	  .help = "with --apply: though it changed since the run" },
+	  .help = "with --apply: though files or changes get lost" },
 	{ "report", 0, "FILE", NULL, &type_action_about, FIELD(about),
 	  .min = SPEC_REPORT,
 	  .help = "write an archive, result, or events as a page" },

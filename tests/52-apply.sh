@@ -168,6 +168,80 @@ contains "$T/err" "needs --apply"
 expect_exit 125 "$M9M" --apply "$T/none"
 expect_exit 125 "$M9M" --apply "$P/plain" --project "$P"
 
+# --- what the archive does not hold ------------------------------------------
+
+# What was moved deeper than an archive goes is listed as deleted.
+make_project
+expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" python3 -c '
+import os
+os.rename("deleted", "moved"); os.remove("plain"); os.symlink("mode", "plain")
+os.remove("binary"); os.mkdir("binary")
+open("modified", "a").write("x\n"); open("new", "w").write("n\n")
+top = os.open(".", os.O_RDONLY)
+for i in range(300): os.mkdir("d"); os.chdir("d")
+os.rename("moved", "deleted", src_dir_fd=top)'
+is "a moved file is in no list" "$(tar -xOf "$A" changes.json |
+	jq -r '[.left_out, (.changes[].path | select(test("moved|d/")))] | @tsv' |
+	cut -c 1-5)" "1	d/d"
+told="not in this archive: 1 files or folders that the run made"
+before=$(tree "$P")
+for how in --dry-run -- .; do
+	apply "$how"
+	is "$how: what may be lost is refused" "$rc $(sed -n \
+		's/.*refused: \(.*\): it goes, and may be.*(name it,.*/\1/p' "$T/err" |
+		sort | paste -sd ' ')" "1 binary deleted plain"
+	contains "$T/err" "$told"
+	unchanged "$how: what may be lost"
+done
+apply modified new
+is "the rest is applied, and told" "$rc $(grep -c "$told" "$T/err") $(cat "$T/out")" \
+	"0 1 M modified
+A new"
+apply --force binary
+is "--force" "$rc $(test -d "$P/binary" && echo folder)" "0 folder"
+apply deleted plain
+is "what is named goes" \
+	"$rc $(readlink "$P/plain") $(test -e "$P/deleted" || echo gone)" "0 mode gone"
+
+# Nor has it the bytes of all that is listed: of a file with too many holes, as if
+# it had been one.
+make_project
+expect_exit 0 "$M9M" -q --project "$P" --artifact "$A" sh -c '
+	echo x >>modified; mkdir new; echo n >new/n; echo s >new/strewn
+	echo s >>mode; mv old-name new-name; rm deleted'
+python3 -c '
+import sys, tarfile
+old, new = tarfile.open(sys.argv[1]), tarfile.open(sys.argv[2], "w")
+for m in old:
+    if m.name not in ("work/new/strewn", "work/mode", "work/new-name"):
+        new.addfile(m, old.extractfile(m) if m.isreg() else None)
+new.close()' "$A" "$T/less" && mv "$T/less" "$A"
+before=$(tree "$P")
+apply
+is "what may be in it is not deleted" "$rc $(grep -c 'refused: ' "$T/err")" "1 1"
+contains "$T/err" "refused: deleted: it goes"
+unchanged "what may be in it"
+for one in new/strewn mode new-name; do
+	contains "$T/err" "left out: $one: the archive does not hold it"
+done
+for one in new/strewn mode new-name; do
+	apply "$one"
+	is "$one: named, it is refused" "$rc" 1
+	contains "$T/err" "refused: $one: the archive does not hold it"
+	unchanged "$one"
+done
+apply modified new
+is "the rest of a folder is applied" "$rc $(grep -c 'left out' "$T/err") $(cat "$T/out")" \
+	"0 1 M modified
+A new/n"
+make_project
+apply --force
+is "and so is the rest of all" "$rc $(grep -c 'left out' "$T/err") $(paste -sd , "$T/out")" \
+	"0 3 D deleted,M modified,A new/n"
+contains "$T/err" "not in this archive: 3 files or folders"
+is "what is left out is as it was" "$(cat "$P/mode" "$P/old-name" | paste -sd ,)" \
+	"6,moved"
+
 # --- a git repository by any name --------------------------------------------
 
 # To git, a folder with these parts is a repository, whose configuration it obeys.
@@ -455,11 +529,12 @@ changes, members = {
   "setid": ([add("x", new=side(mode="6755"))], [("work/x",)]),
   "hook": ([add(".git/hooks/pre-commit")], [("work/.git/hooks/pre-commit",)]),
   "wasexec": ([dict(path="plain", change="modified", old=side(b"8\n", mode="0755"), new=side(mode="0755"))], [("work/plain",)]),
-  "nobytes": ([add("x")], []),
+  "negativelost": ([add("x")], [("work/x",)]),
   "good": ([add("x")], [("work/x",)]),
   "late": ([add("a1"), add("plain/x")], [("work/a1",), ("work/plain/x",)]),
 }[kind]
-text = json.dumps({"about": {"version": 1, "project": "/etc"}, "changes": changes}).encode()
+text = json.dumps({"about": {"version": 1, "project": "/etc"}, "changes": changes,
+    "left_out": -1 if kind == "negativelost" else 0}).encode()
 with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as t:
     member(t, "changes.json", text)
     for m in members: member(t, *m)
@@ -473,8 +548,8 @@ outside() { ls -AR "$T/outside" && ls -A "$T"; }
 all_before=$(outside)
 for kind in dotdot middle empty dot slashes end long name from absolute nul \
 	parent above newparent inparent twice twolists \
-	device fifo symlink hardlink otherbytes longer enormous negative setid \
-	hook wasexec nobytes late; do
+	device fifo symlink hardlink otherbytes longer enormous negative negativelost setid \
+	hook wasexec late; do
 	python3 "$T/hostile.py" "$T/a.tar" "$kind"
 	apply
 	check "$kind: refused ($rc)" test "$rc" = 1 -o "$rc" = 125
