@@ -227,9 +227,15 @@ static void on_limit(struct record *r, const cJSON *event)
 	const char *what = record_text(event, "what");
 	const char *reason = record_text(event, "reason");
 
-	r->unrecorded += (uint64_t)record_number(event, "dropped");
+	/* What one reader was too slow for, all others have. */
+	if (strcmp(what, "events") != 0 || record_number(event, "limit") > 0)
+		r->unrecorded += (uint64_t)record_number(event, "dropped");
 	if (*reason)
 		outcome_add_warning(&r->seen, "%s: %s", what, reason);
+	else if (record_number(event, "left_out") > 0)
+		outcome_add_warning(&r->seen,
+				    "not in the archive: %.0f files or folders",
+				    record_number(event, "left_out"));
 	else if (r->seen.limits.n < OUTCOME_GROUPS_MAX)
 		outcome_add_limit(&r->seen, what);
 }

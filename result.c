@@ -376,6 +376,15 @@ int result_write(const char *path, int fd, const char *json)
 	return rc;
 }
 
+bool result_has_reader(const char *path, int fd)
+{
+	struct stat st;
+
+	return fd >= 0 ||
+	       (path && (stream_of(path) >= 0 ||
+			 (stat(path, &st) == 0 && !S_ISREG(st.st_mode))));
+}
+
 int result_check(const char *path)
 {
 	auto_free char *folder = folder_of_result(path);

@@ -19,5 +19,8 @@ char *result_json(const char *run_id, const char *id, const char *agent,
  */
 int result_write(const char *path, int fd, const char *json);
 
+/* Is it written to something that may not take it: not to a file alone? */
+bool result_has_reader(const char *path, int fd);
+
 /* Could it be written to `path`, by what there is now?  By fail(). */
 int result_check(const char *path);

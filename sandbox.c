@@ -477,15 +477,13 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 	return 0;
 }
 
-/* Seconds for the reader of what is told at the end, 0: as many as it takes.  As
- * with the payload's output, whoever had the run end is not to wait. */
-static unsigned int patience(const struct outcome *out)
+/* As with the payload's output, whoever had the run end is not to wait for the
+ * reader of what is told at the end. */
+static void let_go(const struct outcome *out)
 {
-	return out->status == OUTCOME_TIMEOUT ||
-		       out->status == OUTCOME_KILLED ||
-		       out->status == OUTCOME_ERROR
-		   ? 5
-		   : 0;
+	signals_leave(out->exit_code, out->status == OUTCOME_TIMEOUT ||
+					  out->status == OUTCOME_KILLED ||
+					  out->status == OUTCOME_ERROR);
 }
 
 static int run_spec(const struct spec *spec)
@@ -516,8 +514,11 @@ static int run_spec(const struct spec *spec)
 		account_failure(&out);
 	if (counted)
 		account_metrics(spec, &plan, &out);
+	/* A file is written whatever comes; a stream has a reader, too. */
+	if (result_has_reader(spec->result, spec->result_fd))
+		let_go(&out);
 	account_result(spec, &plan, &host, &out);
-	signals_leave(out.exit_code, patience(&out));
+	let_go(&out);
 	account_tell(spec, &plan, &out);
 	status = out.exit_code;
 	outcome_free(&out);

@@ -19,6 +19,9 @@ void signals_shed(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
+/* Of whoever had us end, for what is told at the end. */
+#define HURRY_S 5
+
 static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 static volatile sig_atomic_t last_status;
 
@@ -52,19 +55,25 @@ static void leave(int sig)
 	_exit((int)last_status);
 }
 
-void signals_leave(int status, unsigned int seconds)
+void signals_leave(int status, bool hurry)
 {
-	sigset_t set;
+	sigset_t set, pending;
 
 	last_status = status;
+	sigpending(&pending);
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++) {
+		hurry = hurry || sigismember(&pending, passed_on[i]) == 1;
 		/* What waits is dropped so; nohup's stays as it is. */
 		if (signal(passed_on[i], SIG_IGN) != SIG_IGN)
 			signal(passed_on[i], leave);
 		sigaddset(&set, passed_on[i]);
 	}
+	/* Otherwise it is our starter's own clock, if there is one. */
+	if (hurry) {
+		signal(SIGALRM, leave);
+		sigaddset(&set, SIGALRM);
+		alarm(HURRY_S);
+	}
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	signal(SIGALRM, leave);
-	alarm(seconds);
 }

@@ -20,7 +20,7 @@ int signals_take(bool die_with_parent);
 
 /*
  * For the end, when there is nothing left to tear down and only a reader of ours
- * may be slow: those signals, or `seconds` if not 0, end us with this status.
- * Those that came before are forgotten.
+ * may be slow: those signals end us with this status, and so do five seconds if
+ * there is hurry or one of them came before.  Once more for another status.
  */
-void signals_leave(int status, unsigned int seconds);
+void signals_leave(int status, bool hurry);

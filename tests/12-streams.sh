@@ -73,7 +73,15 @@ exec 8>&-
 mkdir "$T/tree"
 mkfifo "$T/stuck2"
 exec 8<>"$T/stuck2"
-head -c 65536 /dev/zero >&8
+python3 - "$T/stuck2" <<'END'
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
+try:
+    while True:
+        os.write(fd, b"0")
+except BlockingIOError:
+    pass
+END
 if command -v git >/dev/null; then
 	git init -q "$T/tree"
 fi
@@ -83,14 +91,26 @@ pid=$!
 check "the result is there" await_line "$T/told.json" '"exit_code":3'
 check "the archive, too" test -s "$T/told.tar"
 is "and nothing else" "$(find "$XDG_STATE_HOME/m9m-sandbox/runs" -mindepth 1 -maxdepth 1 -type d | wc -l)" 0
-check "it waits for its reader" kill -0 "$pid"
+check "it waits for its reader" grep -q '^State:.[RSD]' "/proc/$pid/status"
 kill "$pid"
 check "a signal ends that" await_exit "$pid"
 wait "$pid"
 is "as it would have ended" "$?" 3
 expect_exit 124 timeout -s KILL 60 bash -c 'exec "$@" 2>&8' - \
 	"$M9M" --summary always --no-artifact --timeout 1s sleep 60
+# Nor does one of the result.
+for to in --result-fd\ 2 --result\ /dev/stderr; do
+	# shellcheck disable=SC2086  # two words
+	expect_exit 124 timeout -s KILL 60 bash -c 'exec "$@" 2>&8' - \
+		"$M9M" -q --no-artifact --timeout 1s $to sleep 60
+done
 exec 8>&-
+# With one that reads: the changes first.
+"$M9M" --summary always --project "$T/tree" --diff --no-artifact \
+	sh -c 'echo new >new' 2>"$T/told"
+[ ! -d "$T/tree/.git" ] || is "the changes, then the summary" \
+	"$(grep -oE '^\+new|finished: ok' "$T/told" | paste -sd ,)" \
+	"+new,finished: ok"
 
 # Kept in the artifact, up to --output.
 expect_exit 0 "$M9M" -q --artifact "$T/a.tar.zst" sh -c 'echo kept; echo err >&2'

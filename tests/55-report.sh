@@ -204,8 +204,10 @@ echo "# what is left out is told, and nothing is hidden by number or by order"
 		echo '{"ts":"2026-11-26T01:00:05Z","run":"r","event":"exec","path":"/bin/p1","argv":["p"],"verdict":"'$verdict'"}'
 		echo '{"ts":"2026-11-26T01:00:05Z","run":"r","event":"connect","name":"a.example","port":443,"verdict":"'$verdict'"}'
 	done
-	echo '{"ts":"2026-11-26T01:00:09Z","run":"r","event":"limit","what":"events","reason":"too many events","dropped":1234}'
+	echo '{"ts":"2026-11-26T01:00:09Z","run":"r","event":"limit","what":"events","reason":"too many events","limit":67108864,"dropped":1234}'
+	echo '{"ts":"2026-11-26T01:00:09Z","run":"r","event":"limit","what":"events","reason":"the reader of --events was too slow","dropped":77}'
 	echo '{"ts":"2026-11-26T01:00:10Z","run":"r","event":"limit","what":"disk","limit":4096}'
+	echo '{"ts":"2026-11-26T01:00:10Z","run":"r","event":"limit","what":"artifact","left_out":3}'
 	echo '{"ts":"2026-11-26T01:00:10Z","run":"other","event":"start","program":"/bin/b","argv":["b"]}'
 } >"$T/left.jsonl"
 page left "$T/left.jsonl"
@@ -213,6 +215,8 @@ contains "$T/out" "events: too many events"
 contains "$T/out" "And 1234 more that were not recorded."
 contains "$T/out" "And 1 more of other runs."
 contains "$T/out" "A cap was reached: --disk"
+contains "$T/out" "not in the archive: 3 files"
+lacks "$T/out" "A cap was reached: --artifact"
 is "connections are not among the programs" \
 	"$(grep -o '>\(all others\|Network\)<' "$T/left.html" | tr -d '<>' |
 		tr '\n' ,)" "all others,Network,all others,"
