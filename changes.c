@@ -30,11 +30,15 @@
 
 #define OPAQUE "user.overlay.opaque"
 
+/* Of all files together: some ten seconds.  One file can have terabytes. */
+#define HOLES_MAX (8LL * 1024 * 1024 * 1024)
+
 struct finder {
 	struct changes *changes;
 	const struct changes_request *req;
 	struct walk_path path;
 	size_t depth; /* of folders that are being read */
+	off_t holes;  /* that may still be read */
 	size_t made;  /* and not deleted */
 	size_t names; /* the bytes of their paths and targets */
 };
@@ -56,19 +60,29 @@ static int pass_over(struct finder *f)
 
 /* --- one side ----------------------------------------------------------- */
 
-static int hash_file(int dir_fd, const char *name, bool unlock,
+/* Takes them off what is left, if there are as many. */
+static bool take_holes(off_t *left, off_t bytes)
+{
+	if (bytes > *left)
+		return false;
+	*left -= bytes;
+	return true;
+}
+
+/* `holes`: of what a payload made, what may still be read of bytes that it never
+ * wrote; its closed files are opened.  NULL: the file is somebody else's. */
+static int hash_file(int dir_fd, const char *name, off_t *holes,
 		     struct change_side *side)
 {
 	struct stat st;
-	auto_fd int fd = walk_open_file(dir_fd, name, unlock, &st);
+	auto_fd int fd = walk_open_file(dir_fd, name, holes != NULL, &st);
 	auto_free char *buf = xcalloc(1, 1 << 17);
 	struct sha256 sha;
 	ssize_t n;
 
 	if (fd < 0)
 		return -1;
-	/* Only what a payload made can be. */
-	if (unlock && sparse_is_hollow(fd, &st)) {
+	if (holes && !take_holes(holes, sparse_unwritten(fd, &st))) {
 		errno = EFBIG;
 		return -1;
 	}
@@ -100,11 +114,11 @@ static int read_target(int dir_fd, const char *name, struct change_side *side)
 }
 
 static int read_side(int dir_fd, const char *name, const struct stat *st,
-		     bool unlock, struct change_side *side)
+		     off_t *holes, struct change_side *side)
 {
 	side->mode = st->st_mode & (S_IFMT | 0777);
 	if (S_ISREG(st->st_mode))
-		return hash_file(dir_fd, name, unlock, side);
+		return hash_file(dir_fd, name, holes, side);
 	if (S_ISLNK(st->st_mode))
 		return read_target(dir_fd, name, side);
 	return 0;
@@ -113,7 +127,7 @@ static int read_side(int dir_fd, const char *name, const struct stat *st,
 int changes_read_side(int dir_fd, const char *name, const struct stat *st,
 		      struct change_side *side)
 {
-	return read_side(dir_fd, name, st, false, side);
+	return read_side(dir_fd, name, st, NULL, side);
 }
 
 static bool is_plain(mode_t mode)
@@ -220,7 +234,7 @@ static int walk_deleted(struct finder *f, int dir_fd, const char *name)
 	}
 	if (!is_plain(st.st_mode))
 		return 0;
-	if (read_side(dir_fd, name, &st, false, &old) < 0)
+	if (read_side(dir_fd, name, &st, NULL, &old) < 0)
 		return fail_at(f, errno);
 	return add(f, &old, &(struct change_side){ 0 },
 		   later(&st.st_ctim, &f->req->began));
@@ -284,9 +298,9 @@ static int compare_file(struct finder *f, int upper, const struct stat *st,
 {
 	struct change_side old = { 0 }, new = { 0 };
 
-	if (read_side(upper, name, st, true, &new) < 0)
+	if (read_side(upper, name, st, &f->holes, &new) < 0)
 		return errno == EFBIG ? pass_over(f) : fail_at(f, errno);
-	if (was && read_side(lower, name, was, false, &old) < 0) {
+	if (was && read_side(lower, name, was, NULL, &old) < 0) {
 		free(new.target);
 		return fail_at(f, errno);
 	}
@@ -472,7 +486,9 @@ static void flag(struct changes *c, const struct changes_request *req)
 
 int changes_find(struct changes *changes, const struct changes_request *req)
 {
-	struct finder f = { .changes = changes, .req = req, .depth = 1 };
+	struct finder f = {
+		.changes = changes, .req = req, .depth = 1, .holes = HOLES_MAX
+	};
 	int rc;
 
 	*changes = (struct changes){ 0 };

@@ -45,8 +45,7 @@ struct change {
 struct changes {
 	struct change *v;
 	size_t n;
-	size_t
-	    left_out; /* not listed: beyond walk.h's bounds, or hollow (sparse.h) */
+	size_t left_out; /* not listed: beyond walk.h's bounds, or all holes */
 };
 
 struct changes_request {

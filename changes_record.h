@@ -15,7 +15,8 @@ struct changes_summary {
 	bool patch; /* there is one: the project is a git tree */
 	uint64_t added, modified, deleted, renamed;
 	uint64_t left_out; /* of the patch: too large, or hidden */
-	uint64_t beyond; /* not listed: too deep, too long a path, or hollow */
+	uint64_t
+	    beyond; /* not listed: too deep, too long a path, or all holes */
 	uint64_t n_control;
 	struct {
 		char path[CHANGES_SHOWN_SIZE]; /* printable */

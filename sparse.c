@@ -7,18 +7,12 @@
 #define HOLE_MIN     4096
 #define WRITTEN_FREE (64LL * 1024 * 1024)
 
-/* Not by the blocks in use, which are few where a file system compresses. */
-static bool is_too_much(off_t bytes, off_t written)
-{
-	return bytes > 16 * written + WRITTEN_FREE;
-}
-
-bool sparse_is_hollow(int fd, const struct stat *st)
+off_t sparse_unwritten(int fd, const struct stat *st)
 {
 	off_t written = 0, at = 0;
 
-	if (!is_too_much(st->st_size, 0))
-		return false;
+	if (st->st_blocks * (off_t)512 >= st->st_size)
+		return 0;
 	while ((at = lseek(fd, at, SEEK_DATA)) >= 0 && at < st->st_size) {
 		off_t end = lseek(fd, at, SEEK_HOLE);
 
@@ -27,7 +21,7 @@ bool sparse_is_hollow(int fd, const struct stat *st)
 		written += end - at;
 		at = end;
 	}
-	return is_too_much(st->st_size, written);
+	return st->st_size - written;
 }
 
 /* One pass; the number of segments, or SPARSE_MAX + 1 when there are more. */
@@ -70,11 +64,12 @@ ssize_t sparse_find(int fd, const struct stat *st,
 	}
 	/*
 	 * Blocks strewn over terabytes: each hole is small for its file, and
-	 * all of them together would fill any disk, or take all day.
+	 * all of them together would fill any disk, or take all day.  Not by
+	 * the blocks in use: they are few where a file system compresses.
 	 */
 	for (ssize_t i = 0; i < n; i++)
 		total += segments[i].end - segments[i].offset;
-	if (n > 0 && is_too_much(total, written)) {
+	if (n > 0 && total > 16 * written + WRITTEN_FREE) {
 		errno = EFBIG;
 		return -1;
 	}

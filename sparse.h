@@ -3,7 +3,6 @@
 
 /* Where in a file with holes the data is. */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -14,14 +13,13 @@ struct sparse_segment {
 	off_t offset, end;
 };
 
-/* Holes so large for the data between them that reading the file, where nothing
- * limits that, would take all day.  Not with errno where it cannot be told. */
-bool sparse_is_hollow(int fd, const struct stat *st);
+/* The bytes of its holes.  A hole that cannot be told is data, without errno. */
+off_t sparse_unwritten(int fd, const struct stat *st);
 
 /*
  * At most SPARSE_MAX segments, ascending, into segments[]; holes too small for
  * that many count as data.  The number of them, or -1 with errno: EFBIG when so
- * much would be data that was never written, which is of hollow files only.
+ * much would be data that was never written.
  */
 ssize_t sparse_find(int fd, const struct stat *st,
 		    struct sparse_segment *segments);
