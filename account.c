@@ -205,6 +205,8 @@ void account_tell(const struct spec *spec, const struct plan *plan,
 {
 	bool color = isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
 
+	/* A signal that ends us comes between lines: none is left in colour. */
+	setvbuf(stderr, NULL, _IOLBF, 0);
 	if (out->patch_fd >= 0)
 		changes_show(out->patch_fd, stderr, color);
 	if (wants_summary(spec) && plan->label)

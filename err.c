@@ -125,18 +125,31 @@ int err_receive(int fd, struct err_record *out)
 }
 
 /* A reader that takes nothing must not hold a run that goes on, or is being
- * cleaned up.  What polls as ready takes PIPE_BUF bytes. */
+ * cleaned up: it gets the line at the end.  A pipe that polls as ready takes
+ * PIPE_BUF bytes; a terminal has nearly always room for a line. */
 #define READER_MS 1000
+
+static char untold[16384];
 
 void warn(const char *fmt, ...)
 {
 	struct pollfd reader = { .fd = STDERR_FILENO, .events = POLLOUT };
+	size_t used = strlen(untold);
 	va_list ap;
 	char line[1024];
 
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	if (poll(&reader, 1, READER_MS) != 0)
+	if (used == 0 && poll(&reader, 1, READER_MS) != 0)
 		dprintf(STDERR_FILENO, "m9m-sandbox: warning: %s\n", line);
+	else
+		snprintf(untold + used, sizeof(untold) - used,
+			 "m9m-sandbox: warning: %s\n", line);
+}
+
+void warn_rest(void)
+{
+	if (untold[0])
+		(void)write_all(STDERR_FILENO, untold, strlen(untold));
 }

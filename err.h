@@ -41,5 +41,7 @@ void err_send(int fd);
 /* Reads what err_send wrote.  Returns 1 if there was one, 0 on end of file. */
 int err_receive(int fd, struct err_record *record);
 
-/* Prints "m9m-sandbox: warning: ..." on stderr. */
+/* Prints "m9m-sandbox: warning: ..." on stderr, within a second or not yet. */
 void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Waits for the reader of what was not printed yet. */
+void warn_rest(void);

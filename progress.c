@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* A terminal that was stopped (^S) is not to hold the work that it shows. */
+/* A terminal that was stopped (^S) is not to hold the work that it shows.  (One
+ * that has room, but less than for a line, does.) */
 static bool is_ready(int fd)
 {
 	struct pollfd reader = { .fd = fd, .events = POLLOUT };

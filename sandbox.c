@@ -296,7 +296,7 @@ static void record_changes(struct run *run)
 		    run->out,
 		    "not in the list of changes: %llu files or "
 		    "folders that are too deep, have too long a "
-		    "path, or are hardly more than a hole",
+		    "path, or are little else than holes",
 		    (unsigned long long)run->out->changes.beyond);
 	/* Shown when nothing is left that its reader could hold. */
 	if (run->spec->diff)
@@ -572,5 +572,6 @@ int main(int argc, char **argv)
 		status = spec.action == SPEC_RUN ? run_spec(&spec)
 						 : action_do(&spec);
 	spec_free(&spec);
+	warn_rest();
 	return status;
 }

@@ -2,6 +2,7 @@
 #include "../err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +47,38 @@ static void test_remedy(void)
 	ok(strcmp(err_get()->remedy, "closer") == 0, "a closer one wins");
 }
 
+/* A reader that takes nothing for more than a second loses no line by it. */
+static void test_warn(void)
+{
+	char buf[4096] = "", told[256];
+	int fds[2], saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	if (!ok(pipe(fds) == 0, "a pipe"))
+		return;
+	fcntl(fds[1], F_SETFL, O_NONBLOCK);
+	while (write(fds[1], buf, sizeof(buf)) > 0)
+		;
+	fcntl(fds[1], F_SETFL, 0);
+	dup2(fds[1], STDERR_FILENO);
+	warn("%s", "one");
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	while (read(fds[0], buf, sizeof(buf)) > 0)
+		;
+	warn("%s", "two");
+	ok(read(fds[0], buf, sizeof(buf)) < 0, "the second keeps behind it");
+	warn_rest();
+	dup2(saved, STDERR_FILENO);
+	n = read(fds[0], told, sizeof(told) - 1);
+	told[n > 0 ? n : 0] = '\0';
+	ok(strcmp(told, "m9m-sandbox: warning: one\n"
+			"m9m-sandbox: warning: two\n") == 0,
+	   "both are told at the end");
+	close(saved);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_pipe(void)
 {
 	struct err_record record;
@@ -74,6 +107,7 @@ int main(void)
 {
 	test_first_wins();
 	test_remedy();
+	test_warn();
 	test_pipe();
 	return done();
 }
