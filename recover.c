@@ -140,18 +140,21 @@ static int end_processes(const struct workdir *wd, const struct strv *journal)
 
 /*** One dead run ***/
 
-static void tidy(const struct workdir *wd, const struct strv *journal,
-		 const char *archive)
+static int tidy(const struct workdir *wd, const struct strv *journal,
+		const char *archive)
 {
 	const char *path;
 	size_t at = 0;
+	int rc = 0;
 
 	artifact_tidy(archive, wd->tag);
 	while ((path = journal_next(journal, "artifact", &at)))
 		artifact_tidy(path, wd->tag);
 	at = 0;
 	while ((path = journal_next(journal, "output", &at)))
-		workdir_tidy_output(path, wd->tag);
+		if (workdir_tidy_output(path, wd->tag) < 0)
+			rc = -1;
+	return rc;
 }
 
 /* Is there something that nobody else has? */
@@ -207,9 +210,8 @@ static int recover(const struct recovery *r, struct workdir *wd,
 	struct artifact_request request = { .path = archive,
 					    .compression = ARTIFACT_ZSTD };
 
-	if (end_processes(wd, &journal) < 0)
+	if (end_processes(wd, &journal) < 0 || tidy(wd, &journal, archive) < 0)
 		return -1;
-	tidy(wd, &journal, archive);
 	if (is_due(wd, &journal, archive)) {
 		if (wd->work_fd >= 0)
 			request.layer = changes_recover(wd, &journal);

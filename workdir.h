@@ -106,8 +106,9 @@ int workdir_glob(int work_fd, const char *pattern, struct strv *matches);
  * as it is known by now.  By fail(). */
 int workdir_note_outputs(const struct workdir *wd,
 			 const struct spec_copy *outputs, size_t n);
-/* What a copy to this place may have left half done when it was killed. */
-void workdir_tidy_output(const char *to, const char *tag);
+/* What a copy to this place may have left half done when it was killed.  By fail()
+ * where what it had set aside cannot have its name back. */
+int workdir_tidy_output(const char *to, const char *tag);
 
 /* Deletes work/ with all in it, and no more. */
 int workdir_empty(struct workdir *wd);

@@ -327,32 +327,45 @@ static int copy_one_out(struct output *out)
  * exchange, which is why it was, there may be none that replaces nothing.  As
  * long as nothing is in its place, it is all that its owner has.
  */
-static void put_back(const struct output *out)
+static int put_back(const struct output *out)
 {
 	auto_free char *old = xasprintf("%s.old", out->names.temp);
 	struct stat st;
+	int err;
 
 	if (renameat2(out->dir_fd, old, out->dir_fd, out->names.name,
-		      RENAME_NOREPLACE) < 0 &&
-	    errno == EINVAL && !is_there(out, &st))
-		(void)renameat(out->dir_fd, old, out->dir_fd, out->names.name);
+		      RENAME_NOREPLACE) == 0)
+		return 0;
+	err = errno;
+	if (err == EINVAL && !is_there(out, &st)) {
+		if (renameat(out->dir_fd, old, out->dir_fd, out->names.name) ==
+		    0)
+			return 0;
+		err = errno;
+	}
 	if (is_there(out, &st))
 		(void)rmtree_at(out->dir_fd, old, out->to);
+	else if (fstatat(out->dir_fd, old, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return fail(err, "cannot give %s/%s its name %s back",
+			    out->names.folder, old, out->to);
+	return 0;
 }
 
-void workdir_tidy_output(const char *to, const char *tag)
+int workdir_tidy_output(const char *to, const char *tag)
 {
 	struct output out = { .to = to, .dir_fd = -1 };
+	int rc = 0;
 
 	if (replace_names(&out.names, to, tag) == 0)
 		out.dir_fd = open(out.names.folder,
 				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out.dir_fd >= 0) {
-		put_back(&out);
+		rc = put_back(&out);
 		(void)rmtree_at(out.dir_fd, out.names.temp, to);
 	}
 	cleanup_fd(&out.dir_fd);
 	replace_names_free(&out.names);
+	return rc;
 }
 
 int workdir_note_outputs(const struct workdir *wd,

@@ -222,24 +222,37 @@ check "its half is gone" test ! -e "$T/.own.tar.$tag.tmp"
 check "what is not of that run stays" test -e "$T/.own.tar.other.tmp"
 
 echo "# an output that was set aside comes back"
-# aside GC...
-aside() {
+set_aside() {
 	clear_all
 	rm -rf "$T/outs"
 	dead --output-file "file:$T/outs/tree" -- 'echo x >file'
 	half=$T/outs/.tree.$(tag_of "$id").tmp
 	mkdir -p "$half.old" "$half"
 	echo old >"$half.old/old"
+}
+# comes_back GC...
+comes_back() {
 	expect_exit 0 "$@"
 	is "the old one has its name" "$(cat "$T/outs/tree/old")" old
 	is "and no other is there" "$(ls -A "$T/outs")" tree
 }
-aside "$M9M" --gc
+set_aside
+comes_back "$M9M" --gc
 if ! sanitized; then
 	echo "# also where no rename takes a flag"
-	aside strace -f -o "$T/trace" -e trace=renameat2 \
+	set_aside
+	comes_back strace -f -o "$T/trace" -e trace=renameat2 \
 		-e inject=renameat2:error=EINVAL "$M9M" --gc
 	contains "$T/trace" "RENAME_NOREPLACE) = -1 EINVAL"
+	echo "# and where it cannot, the run that knows of it is kept"
+	set_aside
+	expect_exit 125 strace -f -o "$T/trace" -e trace=renameat2 \
+		-e inject=renameat2:error=EACCES "$M9M" --gc
+	contains "$T/err" "$id in $RUNS is kept: cannot give $half.old its name"
+	contains "$T/out" "1 dead, 1 kept, 0 live"
+	is "the old one is there" "$(cat "$half.old/old")" old
+	is "with all of the run" "$(cat "$RUNS/$id/work/file")" x
+	comes_back "$M9M" --gc
 fi
 
 echo "# archived already: killed in the midst of the run's removal"
