@@ -2,6 +2,7 @@
 #include "record.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #define LINE_MAX_BYTES (EVENT_LINE_MAX + AUDIT_PREFIX_MAX)
 #define RESULT_MAX     (4 * 1024 * 1024)
 #define CHANGES_MAX    (64 * 1024 * 1024)
+#define SKIPPED_MAX    (2 * 1024 * 1024)
 
 struct lines {
 	const struct record_reader *reader;
@@ -69,17 +71,23 @@ static int take_bytes(struct lines *lines, const char *data, size_t len)
 /*** An archive ***/
 
 struct member {
-	char *text;
-	size_t len, max;
+	const char *name;
+	size_t max;
+	bool wanted;
+	char *text; /* NULL: it is not there */
+	size_t len;
 };
+
+enum { EVENTS, RUN, CHANGES, SKIPPED, MEMBERS };
 
 static int take_text(struct member *member, const char *data, size_t len)
 {
 	if (len > member->max - member->len)
-		return bad("run.json or changes.json is too long");
+		return bad("run.json, changes.json or skipped.txt is too long");
 	member->text = xrealloc_array(member->text, member->len + len + 1, 1);
 	memcpy(member->text + member->len, data, len);
 	member->len += len;
+	member->text[member->len] = '\0';
 	return 0;
 }
 
@@ -133,50 +141,45 @@ static void take_changes(const struct record_reader *reader, cJSON *tree)
 	cJSON *list = cJSON_DetachItemFromObjectCaseSensitive(tree, "changes");
 
 	if (list)
-		reader->changes(reader->arg, list);
+		reader->changes(reader->arg, list,
+				record_number(tree, "left_out"));
 	cJSON_Delete(tree);
 }
 
-static int take_trees(struct lines *lines, const struct member *run,
-		      const struct member *changes)
+static int take_members(struct lines *lines, const struct member *members)
 {
 	cJSON *list, *result;
 
-	if (parse(changes, &list) < 0)
+	if (members[SKIPPED].text)
+		lines->reader->skipped(lines->reader->arg,
+				       members[SKIPPED].text);
+	if (parse(&members[CHANGES], &list) < 0)
 		return -1;
 	take_changes(lines->reader, list);
-	if (parse(run, &result) < 0)
+	if (parse(&members[RUN], &result) < 0)
 		return -1;
 	take_result(lines, result);
 	return 0;
 }
 
 static int read_members(struct unpack *u, struct lines *lines,
-			struct member *run, struct member *changes)
+			struct member *members)
 {
-	const struct {
-		const char *name;
-		struct lines *lines;
-		struct member *member;
-	} wanted[] = { { "events.jsonl", lines, NULL },
-		       { "run.json", NULL, run },
-		       { "changes.json", NULL, changes } };
-	/* The last one only for who takes it. */
-	const size_t n = ARRAY_SIZE(wanted) - !lines->reader->changes;
 	const struct unpack_member *found;
-	bool read[ARRAY_SIZE(wanted)] = { false };
+	bool read[MEMBERS] = { false };
 	int more;
 
 	while ((more = unpack_next(u, &found)) == 1) {
-		for (size_t i = 0; found->path && i < n; i++) {
-			if (strcmp(found->path, wanted[i].name) != 0)
+		for (size_t i = 0; found->path && i < MEMBERS; i++) {
+			if (!members[i].wanted ||
+			    strcmp(found->path, members[i].name) != 0)
 				continue;
 			if (read[i] || !found->is_file)
 				return bad("a record is there twice, or is no "
 					   "file");
 			read[i] = true;
-			if (read_member(u, wanted[i].lines, wanted[i].member) <
-			    0)
+			if (read_member(u, i == EVENTS ? lines : NULL,
+					&members[i]) < 0)
 				return -1;
 		}
 	}
@@ -185,16 +188,21 @@ static int read_members(struct unpack *u, struct lines *lines,
 
 static int read_archive(int fd, struct lines *lines)
 {
-	struct member run = { .max = RESULT_MAX };
-	struct member changes = { .max = CHANGES_MAX };
+	const struct record_reader *reader = lines->reader;
+	struct member members[MEMBERS] = {
+		[EVENTS] = { "events.jsonl", .wanted = true },
+		[RUN] = { "run.json", RESULT_MAX, true },
+		[CHANGES] = { "changes.json", CHANGES_MAX, reader->changes },
+		[SKIPPED] = { "skipped.txt", SKIPPED_MAX, reader->skipped },
+	};
 	struct unpack *u = unpack_open(fd);
-	int rc = u ? read_members(u, lines, &run, &changes) : -1;
+	int rc = u ? read_members(u, lines, members) : -1;
 
 	unpack_free(u);
 	if (rc == 0)
-		rc = take_trees(lines, &run, &changes);
-	free(run.text);
-	free(changes.text);
+		rc = take_members(lines, members);
+	for (size_t i = 0; i < MEMBERS; i++)
+		free(members[i].text);
 	return rc;
 }
 
@@ -271,11 +279,86 @@ static void keep_result(void *arg, cJSON *result)
 	record->result = result;
 }
 
-static void keep_changes(void *arg, cJSON *list)
+static void keep_changes(void *arg, cJSON *list, double more)
 {
 	struct record *record = arg;
 
 	record->changes = list;
+	record->more_changes = more;
+}
+
+/*
+ * Why it is a loss; NULL for what is no file, or none of the run's.  A kind that
+ * we do not know is one.
+ */
+static const char *loss_of(const char *kind)
+{
+	static const struct {
+		const char *kind, *why;
+	} kinds[] = { { "fifo", NULL },
+		      { "socket", NULL },
+		      { "device", NULL },
+		      { "mount", NULL },
+		      { "deep", "too deep in folders" },
+		      { "long", "of too long a path" },
+		      { "strewn", "too widely strewn" },
+		      { "copy", "one of too many hard links" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(kind, kinds[i].kind) == 0)
+			return kinds[i].why;
+	return "left out";
+}
+
+static cJSON *skipped_row(const char *line)
+{
+	size_t n = strcspn(line, " ");
+	auto_free char *kind = xstrndup(line, n);
+	const char *why = loss_of(kind);
+	cJSON *row = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(row, "kind", kind);
+	cJSON_AddStringToObject(row, "path", line + n + (line[n] == ' '));
+	if (why)
+		cJSON_AddStringToObject(row, "control", why);
+	return row;
+}
+
+/* So many of each sort: no number of sockets keeps a loss out. */
+static void keep_skipped(void *arg, const char *text)
+{
+	struct record *record = arg;
+	uint64_t n[2] = { 0 };
+	unsigned long long unlisted = 0;
+
+	record->skipped = cJSON_CreateArray();
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		auto_free char *line = xstrndup(text, len);
+		cJSON *row;
+		bool loss;
+
+		text += len + (text[len] == '\n');
+		/* The last line, where the list was too long. */
+		if (*text == '\0' &&
+		    sscanf(line, "and %18llu more", &unlisted) == 1)
+			break;
+		row = skipped_row(line);
+		loss = cJSON_HasObjectItem(row, "control");
+		if (n[loss]++ < RECORD_EVENTS_MAX) {
+			cJSON_AddItemToArray(record->skipped, row);
+			continue;
+		}
+		record->more_skipped++;
+		cJSON_Delete(row);
+	}
+	record->more_skipped += unlisted;
+	if (n[true] + unlisted > 0)
+		outcome_add_warning(
+		    &record->seen,
+		    "not in the archive: %llu files or folders, "
+		    "listed below",
+		    (unsigned long long)n[true] + unlisted);
 }
 
 static cJSON *tell_seen(struct record *record)
@@ -302,7 +385,8 @@ struct record *record_read(int fd)
 {
 	struct record *record = xcalloc(1, sizeof(*record));
 	const struct record_reader reader = { keep_event, keep_result,
-					      keep_changes, record };
+					      keep_changes, keep_skipped,
+					      record };
 	double length;
 
 	record->seen = OUTCOME_NONE;
@@ -327,6 +411,7 @@ void record_free(struct record *record)
 		free(record->lanes[i].label);
 	cJSON_Delete(record->result);
 	cJSON_Delete(record->changes);
+	cJSON_Delete(record->skipped);
 	cJSON_Delete(record->events);
 	outcome_free(&record->seen);
 	free(record->run);

@@ -41,7 +41,10 @@ struct record_mark {
 struct record {
 	cJSON *result;  /* by schema/result.schema.json, or made of events */
 	cJSON *changes; /* the list of changes.json, or NULL */
-	cJSON *events;  /* the first ones that tell of one thing each */
+	double more_changes;
+	cJSON *skipped; /* kind and path; for a loss, why, as "control" */
+	uint64_t more_skipped;
+	cJSON *events; /* the first ones that tell of one thing each */
 	size_t n_events, n_values;
 	uint64_t more_events;
 	uint64_t unrecorded; /* events that the run counted only */
@@ -68,7 +71,9 @@ struct record {
 struct record_reader {
 	void (*event)(void *arg, cJSON *event);
 	void (*result)(void *arg, cJSON *result); /* one at most */
-	void (*changes)(void *arg, cJSON *list);  /* NULL: not looked at */
+	/* NULL: not looked at.  `more` could not be listed. */
+	void (*changes)(void *arg, cJSON *list, double more);
+	void (*skipped)(void *arg, const char *text); /* or NULL */
 	void *arg;
 };
 

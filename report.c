@@ -241,6 +241,12 @@ static const struct column changes[] = {
 	{ "Look at this", put_warning, "control", false },
 	{ NULL, NULL, NULL, false },
 };
+static const struct column skipped[] = {
+	{ "What", put_text, "kind", false },
+	{ "Path", put_code, "path", false },
+	{ "Lost, as it is", put_warning, "control", false },
+	{ NULL, NULL, NULL, false },
+};
 static const struct column events[] = {
 	{ "After", put_offset, NULL, true },
 	{ "Event", put_text, "event", false },
@@ -523,7 +529,10 @@ static void put_page(FILE *out, const struct record *r)
 	put_table(out, r, "Commands", commands,
 		  find(r->result, "commands.executed"),
 		  number_at(r->result, "commands.more_executed"), "executions");
-	put_table(out, r, "Changed files", changes, r->changes, 0, "changes");
+	put_table(out, r, "Changed files", changes, r->changes, r->more_changes,
+		  "changes");
+	put_table(out, r, "Not in the archive", skipped, r->skipped,
+		  (double)r->more_skipped, "that are not in it");
 	put_answer(out, r);
 	put_events(out, r);
 	put_layers(out, r);

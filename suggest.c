@@ -304,7 +304,8 @@ static void widen(struct suggestion *s, const struct agent *agent)
 
 static int answer(struct suggestion *s, const struct agent *agent)
 {
-	const struct record_reader reader = { see_event, see_result, NULL, s };
+	const struct record_reader reader = { see_event, see_result, NULL, NULL,
+					      s };
 	auto_free char *before = NULL;
 	auto_free char *after = NULL;
 

@@ -242,6 +242,42 @@ contains "$T/out" "And 7 more executions."
 contains "$T/out" "It was longer"
 contains "$T/out" "It says that it did not succeed"
 
+echo "# what is not in the archive, which no record in it knew"
+expect_exit 0 "$M9M" -q --artifact "$T/beyond.tar.zst" python3 -c '
+import os
+os.mkfifo("pipe")
+for i in range(300):
+    os.mkdir("d")
+    os.chdir("d")
+open("file", "w").close()'
+page beyond "$T/beyond.tar.zst"
+contains "$T/out" "not in the archive: 1 files or folders"
+contains "$T/out" "Not in the archive"
+matches <(tr '\n' ' ' <"$T/out") 'deep *work/d/d/.*too deep in folders'
+matches <(tr '\n' ' ' <"$T/out") 'fifo *work/pipe'
+mkdir "$T/skipped"
+# A list of anybody's, in which losses come last.
+python3 - >"$T/skipped/skipped.txt" <<'END'
+for i in range(3000):
+    print("socket work/s%d" % i)
+print("long work/<script>alert(1)</script>\x1b]0;x\u202e")
+print("</td><img src=x onerror=alert(1)> work/x")
+print("and 5 more")
+END
+echo '{"status":"ok","warnings":[]}' >"$T/skipped/run.json"
+echo '{"changes":[{"change":"added","path":"a"}],"left_out":3}' \
+	>"$T/skipped/changes.json"
+tar -C "$T/skipped" -cf "$T/skipped.tar" run.json changes.json skipped.txt
+page skipped "$T/skipped.tar"
+contains "$T/out" "not in the archive: 7 files or folders"
+contains "$T/out" "work/<script>alert(1)</script>"
+contains "$T/out" "And 1007 more that are not in it."
+contains "$T/out" "And 3 more changes."
+head -c 3M /dev/zero | tr '\0' x >"$T/skipped/skipped.txt"
+tar -C "$T/skipped" -cf "$T/skipped.tar" run.json skipped.txt
+expect_exit 125 "$M9M" --report "$T/no.html" "$T/skipped.tar"
+contains "$T/err" "skipped.txt is too long"
+
 echo "# a hundred thousand events make a page that can be read"
 python3 - >"$T/many.jsonl" <<'END'
 for i in range(100000):
