@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -230,16 +231,15 @@ static int recover(const struct recovery *r, struct workdir *wd,
 /*** By a run at its start ***/
 
 _Noreturn static void collector(const struct recovery *r, struct workdir *wds,
-				size_t n, pid_t parent)
+				struct artifact *artifacts, size_t n,
+				pid_t parent)
 {
 	int left = 0;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit((int)n);
 	for (size_t i = 0; i < n; i++) {
-		struct artifact artifact = { 0 };
-
-		if (recover(r, &wds[i], &artifact) < 0)
+		if (recover(r, &wds[i], &artifacts[i]) < 0)
 			left++;
 		err_reset();
 		workdir_close(&wds[i]);
@@ -247,8 +247,10 @@ _Noreturn static void collector(const struct recovery *r, struct workdir *wds,
 	_exit(left);
 }
 
-/* In a process of its own, which can be told to stop. */
-static size_t collect(const struct recovery *r, struct workdir *wds, size_t n)
+/* In a process of its own, which can be told to stop; the artifacts are shared
+ * with it, but their paths are its own. */
+static size_t collect(const struct recovery *r, struct workdir *wds,
+		      struct artifact *artifacts, size_t n)
 {
 	pid_t parent = getpid(), pid = fork();
 	struct pollfd pfd = { .events = POLLIN };
@@ -256,7 +258,7 @@ static size_t collect(const struct recovery *r, struct workdir *wds, size_t n)
 	int status = 0;
 
 	if (pid == 0)
-		collector(r, wds, n, parent);
+		collector(r, wds, artifacts, n, parent);
 	if (pid < 0)
 		return n;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -266,6 +268,30 @@ static size_t collect(const struct recovery *r, struct workdir *wds, size_t n)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? (size_t)WEXITSTATUS(status) : n;
+}
+
+/* The same, and what the archives had to do without. */
+static size_t collect_and_warn(const struct recovery *r, struct workdir *wds,
+			       size_t n, struct outcome *out)
+{
+	const size_t size = n * sizeof(struct artifact);
+	struct artifact *artifacts = mmap(NULL, size, PROT_READ | PROT_WRITE,
+					  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	size_t left;
+
+	if (artifacts == MAP_FAILED)
+		return n;
+	left = collect(r, wds, artifacts, n);
+	for (size_t i = 0; i < n; i++)
+		if (artifacts[i].left_out > 0)
+			outcome_add_warning(
+			    out,
+			    "not in the archive of the earlier run %s: %llu "
+			    "files or folders; its skipped.txt names them",
+			    wds[i].run_id,
+			    (unsigned long long)artifacts[i].left_out);
+	munmap(artifacts, size);
+	return left;
 }
 
 /* 1 taken up, 0 not dead, or not for us; counts what was tried before. */
@@ -291,7 +317,8 @@ static int take_up(const char *runs_dir, int runs_fd, const char *id,
 	return 0;
 }
 
-size_t recover_some(const struct recovery *r, int runs_fd, const char *own_id)
+size_t recover_some(const struct recovery *r, int runs_fd, const char *own_id,
+		    struct outcome *out)
 {
 	auto_strv struct strv ids = { 0 };
 	auto_free char *runs_dir = NULL;
@@ -308,7 +335,7 @@ size_t recover_some(const struct recovery *r, int runs_fd, const char *own_id)
 				     ids.v[(first + i) % ids.n], &wds[n],
 				     &left);
 	if (n > 0)
-		left += collect(r, wds, n);
+		left += collect_and_warn(r, wds, n, out);
 	for (size_t i = 0; i < n; i++)
 		workdir_close(&wds[i]);
 	return left;
@@ -325,11 +352,16 @@ static void tell(const struct workdir *wd, const struct artifact *artifact,
 				   ? text_visible(artifact->path, true)
 				   : NULL;
 
-	if (path)
-		fprintf(out, "%s: %llu files in %s\n", wd->run_id,
-			(unsigned long long)artifact->files, path);
-	else
+	if (path == NULL) {
 		fprintf(out, "%s: nothing to keep\n", wd->run_id);
+		return;
+	}
+	fprintf(out, "%s: %llu files in %s", wd->run_id,
+		(unsigned long long)artifact->files, path);
+	if (artifact->left_out > 0)
+		fprintf(out, ", %llu left out: see skipped.txt in it",
+			(unsigned long long)artifact->left_out);
+	fputc('\n', out);
 }
 
 static int recover_one(const struct recovery *r, const char *runs_dir,
@@ -343,7 +375,8 @@ static int recover_one(const struct recovery *r, const char *runs_dir,
 		wd.journal_fd = journal_open(wd.run_fd);
 		rc = wd.journal_fd < 0 ? -1 : recover(r, &wd, &artifact);
 		fate = RECOVERED;
-		if (rc == 0)
+		/* What comes after the archive can fail: it is there. */
+		if (rc == 0 || artifact.path)
 			tell(&wd, &artifact, out);
 	}
 	if (rc < 0) {

@@ -156,7 +156,7 @@ static int make_workdir(struct run *run)
 static void collect_dead(struct run *run)
 {
 	size_t left = recover_some(&run->recovery, run->workdir.runs_fd,
-				   run->plan->run_id);
+				   run->plan->run_id, run->out);
 
 	if (left > 0)
 		outcome_add_warning(run->out,

@@ -95,6 +95,18 @@ is "and archived it" "$(member "$id" work/work.txt)" precious
 json_is "$T/r.json" '[.status, (.warnings | map(select(test("--gc"))) | length)] | @csv' \
 	'"ok",0'
 
+echo "# what no archive can hold is told of, by --gc and by the next run"
+clear_all
+beyond='for i in $(seq 300); do mkdir d; cd d; done; echo x >file; cd /work'
+dead -- "echo x >file; $beyond"
+expect_exit 0 "$M9M" --gc
+contains "$T/out" "$id: 1 files in $ARCHIVES/$id.tar.zst, 1 left out: see skipped.txt in it"
+matches <(member "$id" skipped.txt) '^deep work/d/d/'
+check "the next run takes it up" taken_up "$beyond"
+contains <(jq -r '.warnings[]' "$T/r.json") \
+	"not in the archive of the earlier run $id: 1 files or folders; its skipped.txt"
+matches <(member "$id" skipped.txt) '^deep work/d/d/'
+
 echo "# what lives"
 clear_all
 start -- 'echo mine >file'
