@@ -88,7 +88,7 @@ static int hash_file(int dir_fd, const char *name, off_t *holes,
 	}
 	sha256_init(&sha);
 	side->size = 0;
-	while ((n = read(fd, buf, 1 << 17)) > 0) {
+	while ((n = pread(fd, buf, 1 << 17, side->size)) > 0) {
 		sha256_update(&sha, buf, (size_t)n);
 		side->size += n;
 	}

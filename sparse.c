@@ -17,11 +17,12 @@ off_t sparse_unwritten(int fd, const struct stat *st)
 		off_t end = lseek(fd, at, SEEK_HOLE);
 
 		if (end < 0)
-			break;
+			return 0;
 		written += end - at;
 		at = end;
 	}
-	return st->st_size - written;
+	/* ENXIO: nothing but a hole follows. */
+	return at < 0 && errno != ENXIO ? 0 : st->st_size - written;
 }
 
 /* One pass; the number of segments, or SPARSE_MAX + 1 when there are more. */

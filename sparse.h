@@ -13,7 +13,7 @@ struct sparse_segment {
 	off_t offset, end;
 };
 
-/* The bytes of its holes.  A hole that cannot be told is data, without errno. */
+/* The bytes of its holes; none if they cannot be told.  The offset is moved. */
 off_t sparse_unwritten(int fd, const struct stat *st);
 
 /*

@@ -69,7 +69,8 @@ is "a question for a name, too" \
 is "an address of the host, a neighbour, metadata: denied" \
 	"$(events denied '.addr' | jq -r .addr | sort -u | xargs)" \
 	"$PRIVATE 127.0.0.1 $METADATA $OWN"
-matches "$T/events.jsonl" 'the name leads to 127.0.0.1, a loopback address'
+matches "$T/events.jsonl" \
+	'the name leads to (127.0.0.1|::1), a loopback address'
 is "a name at a port that nobody observes" \
 	"$(events denied '.name == "b.test"' | jq -r .remedy | sort -u)" \
 	"--allow b.test:9000"

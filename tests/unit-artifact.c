@@ -114,10 +114,14 @@ static void test_sparse(void)
 	ok(n == 100 && segments[99].offset == 99 << 20 &&
 	       segments[99].end == st.st_size,
 	   "%zd segments", n);
+	ok(sparse_unwritten(fd, &st) > st.st_size / 2 &&
+	       sparse_unwritten(fd, &st) < st.st_size,
+	   "most was never written");
 	if (ftruncate(fd, 0) < 0 || ftruncate(fd, 1 << 30) < 0)
 		die("ftruncate");
 	fstat(fd, &st);
 	ok(sparse_find(fd, &st, segments) == 0, "nothing but a hole");
+	ok(sparse_unwritten(fd, &st) == 1 << 30, "all of it unwritten");
 	close(fd);
 	free(segments);
 }
