@@ -7,24 +7,6 @@
 #define HOLE_MIN     4096
 #define WRITTEN_FREE (64LL * 1024 * 1024)
 
-off_t sparse_unwritten(int fd, const struct stat *st)
-{
-	off_t written = 0, at = 0;
-
-	if (st->st_blocks * (off_t)512 >= st->st_size)
-		return 0;
-	while ((at = lseek(fd, at, SEEK_DATA)) >= 0 && at < st->st_size) {
-		off_t end = lseek(fd, at, SEEK_HOLE);
-
-		if (end < 0)
-			return 0;
-		written += end - at;
-		at = end;
-	}
-	/* ENXIO: nothing but a hole follows. */
-	return at < 0 && errno != ENXIO ? 0 : st->st_size - written;
-}
-
 /* One pass; the number of segments, or SPARSE_MAX + 1 when there are more. */
 static ssize_t find(int fd, off_t size, off_t hole_min,
 		    struct sparse_segment *segments, off_t *written)
@@ -51,6 +33,17 @@ static ssize_t find(int fd, off_t size, off_t hole_min,
 	}
 	/* ENXIO: nothing but a hole follows. */
 	return at < 0 && errno != ENXIO ? -1 : n;
+}
+
+off_t sparse_unwritten(int fd, const struct stat *st)
+{
+	struct sparse_segment all; /* each hole is too small to part it */
+	off_t written;
+
+	if (st->st_blocks * (off_t)512 >= st->st_size ||
+	    find(fd, st->st_size, st->st_size, &all, &written) < 0)
+		return 0;
+	return st->st_size - written;
 }
 
 ssize_t sparse_find(int fd, const struct stat *st,
