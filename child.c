@@ -473,10 +473,15 @@ static int payload_main(struct child_context *c)
 
 /*** PID 1: reap, pass signals on, report ***/
 
-/* Keeps the control socket (as 0) and the signals (as 1), nothing else. */
+/* What PID 1 keeps of its descriptors. */
+enum { CONTROL, SIGNALS };
+
+/* For what is killed to die, before PID 1 leaves it to the kernel. */
+#define END_MS 1000
+
 static int keep_only(int control_fd, int signal_fd)
 {
-	if (dup2(control_fd, 0) < 0 || dup2(signal_fd, 1) < 0)
+	if (dup2(control_fd, CONTROL) < 0 || dup2(signal_fd, SIGNALS) < 0)
 		return -1;
 	return close_range(2, ~0U, 0);
 }
@@ -501,9 +506,39 @@ static bool reap(pid_t payload, struct control_message *end)
 	return ended;
 }
 
+/*
+ * Kills all others in the namespace.  The kernel would, as PID 1 ends; but what
+ * it reaps is in nobody's figures.
+ */
+static void end_others(struct control_message *end)
+{
+	struct pollfd signals = { SIGNALS, POLLIN, 0 };
+	uint64_t now = now_ms(CLOCK_MONOTONIC), until = now + END_MS;
+	struct signalfd_siginfo info;
+
+	kill(-1, SIGKILL);
+	for (; !end->alone && now < until; now = now_ms(CLOCK_MONOTONIC)) {
+		if (poll(&signals, 1, (int)(until - now)) > 0 &&
+		    read(SIGNALS, &info, sizeof(info)) < 0)
+			return;
+		reap(0, end);
+	}
+}
+
+/* The payload's end is told before that of what it leaves behind. */
+static int tell_end(struct control_message *end)
+{
+	if (!end->alone) {
+		if (control_send_message(CONTROL, end, NULL, 0) < 0)
+			return 125;
+		end_others(end);
+	}
+	getrusage(RUSAGE_CHILDREN, &end->usage);
+	return control_send_message(CONTROL, end, NULL, 0) < 0 ? 125 : 0;
+}
+
 static int watch_payload(pid_t payload)
 {
-	enum { CONTROL, SIGNALS };
 	struct pollfd fds[] = { [CONTROL] = { CONTROL, POLLIN, 0 },
 				[SIGNALS] = { SIGNALS, POLLIN, 0 } };
 	struct control_message message, end = { .kind = CONTROL_EXITED };
@@ -522,9 +557,10 @@ static int watch_payload(pid_t payload)
 			return 125;
 		if (message.kind == CONTROL_SIGNAL)
 			kill(-payload, message.value);
+		else if (message.kind == CONTROL_KILL)
+			kill(-1, SIGKILL);
 	}
-	getrusage(RUSAGE_CHILDREN, &end.usage);
-	return control_send_message(CONTROL, &end, NULL, 0) < 0 ? 125 : 0;
+	return tell_end(&end);
 }
 
 /*

@@ -18,6 +18,7 @@ enum control_kind {
 	CONTROL_CGROUP,   /* to the child: the `tasks` files to enter; value 1:
 			     there is none, but a fallback */
 	CONTROL_SIGNAL,   /* to the child: value is a signal for the payload */
+	CONTROL_KILL,     /* to the child: all in its namespace is to end */
 	CONTROL_NETWORK,  /* from the child: its network namespace */
 	CONTROL_TERMINAL, /* from the child: the master of its pty */
 	CONTROL_PROGRAM,  /* from the payload: its program, O_PATH */
@@ -25,7 +26,8 @@ enum control_kind {
 			     not, an errno */
 	CONTROL_DISK,     /* from the disk's helper: the mount */
 	CONTROL_EXITED,   /* from the child: value is the payload's wait status,
-			   usage that of all that was reaped */
+			   usage that of all that was reaped; once more
+			   when what was left behind is dead */
 };
 
 /* Descriptors that one message can carry. */

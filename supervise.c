@@ -42,6 +42,8 @@
 
 /* With the audit log locked, for which other runs wait. */
 #define EVENTS_AT_ONCE 64
+/* For PID 1 to end all others, before it is killed with them. */
+#define KILL_MS        1000
 /* For a reader of ours, when all is dead that was made to end. */
 #define READER_MS      5000
 
@@ -81,6 +83,7 @@ struct loop {
 	bool failed;       /* by us: outcome->error says why */
 	uint64_t deadline; /* of the timeout; 0 none */
 	uint64_t kill_at;  /* end of grace, of a reader's too; 0 none */
+	uint64_t pid1_at;  /* PID 1's, which was told to kill; 0 none */
 };
 
 /*** The streams ***/
@@ -147,12 +150,22 @@ static void use_terminal(struct loop *l, int master)
 
 /*** Ends ***/
 
+/*
+ * Who is killed with PID 1 is in nobody's figures, so that PID 1 is asked first,
+ * which reaps.  Before the payload runs, it does not listen.
+ */
 static void kill_all(struct loop *l)
 {
 	straggler_begin(&l->straggler);
-	l->killed = true;
 	l->kill_at = 0;
-	ns_kill(l->run->child);
+	if (l->killed)
+		return;
+	l->killed = true;
+	if (l->started &&
+	    control_send(l->run->child->control_fd, CONTROL_KILL, 0, -1) == 0)
+		l->pid1_at = now_ms(CLOCK_MONOTONIC) + KILL_MS;
+	else
+		ns_kill(l->run->child);
 }
 
 static void signal_payload(struct loop *l, int sig)
@@ -204,6 +217,10 @@ static void check_deadlines(struct loop *l)
 		signal_payload(l, l->run->plan->stop_signal);
 		start_grace(l);
 	}
+	if (l->pid1_at && now >= l->pid1_at) {
+		l->pid1_at = 0;
+		ns_kill(l->run->child);
+	}
 	if (l->kill_at && now >= l->kill_at && all_dead(l))
 		forsake_readers(l);
 	else if (l->kill_at && now >= l->kill_at)
@@ -213,9 +230,10 @@ static void check_deadlines(struct loop *l)
 /* 0: something is due. */
 static int next_timeout(const struct loop *l)
 {
-	const uint64_t times[] = { l->deadline,       l->kill_at,
-				   l->straggler.next, l->watch.next,
-				   l->sampler.next,   l->exec.later_until };
+	const uint64_t times[] = { l->deadline,        l->kill_at,
+				   l->pid1_at,         l->watch.next,
+				   l->straggler.next,  l->sampler.next,
+				   l->exec.later_until };
 	uint64_t now = now_ms(CLOCK_MONOTONIC), next = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
@@ -236,7 +254,7 @@ static void stop_clocks(struct loop *l)
 {
 	bool was_ended = l->timed_out || l->killed || l->kill_at;
 
-	l->deadline = l->straggler.next = l->sampler.next = 0;
+	l->deadline = l->pid1_at = l->straggler.next = l->sampler.next = 0;
 	l->kill_at = was_ended ? now_ms(CLOCK_MONOTONIC) + READER_MS : 0;
 	stream_close(&l->streams[IN]);
 }

@@ -11,7 +11,7 @@ need jq python3
 # Burns a fifth of a second, takes 50 MB and two more processes, and stays so
 # until it is told to end.
 cat >"$T/load.py" <<'END'
-import os, sys, time
+import os, signal, sys, time
 began = time.process_time()
 while time.process_time() - began < 0.2:
     pass
@@ -24,6 +24,10 @@ for _ in range(2):
         os.read(pipe[0], 1)
         os._exit(0)
 print("busy", flush=True)
+if sys.argv[1:] == ["stay"]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("deaf", flush=True)
+    signal.pause()
 sys.stdin.read()
 END
 
@@ -61,3 +65,28 @@ sampled() {
 
 sampled "as it comes"
 sampled "without a cgroup" --cgroup none
+
+# Who is killed with PID 1 is reaped by the kernel, which counts it for nobody.
+echo "# what does not end by itself counts too"
+counted() {
+	is "$1: CPU and memory of what was killed" "$(json "$T/r.json" \
+		'.cpu_ms >= 200 and .memory_peak > 50000000')" true
+}
+uncounted=("$M9M" -q --no-artifact --cgroup none --result "$T/r.json"
+	--ro-bind "$T/load.py" /load.py)
+for how in term left; do
+	rm -f "$T/out" "$T/r.json"
+	if [ "$how" = term ]; then
+		"${uncounted[@]}" --grace 10ms -- python3 -u /load.py stay >"$T/out" 2>"$T/err" &
+		pid=$!
+		await_line "$T/out" deaf 60 || show_output
+		kill -TERM "$pid"
+		wait "$pid"
+		is "$how: exit status" "$?" 143
+	else
+		run "${uncounted[@]}" -- bash -c 'exec 3< <(exec python3 -u /load.py stay)
+			until [ "$line" = deaf ]; do read -r line <&3; done'
+		is "$how: exit status" "$rc" 0
+	fi
+	counted "$how"
+done
