@@ -142,10 +142,11 @@ ALLOW(timer_getoverrun) ALLOW(timer_gettime) ALLOW(timer_settime)
 ALLOW(timerfd_create) ALLOW(timerfd_gettime) ALLOW(timerfd_settime)
 ALLOW(tkill)
 
-/* Asynchronous I/O of the old kind, which passes through the filter's calls.
- * io_uring does not: its operations would bypass every row here. */
+/* Asynchronous I/O.  What the old kind may have is one number for the machine
+ * (fs.aio-max-nr): a few calls take all of it from the host's databases.  The
+ * operations of io_uring would bypass every row here. */
 ALLOW(io_cancel) ALLOW(io_destroy) ALLOW(io_getevents) ALLOW(io_pgetevents)
-ALLOW(io_setup) ALLOW(io_submit)
+DENY(ENOSYS, io_setup) ALLOW(io_submit)
 DENY(ENOSYS, io_uring_setup) DENY(ENOSYS, io_uring_enter)
 DENY(ENOSYS, io_uring_register)
 
@@ -191,6 +192,12 @@ DENY_IF(EPERM, ioctl, IS(1, FS_IOC_ENABLE_VERITY))
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_SET_ENCRYPTION_POLICY))
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_ADD_ENCRYPTION_KEY))
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_REMOVE_ENCRYPTION_KEY))
+
+/* Bridges, VLANs, frame relay: of a socket of any kind, and before they ask for
+ * a right they have the host load their module. */
+DENY_IF(EPERM, ioctl, BITS(1, 0xfffffffe, SIOCGIFBR))
+DENY_IF(EPERM, ioctl, BITS(1, 0xfffffffc, SIOCBRADDBR))
+DENY_IF(EPERM, ioctl, BITS(1, 0xfffffffc, SIOCADDDLCI)) /* SIOC?IFVLAN */
 
 /* Subvolumes and snapshots (btrfs, bcachefs) are the owner's to make, by way of
  * no mount: a snapshot has what a mask hides, one that is read-only cannot be

@@ -6,9 +6,11 @@
  * Landlock alone, protect).
  */
 
+#include <linux/aio_abi.h>
 #include <linux/bpf.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
+#include <linux/sockios.h>
 #include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -125,6 +127,34 @@ static bool socket_diag(void)
 static bool socket_uevent(void)
 {
 	return has_socket(AF_NETLINK, SOCK_RAW, 15 /* KOBJECT_UEVENT */);
+}
+
+/* Does it get as far as the module, or to the loading of it?  EPERM is what the
+ * filter says. */
+static bool module_answers(unsigned long request)
+{
+	char buf[4096] = { 0 };
+
+	return ioctl(socket(AF_UNIX, SOCK_DGRAM, 0), request, buf) >= 0 ||
+	       errno != EPERM;
+}
+
+static bool module_bridge(void)
+{
+	return module_answers(SIOCGIFBR);
+}
+
+static bool module_vlan(void)
+{
+	return module_answers(HIGH | SIOCGIFVLAN);
+}
+
+/* One number is for the whole machine: fs.aio-max-nr. */
+static bool call_aio(void)
+{
+	aio_context_t context = 0;
+
+	return syscall(SYS_io_setup, 1, &context) == 0;
 }
 
 static bool call_bpf(void)
@@ -445,6 +475,9 @@ static const struct attack attacks[] = {
 	{ "call-perf", call_perf },
 	{ "call-userfault", call_userfault },
 	{ "call-io-uring", call_uring },
+	{ "call-aio", call_aio },
+	{ "module-bridge", module_bridge },
+	{ "module-vlan", module_vlan },
 	{ "call-keyring", call_keyring },
 	{ "call-handle", call_handle },
 	{ "call-vmsplice", call_vmsplice },
