@@ -300,6 +300,18 @@ static bool is_no_number(const char *name)
 	       (strlen(name + 3) > FD_DIGITS || (name[3] == '0' && name[4]));
 }
 
+/* "self" is the process, whose first thread may have other descriptors than the
+ * one that asks. */
+static void find_own(struct exec_attempt *a, const struct exec_place *place,
+		     pid_t pid, const char *own, int flags)
+{
+	pid_t first = exec_look_first(place, pid);
+
+	a->file_fd = exec_open_entry(place, first ? first : pid, own, flags);
+	if (first && a->file_fd < 0 && errno == ENOENT)
+		a->verdict = EXEC_ABSENT;
+}
+
 static void find_file(struct exec_attempt *a, struct exec_place *place,
 		      pid_t pid, int flags)
 {
@@ -311,7 +323,7 @@ static void find_file(struct exec_attempt *a, struct exec_place *place,
 		return;
 	}
 	if (own) {
-		a->file_fd = exec_open_entry(place, pid, own, O_PATH | follow);
+		find_own(a, place, pid, own, O_PATH | follow);
 		return;
 	}
 	if (place->root_fd < 0)

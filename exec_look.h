@@ -88,6 +88,8 @@ void exec_look_ids(struct exec_attempt *attempt, struct exec_place *place,
 		   pid_t pid);
 /* The file that the process runs, as named inside; owned, or NULL. */
 char *exec_look_program(const struct exec_place *place, pid_t pid);
+/* The first thread of this one's process; 0 unknown. */
+pid_t exec_look_first(const struct exec_place *place, pid_t pid);
 /* The number inside of a process; 0 unknown. */
 pid_t exec_look_inner(struct exec_place *place, pid_t pid);
 /* The same of one that is asked for often. */

@@ -187,6 +187,15 @@ void exec_look_ids(struct exec_attempt *a, struct exec_place *place, pid_t pid)
 	a->outer_ppid = last_number(status, "\nPPid:");
 }
 
+pid_t exec_look_first(const struct exec_place *place, pid_t pid)
+{
+	char status[2048];
+
+	return read_status(place, pid, status, sizeof(status))
+		   ? last_number(status, "\nTgid:")
+		   : 0;
+}
+
 pid_t exec_look_inner(struct exec_place *place, pid_t pid)
 {
 	char status[2048];

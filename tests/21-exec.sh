@@ -92,6 +92,7 @@ call(b"nofollow", b"link", nofollow)
 call(b"own-nofollow", b"/proc/self/exe", nofollow)
 call(b"flags", b"/usr/bin/true", 0x400)
 call(b"no-number", b"/proc/self/fd/%040d" % file, 0)
+call(b"own-closed", b"/proc/self/fd/99", 0)
 call(b"closed", b"true", 0, 99)
 call(b"folder", b"", 0x1000)
 call(b"empty", b"", 0)
@@ -103,9 +104,24 @@ is "only what can be executed is on record as such" "$(events exec |
 	tr '\n' ',')" "$(printf '%s,' 'nofollow link denied' \
 	'own-nofollow /proc/self/exe denied' 'flags /usr/bin/true denied' \
 	"no-number /proc/self/fd/$(printf %040d 3) absent" \
-	'closed true denied' 'folder /work denied' 'empty  absent' \
+	'own-closed /proc/self/fd/99 absent' 'closed true denied' 'folder /work denied' 'empty  absent' \
 	'nofollow-runs /usr/bin/true allowed')"
 json_is "$T/result.json" .commands.allowed 2
+
+# A thread with descriptors of its own executes the process's by /proc/self.
+cat >"$T/thread.py" <<'PY'
+import ctypes, os, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def run():
+    libc.unshare(0x400)
+    os.close(9)
+    os.execv("/proc/self/fd/9", ["by-the-first"])
+os.dup2(os.open("/usr/bin/true", os.O_RDONLY), 9, True)
+threading.Thread(target=run).start()
+PY
+recorded --ro-bind "$T/thread.py" /thread.py -- python3 /thread.py
+is "by a thread whose own is closed" "$(executed | tail -n 1)" \
+	"/proc/self/fd/9 allowed"
 
 # One record waits for others, never longer than for what comes next.
 recorded --verbose -- sh -c '/usr/bin/true 1; echo out; /usr/bin/true 2; mount -t tmpfs x /tmp
