@@ -104,6 +104,7 @@ static const struct {
 	{ EACCES, "an outer filter forbids seccomp(2) listeners" },
 	{ ENOSYS, "an outer filter forbids seccomp(2)" },
 	{ EINVAL, "the kernel has no seccomp listeners" },
+	{ EOPNOTSUPP, "the profile of --seccomp refuses sendmsg" },
 };
 
 /* Linux 6.6: who asks and who answers take turns on one processor, in place of

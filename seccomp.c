@@ -188,6 +188,8 @@ char *seccomp_call_name(int nr)
 	return xstrndup(name, strcspn(name, " "));
 }
 
+const uint32_t seccomp_audit_arch = FILTER_AUDIT_ARCH;
+
 const char *seccomp_arch(void)
 {
 	return FILTER_ARCH;

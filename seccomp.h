@@ -47,3 +47,4 @@ char *seccomp_call_name(int nr);
 
 /* The architecture that all this is for ("x86_64"); all others are killed. */
 const char *seccomp_arch(void);
+extern const uint32_t seccomp_audit_arch;

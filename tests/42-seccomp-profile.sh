@@ -133,6 +133,13 @@ echo '{"defaultAction":"SCMP_ACT_LOG"}' >"$T/log.json"
 under "$T/log.json" python3 /calls.py unshare
 is "a profile that logs" "$rc $(cat "$T/out")" "0 unshare EPERM"
 
+# It refuses the one call that hands the listener over: nobody waits for ever.
+sed 's/"mkdirat","mount"/"mkdirat","sendmsg"/' "$T/block.json" >"$T/mute.json"
+under "$T/mute.json" python3 /calls.py mkdirat
+is "without a record it runs all the same" "$rc $(cat "$T/out")" \
+	"0 mkdirat EACCES"
+contains "$T/result.json" "not recorded: the profile of --seccomp refuses sendmsg"
+
 # By key, and against the spec's folder.
 echo '{"command":["true"],"seccomp":"block.json","artifact":false}' >"$T/spec.json"
 expect_exit 0 "$M9M" --spec "$T/spec.json"
