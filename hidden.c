@@ -146,7 +146,11 @@ static bool matches(const struct search *s, const struct pattern *p,
 		   p->tail) != 0 ||
 	    fnmatch(p->glob, name, FNM_PATHNAME) != 0)
 		return false;
-	return !p->holds || (!folder && holds(s, p->holds));
+	if (p->holds == NULL)
+		return true;
+	/* A folder's stamp says nothing of what its files hold. */
+	looked_lapse(&s->hidden->looked);
+	return !folder && holds(s, p->holds);
 }
 
 static bool may_match(const struct search *s, const char *name)
@@ -251,6 +255,7 @@ static size_t most_entries(const struct search *s)
  */
 static int pass_over(struct search *s, const char *folder, int err)
 {
+	looked_lapse(&s->hidden->looked);
 	/* No secret is looked for: where we cannot go, nobody inside can. */
 	if (doors_alone(s))
 		return 0;
@@ -292,6 +297,7 @@ static int look_through(struct search *s, const char *folder)
 		close(fd);
 		return 0;
 	}
+	looked_at(&s->hidden->looked, fd, *folder ? folder : ".");
 	walk_cut(&s->path, 0);
 	walk_push(&s->path, folder);
 	walk_start(&reader, fd);
@@ -332,6 +338,71 @@ static int look(struct search *s)
 		s->hidden->partial = true;
 		break;
 	}
+	return 0;
+}
+
+/* --- the last look -------------------------------------------------------- */
+
+enum { FOUND_FILE = 'f', FOUND_FOLDER = 'd', FOUND_PARTIAL = 'p' };
+
+/* All that the same folders could be found otherwise by. */
+static void push_rules(struct walk_path *rules)
+{
+	auto_free char *start = xasprintf(M9M_VERSION " %d", HIDDEN_ENTRIES);
+
+	walk_push(rules, start);
+	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++) {
+		walk_push(rules, defaults[i].glob);
+		if (defaults[i].holds)
+			walk_push(rules, defaults[i].holds);
+		if (defaults[i].folder_only)
+			walk_push(rules, "");
+	}
+}
+
+static void note_found(struct looked *looked, char kind,
+		       const struct strv *paths)
+{
+	for (size_t i = 0; i < paths->n; i++)
+		looked_found(looked, xasprintf("%c%s", kind, paths->v[i]));
+}
+
+static void take_found(struct hidden *hidden)
+{
+	const struct strv *found = &hidden->looked.found;
+
+	for (size_t i = 0; i < found->n; i++)
+		if (found->v[i][0] == FOUND_PARTIAL)
+			hidden->partial = true;
+		else
+			strv_push(found->v[i][0] == FOUND_FOLDER
+				      ? &hidden->folders
+				      : &hidden->files,
+				  xstrdup(found->v[i] + 1));
+}
+
+/* By our own list alone, and as far as that goes: what else it takes is looked
+ * for each time. */
+static int look_by_last(struct search *s, const char *looks)
+{
+	struct hidden *hidden = s->hidden;
+	struct walk_path rules = { 0 };
+
+	if (hidden->listed || s->shown->n > 0 || s->whole || s->doors)
+		return look(s);
+	push_rules(&rules);
+	looked_start(&hidden->looked, looks, s->root_fd, rules.s);
+	walk_free(&rules);
+	if (hidden->looked.known) {
+		take_found(hidden);
+		return 0;
+	}
+	if (look(s) < 0)
+		return -1;
+	note_found(&hidden->looked, FOUND_FILE, &hidden->files);
+	note_found(&hidden->looked, FOUND_FOLDER, &hidden->folders);
+	if (hidden->partial)
+		looked_found(&hidden->looked, xasprintf("%c", FOUND_PARTIAL));
 	return 0;
 }
 
@@ -468,7 +539,7 @@ static int note_above(struct hidden *hidden, const struct strv *paths)
 }
 
 int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
-		unsigned int how)
+		unsigned int how, const char *looks)
 {
 	bool whole = how & HIDDEN_WHOLE;
 	struct search s = { .hidden = hidden,
@@ -485,7 +556,7 @@ int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
 		add_pattern(&s, defaults[i]);
 	walk_push(&s.path, "");
 	if (rc == 0)
-		rc = look(&s);
+		rc = look_by_last(&s, looks);
 	if (rc == 0)
 		rc = check_shown(hidden, shown);
 	if (rc == 0 && whole)
@@ -525,4 +596,5 @@ void hidden_free(struct hidden *hidden)
 	strv_free(&hidden->files);
 	strv_free(&hidden->folders);
 	strv_free(&hidden->above);
+	looked_free(&hidden->looked);
 }

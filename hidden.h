@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "looked.h"
 #include "util.h"
 
 /* Entries that the look for our own list goes through, where that is enough. */
@@ -23,6 +24,7 @@ struct hidden {
 	struct strv above;          /* the folders on the way to them, sorted */
 	bool listed;                /* the user has a list */
 	bool partial;               /* there were more than HIDDEN_ENTRIES */
+	struct looked looked;       /* to be kept, once a run begins */
 };
 
 /* The user's list, at the top of the project. */
@@ -35,12 +37,13 @@ enum hidden_look {
 };
 
 /*
- * `shown` are paths that stay visible, `how` is of HIDDEN_...  By fail(): the
+ * `shown` are paths that stay visible, `how` is of HIDDEN_..., `looks` is the
+ * folder of looked.h, or NULL.  By fail(): the
  * user's list cannot be read or understood, there is too much to look through
  * or to hide; hidden_free is due then, too.
  */
 int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
-		unsigned int how);
+		unsigned int how, const char *looks);
 /*
  * The doors alone, of any tree, among the entries that are nearest to its top.
  * `by_other`: for somebody who is neither its owner nor of its group.  By

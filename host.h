@@ -14,7 +14,7 @@ struct host {
 	uid_t uid; /* the caller's */
 	gid_t gid;
 	char *root;        /* "/"; a fixture tree in tests */
-	char *state_dir;   /* .../m9m-sandbox: runs/ and artifacts/ */
+	char *state_dir;   /* .../m9m-sandbox: runs/, artifacts/, looks/ */
 	char *audit_path;  /* .../audit.jsonl */
 	char *run_id;      /* sorts by time, unique */
 	uid_t payload_uid; /* host id that the payload will have */

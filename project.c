@@ -148,6 +148,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 		 const struct host *host)
 {
 	struct plan_project *project = &plan->project;
+	auto_free char *looks = path_join(host->state_dir, "looks");
 	auto_fd int fd = -1;
 	const char *holds;
 	struct stat st;
@@ -177,7 +178,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 				   "--project-mode overlay and --apply");
 	}
 	if (hidden_find(&project->hidden, fd, &spec->show,
-			how_to_look[project->mode]) < 0)
+			how_to_look[project->mode], looks) < 0)
 		return -1;
 	plan_git(plan, spec, host, fd);
 	warn_hidden(plan);
@@ -307,6 +308,7 @@ int project_open(struct project_tree *tree, const struct plan *plan)
 	tree->dir_fd = walk_open_plain(path);
 	if (tree->dir_fd < 0)
 		return fail(errno, "cannot open the project %s", path);
+	looked_keep(&plan->project.hidden.looked);
 	if (geteuid() == 0 && open_mount(tree, plan) < 0)
 		return fail(errno, "cannot show the project %s", path);
 	return 0;

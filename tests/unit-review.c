@@ -407,7 +407,7 @@ static char *hidden_list(const struct strv *shown, const char *message)
 	auto_fd int fd = open(at("p"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct hidden hidden;
 	char *list = xstrdup("");
-	int rc = hidden_find(&hidden, fd, shown, false);
+	int rc = hidden_find(&hidden, fd, shown, 0, NULL);
 
 	for (size_t i = 0; i < hidden.files.n + hidden.folders.n; i++) {
 		bool file = i < hidden.files.n;
@@ -435,7 +435,7 @@ static void check_above(const char *wanted)
 	struct hidden hidden;
 	char *list = xstrdup("");
 
-	went_well(hidden_find(&hidden, fd, &none, true));
+	went_well(hidden_find(&hidden, fd, &none, HIDDEN_WHOLE, NULL));
 	for (size_t i = 0; i < hidden.above.n; i++) {
 		char *longer = xasprintf("%s%s%s", list, *list ? " " : "",
 					 hidden.above.v[i]);
