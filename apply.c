@@ -309,7 +309,7 @@ static int do_it(struct apply *a, struct apply_report *report)
 	count_lost(a);
 	choose(a);
 	/* By all of them: what is not chosen now may be chosen later. */
-	changes_git_find(&a->git, &a->changes, a->project_fd, a->tree);
+	changes_git_find(&a->git, &a->changes, a->project_fd, a->tree, NULL);
 	for (size_t i = 0; i < a->changes.n; i++)
 		if (a->items[i].chosen)
 			check_one(a, i);

@@ -478,7 +478,7 @@ static void flag(struct changes *c, const struct changes_request *req)
 {
 	struct changes_git git;
 
-	changes_git_find(&git, c, req->lower_fd, req->tree);
+	changes_git_find(&git, c, req->lower_fd, req->tree, req->named);
 	for (size_t i = 0; i < c->n; i++)
 		c->v[i].control = changes_control(&c->v[i], &git);
 	changes_git_free(&git);

@@ -52,6 +52,7 @@ struct changes_request {
 	int work_fd;               /* upper layer or copy */
 	int lower_fd;              /* the real tree */
 	const char *tree;          /* its real path */
+	const struct named *named; /* in it, as its owner finds it, or NULL */
 	bool whole;                /* a copy: what it lacks was deleted */
 	const struct strv *hidden; /* sorted; never a deletion */
 	struct timespec began;
@@ -77,9 +78,10 @@ struct changes_git {
 	struct named named;
 };
 
-/* `tree` is the real path of tree_fd, and outlives it. */
+/* `tree` is the real path of tree_fd, and outlives it.  Takes `found` over, which
+ * is of named_find; NULL: that is done here. */
 void changes_git_find(struct changes_git *git, const struct changes *changes,
-		      int tree_fd, const char *tree);
+		      int tree_fd, const char *tree, const struct named *found);
 void changes_git_free(struct changes_git *git);
 /* Why it needs a second look, or NULL. */
 const char *changes_control(const struct change *c,

@@ -118,7 +118,7 @@ static void look_in_folders(struct changes_git *git,
 }
 
 void changes_git_find(struct changes_git *git, const struct changes *changes,
-		      int tree_fd, const char *tree)
+		      int tree_fd, const char *tree, const struct named *found)
 {
 	*git = (struct changes_git){ .tree_fd = tree_fd };
 	for (size_t i = 0; i < changes->n; i++) {
@@ -130,7 +130,10 @@ void changes_git_find(struct changes_git *git, const struct changes *changes,
 			strv_push(&git->heads, folder_of(c->path, name));
 	}
 	strv_sort(&git->heads);
-	named_find(&git->named, tree_fd, tree);
+	if (found)
+		git->named = *found;
+	else
+		named_find(&git->named, tree_fd, tree);
 	look_in_folders(git, changes);
 	named_sort(&git->named);
 }

@@ -172,9 +172,13 @@ static int record(const struct workdir *wd, const struct plan *plan,
 	auto_fd int patch_fd = json_fd >= 0 && plan->project.git
 				   ? make_file(wd, "changes.patch")
 				   : -1;
+	/* Root's home is closed to the child; --apply goes by it, too. */
+	bool closed = plan->project.roots && geteuid() == 0;
+	struct named named;
 	const struct job job = { .request = { .work_fd = wd->work_fd,
 					      .lower_fd = tree->dir_fd,
 					      .tree = plan->project.path,
+					      .named = closed ? &named : NULL,
 					      .whole = tree->copied,
 					      .hidden = &hidden,
 					      .began = *began,
@@ -193,8 +197,12 @@ static int record(const struct workdir *wd, const struct plan *plan,
 					.arg = &job };
 	int rc = -1;
 
+	if (closed)
+		named_find(&named, tree->dir_fd, plan->project.path);
 	if (json_fd >= 0 && (patch_fd >= 0 || !plan->project.git))
 		rc = confined_run(&child, out, sizeof(*out));
+	if (closed)
+		named_free(&named);
 	if (rc == 0)
 		return 0;
 	/* Half a list would be taken for a whole one. */

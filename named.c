@@ -62,13 +62,32 @@ static int open_regular(const struct named *named, const char *path)
 	return open(fd_path(fd).s, O_RDONLY | O_CLOEXEC);
 }
 
+/* The user's own, read once for all repositories: maybe by somebody who had more
+ * rights than who looks on. */
+static const char *find_text(const struct named *named, const char *path)
+{
+	for (size_t i = 0; i < named->texts.n; i += 2)
+		if (strcmp(named->texts.v[i], path) == 0)
+			return named->texts.v[i + 1];
+	return NULL;
+}
+
+static void keep_text(struct named *named, const char *path, const char *text)
+{
+	strv_push(&named->texts, xstrdup(path));
+	strv_push(&named->texts, xstrdup(text));
+}
+
 /* NULL: no file, or none that can be read. */
 static char *read_text(struct named *named, const char *path)
 {
-	auto_fd int fd = open_regular(named, path);
+	const char *kept = find_text(named, path);
+	auto_fd int fd = kept ? -1 : open_regular(named, path);
 	char *text;
 	size_t len = 0;
 
+	if (kept)
+		return xstrdup(kept);
 	if (fd < 0)
 		return NULL;
 	if (named->bytes >= BYTES_MAX) {
@@ -83,6 +102,8 @@ static char *read_text(struct named *named, const char *path)
 		if (text[i] == '\0')
 			text[i] = '\n';
 	named->bytes += len;
+	if (text && !below(named, path))
+		keep_text(named, path, text);
 	return text;
 }
 
@@ -523,4 +544,5 @@ void named_free(struct named *named)
 {
 	strv_free(&named->config);
 	strv_free(&named->links);
+	strv_free(&named->texts);
 }

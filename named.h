@@ -20,6 +20,7 @@ struct named {
 	const char *tree;   /* neither is owned */
 	struct strv config; /* by git's configuration */
 	struct strv links;
+	struct strv texts; /* path and text of what was read outside the tree */
 	size_t bytes, looks;
 	bool too_much; /* there is more to it than we read: any may be named */
 };

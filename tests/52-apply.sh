@@ -419,6 +419,17 @@ is "the list says so of a private tree" "$(tar -xOf "$A" changes.json |
 	"dir/y tools/hooks/pre-commit"
 rm "$HOME/.gitconfig"
 
+# In a home that is closed to whose the payload is.
+hooked
+printf '[core]\nhooksPath = tools/hooks\n' >"$HOME/.gitconfig"
+echo x >"$P/rc" && ln -s "$P/rc" "$HOME/.bashrc"
+chmod 700 "$HOME"
+leave "rmdir docs; $evil; echo x >>rc"
+is "the list says so of a private home" "$(tar -xOf "$A" changes.json |
+	jq -r '.changes[] | select(.control) | .path' | paste -sd ' ')" \
+	"rc tools/hooks/pre-commit"
+rm "$HOME/.gitconfig" "$HOME/.bashrc"
+
 # And so is what is obeyed for a link of the user's.
 make_project
 mkdir -p "$P/conf" && echo {} >"$P/conf/settings.json" && ln -s conf "$P/.claude"

@@ -198,7 +198,7 @@ static void test_heads(void)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		list[i] = (struct change){ .path = (char *)rows[i].path,
 					   .new = { .mode = S_IFREG | 0644 } };
-	changes_git_find(&git, &changes, fd, at("heads"));
+	changes_git_find(&git, &changes, fd, at("heads"), NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		ok((changes_control(&list[i], &git) != NULL) == rows[i].control,
 		   "%s is %s git", rows[i].path,
@@ -285,7 +285,7 @@ static void test_named(void)
 	put_file(at("named/.git/config"), whole, 0644);
 	put_file(at("named/other.cfg"), other, 0644);
 	fd = open(at("named"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	changes_git_find(&git, &none, fd, tree);
+	changes_git_find(&git, &none, fd, tree, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct change c = { .path = (char *)rows[i].path,
 					  .old = { .mode = S_IFREG | 0755 },
@@ -331,7 +331,7 @@ static void test_named_much(void)
 		for (size_t n = 0; n < rows[i].bytes; n += len)
 			fputs(rows[i].line, out);
 		fclose(out);
-		changes_git_find(&git, &none, fd, tree);
+		changes_git_find(&git, &none, fd, tree, NULL);
 		ok((changes_control(&c, &git) != NULL) == rows[i].all,
 		   "of %zu bytes of \"%s\" %s is told", rows[i].bytes,
 		   rows[i].head, rows[i].all ? "not all" : "all");
@@ -356,7 +356,7 @@ static void test_named_fifo(void)
 	if (mkfifo(at("fifo/.git/pipe"), 0600) < 0 ||
 	    inotify_add_watch(watch, at("fifo/.git/pipe"), IN_OPEN) < 0)
 		die("inotify_add_watch");
-	changes_git_find(&git, &none, fd, tree);
+	changes_git_find(&git, &none, fd, tree, NULL);
 	ok(read(watch, event, sizeof(event)) < 0, "no fifo is opened");
 	changes_git_free(&git);
 }
