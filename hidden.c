@@ -43,30 +43,7 @@ struct pattern {
 	size_t head, tail;
 };
 
-static const struct pattern defaults[] = {
-	{ ".env*" },
-	{ "id_rsa" },
-	{ "id_dsa" },
-	{ "id_ecdsa" },
-	{ "id_ed25519" },
-	{ "*.key" },
-	{ "*.pem", "PRIVATE KEY" },
-	{ "*.p12" },
-	{ "*.pfx" },
-	{ "*.jks" },
-	{ ".netrc" },
-	{ "_netrc" },
-	{ ".npmrc", "_auth" },
-	{ ".yarnrc.yml", "Auth" },
-	{ ".pypirc" },
-	{ ".git-credentials" },
-	{ ".pgpass" },
-	{ ".aws", .folder_only = true },
-	{ ".ssh", .folder_only = true },
-	{ ".gnupg", .folder_only = true },
-	{ ".kube", .folder_only = true },
-	{ ".docker", .folder_only = true },
-};
+#include "hidden_table.h"
 
 struct search {
 	struct hidden *hidden;

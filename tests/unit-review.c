@@ -542,6 +542,45 @@ static void test_patterns(void)
 		{ "[[:punct:]a]b\n", "ab" },
 		{ "\\[a]\n", "[a]" },
 		{ "[[]a]\n", "[a]" },
+static void test_names(void)
+{
+	static const struct {
+		const char *name, *text;
+		bool hidden;
+	} rows[] = {
+		{ "release.keystore", "", true },
+		{ "putty.ppk", "", true },
+		{ "team.kdbx", "", true },
+		{ ".htpasswd", "", true },
+		{ ".vault-token", "", true },
+		{ ".dockercfg", "", true },
+		{ "credentials.json", "", true },
+		{ "credentials.toml", "", true },
+		{ "credentials.c", "", false },
+		{ "my-service-account.json", "PRIVATE KEY", true },
+		{ "service-account-1.json", "PRIVATE KEY", true },
+		{ "service_account.json", "{}", false },
+		{ ".my.cnf", "password=x", true },
+		{ "my.cnf", "password=x", false },
+	};
+	const struct strv none = { 0 };
+
+	put_dir(at("p"));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		auto_free char *got = NULL;
+
+		put_file(at("p/%s", rows[i].name), rows[i].text, 0644);
+		got = hidden_list(&none, NULL);
+		ok((strcmp(got, rows[i].name) == 0) == rows[i].hidden,
+		   "%s with \"%s\": hidden: %s", rows[i].name, rows[i].text,
+		   got);
+		if (unlink(at("p/%s", rows[i].name)) < 0)
+			die(rows[i].name);
+	}
+	if (rmdir(at("p")) < 0)
+		die("rmdir");
+}
+
 		{ "[a\n", "" },
 		{ "s\\ t\n", "s t" },
 		{ "s t  \n", "s t" },
@@ -665,3 +704,4 @@ int main(void)
 	drop_base();
 	return done();
 }
+	test_names();
