@@ -78,6 +78,27 @@ static void test_paths(void)
 		{ ".bashrc.d/x", false },
 		{ "Jenkinsfile", true },
 		{ ".m9mignore", true },
+		{ ".build.yml", true },
+		{ ".builds/alpine.yml", true },
+		{ "buildspec.yml", true },
+		{ "buildspec", false },
+		{ "cloudbuild.yaml", true },
+		{ "azure-pipelines.yaml", true },
+		{ ".tekton/push.yaml", true },
+		{ ".readthedocs.yaml", true },
+		{ ".gitpod.yml", true },
+		{ ".idx/dev.nix", true },
+		{ ".claude.json", true },
+		{ ".claude-plugin/plugin.json", true },
+		{ "WARP.md", true },
+		{ ".rules", true },
+		{ ".rules/x", false },
+		{ ".roorules-code", true },
+		{ ".ssh/config", true },
+		{ ".ssh", false },
+		{ ".config/autostart/x.desktop", true },
+		{ ".config/systemd/user/x.service", true },
+		{ ".tmux.conf", true },
 		{ "HEAD", true },
 		{ "docs/HEAD", true },
 		{ "docs/HEAD. ", true },
@@ -521,27 +542,6 @@ static void test_hidden(void)
 	ok(strcmp(got, usual) == 0, "shown against the user's list: %s", got);
 }
 
-/* Nothing of our own list is here: what is hidden, the pattern says. */
-static void test_patterns(void)
-{
-	static const char *const files[] = { "a",     "b",      "ab",  "a*b",
-					     "axb",   "[a]",    "s t", "#hash",
-					     "!bang", "back\\", "t/a", "t/c-d",
-					     "t/u/a" };
-	static const struct {
-		const char *ignore, *wanted;
-	} rows[] = {
-		{ "a\\*b\n", "a*b" },
-		{ "a[*]b\n", "a*b" },
-		{ "a*b\n", "a*b ab axb" },
-		{ "a?b\n", "a*b axb" },
-		{ "[ab]\n", "a b t/a t/u/a" },
-		{ "/t/[a-c]\n", "t/a" },
-		{ "[!a]\n", "b t/" },
-		{ "[^a]b\n", "" },
-		{ "[[:punct:]a]b\n", "ab" },
-		{ "\\[a]\n", "[a]" },
-		{ "[[]a]\n", "[a]" },
 static void test_names(void)
 {
 	static const struct {
@@ -581,6 +581,27 @@ static void test_names(void)
 		die("rmdir");
 }
 
+/* Nothing of our own list is here: what is hidden, the pattern says. */
+static void test_patterns(void)
+{
+	static const char *const files[] = { "a",     "b",      "ab",  "a*b",
+					     "axb",   "[a]",    "s t", "#hash",
+					     "!bang", "back\\", "t/a", "t/c-d",
+					     "t/u/a" };
+	static const struct {
+		const char *ignore, *wanted;
+	} rows[] = {
+		{ "a\\*b\n", "a*b" },
+		{ "a[*]b\n", "a*b" },
+		{ "a*b\n", "a*b ab axb" },
+		{ "a?b\n", "a*b axb" },
+		{ "[ab]\n", "a b t/a t/u/a" },
+		{ "/t/[a-c]\n", "t/a" },
+		{ "[!a]\n", "b t/" },
+		{ "[^a]b\n", "" },
+		{ "[[:punct:]a]b\n", "ab" },
+		{ "\\[a]\n", "[a]" },
+		{ "[[]a]\n", "[a]" },
 		{ "[a\n", "" },
 		{ "s\\ t\n", "s t" },
 		{ "s t  \n", "s t" },
@@ -697,6 +718,7 @@ int main(void)
 	test_named_much();
 	test_named_fifo();
 	test_links();
+	test_names();
 	test_hidden();
 	test_patterns();
 	test_diff_words();
@@ -704,4 +726,3 @@ int main(void)
 	drop_base();
 	return done();
 }
-	test_names();
