@@ -222,6 +222,9 @@ static int walk_deleted(struct finder *f, int dir_fd, const char *name)
 
 	if (strv_search(f->req->hidden, f->path.s))
 		return 0;
+	/* A list with a path that no call takes could not be applied. */
+	if (f->path.len >= PATH_MAX)
+		return pass_over(f);
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : fail_at(f, errno);
 	if (S_ISDIR(st.st_mode)) {

@@ -65,6 +65,8 @@ static bool lists(const char *upper, const char *lower, bool whole,
 
 int main(void)
 {
+	char name[NAME_MAX + 1];
+
 	umask(022);
 	make_base();
 	put_dir(at("none"));
@@ -84,6 +86,13 @@ int main(void)
 	   "so are names that are longer than may be");
 	ok(lists("none", "tree", true, 0, 20 * MOST, NULL),
 	   "a copy without all its files: every one is listed");
+	put_dir(at("far"));
+	if (chdir(at("far")) < 0)
+		die("chdir");
+	snprintf(name, sizeof(name), "%0*d", NAME_MAX, 0);
+	put_depth(name, PATH_MAX / NAME_MAX + 1);
+	ok(lists("none", "far", true, 0, 0, NULL),
+	   "a path that no call takes is none that could be applied");
 	ok(lists("upper", "tree", true, MOST, 20 * MOST, NULL),
 	   "nor do deletions count as made");
 	for (int i = 0; i < 20 * MOST / 10; i++)
