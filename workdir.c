@@ -127,6 +127,19 @@ static int make_run_dir(const struct workdir *wd)
 	}
 }
 
+static int fail_to_give(const struct workdir *wd, const char *name)
+{
+	int err = errno;
+
+	fail(err, "cannot give %s/%s to uid %u", wd->path, name, wd->uid);
+	return err == EINVAL
+		   ? fail_remedy("this user namespace has no other id than "
+				 "root's: start it outside, or map uid and gid "
+				 "%u there too",
+				 wd->uid)
+		   : -1;
+}
+
 /* A directory of the payload's. */
 static int make_given(const struct workdir *wd, const char *name)
 {
@@ -139,8 +152,7 @@ static int make_given(const struct workdir *wd, const char *name)
 		return fail(errno, "cannot open %s/%s", wd->path, name);
 	if ((wd->uid != geteuid() || wd->gid != getegid()) &&
 	    fchown(fd, wd->uid, wd->gid) < 0)
-		return fail(errno, "cannot give %s/%s to uid %u", wd->path,
-			    name, wd->uid);
+		return fail_to_give(wd, name);
 	return take_fd(&fd);
 }
 

@@ -321,6 +321,7 @@ matches "$T/err" '^m9m-sandbox: result: cannot .*gone/r.json'
 if is_root; then
 	expect_exit 125 unshare -U -r -m "${RUN[@]}"
 	matches "$T/err" "cannot give .* to uid 65534"
+	contains "$T/err" "start it outside, or map uid and gid 65534 there too"
 	lacks "$T/out" STARTED
 else
 	expect_exit 0 unshare -U -r -m "$M9M" -q --result "$T/r.json" \
