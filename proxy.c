@@ -295,18 +295,36 @@ static bool begins_right(const uint8_t *data, size_t len)
 	return true;
 }
 
+/* 100 and 103 say that there is more to come; 101 answers no CONNECT. */
+static bool is_interim(int status)
+{
+	return status / 100 == 1 && status != 101;
+}
+
 long proxy_answer(const uint8_t *data, size_t len, int *status)
 {
-	const uint8_t *end = memmem(data, len, "\r\n\r\n", 4);
+	const uint8_t *head = data, *end;
+	int code;
 
-	if (!begins_right(data, len) || (!end && len >= PROXY_ANSWER_MAX))
-		return -1;
-	if (!end)
-		return 0;
-	/* No line ends in what it begins with: the code is before `end`. */
-	*status = (data[9] - '0') * 100 + (data[10] - '0') * 10 + data[11] -
-		  '0';
-	return end - data + 4;
+	/* All of them together have the room of one: that bounds their number,
+	 * too. */
+	do {
+		size_t left = len - (size_t)(head - data);
+
+		end = memmem(head, left, "\r\n\r\n", 4);
+		if (!begins_right(head, left) ||
+		    (!end && len >= PROXY_ANSWER_MAX))
+			return -1;
+		if (!end)
+			return 0;
+		/* No line ends in what it begins with: the code is before
+		 * `end`. */
+		code = (head[9] - '0') * 100 + (head[10] - '0') * 10 +
+		       head[11] - '0';
+		head = end + 4;
+	} while (is_interim(code));
+	*status = code;
+	return head - data;
 }
 
 const char *proxy_refusal(int status)

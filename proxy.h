@@ -17,7 +17,7 @@
 /* The value that means "as the caller's own programs do". */
 #define PROXY_ENV         "env"
 #define PROXY_AUTH_MAX    1024 /* user:password */
-#define PROXY_ANSWER_MAX  8192 /* octets of its head */
+#define PROXY_ANSWER_MAX  8192 /* octets of its head, with what is before it */
 #define PROXY_REQUEST_MAX 4096
 
 struct proxy {
@@ -56,8 +56,9 @@ size_t proxy_request(const struct proxy *proxy, const char *host, uint16_t port,
 		     char out[static PROXY_REQUEST_MAX]);
 
 /*
- * The head of the answer.  Above 0: it takes so many octets, *status is its
- * code.  0: more is needed.  -1: it is no HTTP, or too long.
+ * The head of the answer, and the interim ones (1xx) that come before it.  Above
+ * 0: they take so many octets, *status is the answer's code.  0: more is needed.
+ * -1: it is no HTTP, or too long.
  */
 long proxy_answer(const uint8_t *data, size_t len, int *status);
 /* What a status other than 2xx means (a literal). */

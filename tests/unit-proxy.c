@@ -249,6 +249,14 @@ static const struct {
 	{ "HTTP/2 200 OK\r\n\r\n", -1, 0 },
 	{ "HTTP/1.1 2x0 OK\r\n\r\n", -1, 0 },
 	{ "HTTP/1.1\r\n\r\n", -1, 0 },
+	{ "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nx", 44, 200 },
+	{ "HTTP/1.1 103\r\nLink: x\r\n\r\nHTTP/1.0 199\r\n\r\n"
+	  "HTTP/1.1 407\r\n\r\n",
+	  57, 407 },
+	{ "HTTP/1.1 100\r\n\r\n", 0, 0 },
+	{ "HTTP/1.1 100\r\n\r\nHTTP/1.1 200\r\n\r", 0, 0 },
+	{ "HTTP/1.1 100\r\n\r\nSSH-2.0-x\r\n", -1, 0 },
+	{ "HTTP/1.1 101 Switching\r\n\r\nHTTP/1.1 200\r\n\r\n", 26, 101 },
 	{ "SSH-2.0-x\r\n", -1, 0 },
 	{ "\x15\x03\x01", -1, 0 },
 };
@@ -277,6 +285,15 @@ static void test_answers(void)
 	ok(proxy_answer(much, PROXY_ANSWER_MAX - 1, &status) == 0 &&
 	       proxy_answer(much, PROXY_ANSWER_MAX, &status) == -1,
 	   "a head without an end");
+	for (size_t i = 0; i < PROXY_ANSWER_MAX; i += 16)
+		memcpy(much + i, "HTTP/1.1 100\r\n\r\n", 16);
+	ok(proxy_answer(much, PROXY_ANSWER_MAX - 16, &status) == 0 &&
+	       proxy_answer(much, PROXY_ANSWER_MAX, &status) == -1,
+	   "nothing but interim ones");
+	memcpy(much + PROXY_ANSWER_MAX - 16, "HTTP/1.1 200", 12);
+	ok(proxy_answer(much, PROXY_ANSWER_MAX, &status) == PROXY_ANSWER_MAX &&
+	       status == 200,
+	   "as many as there is room for");
 	free(much);
 	ok(!strcmp(proxy_refusal(299), "the proxy refused"), "a refusal");
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {

@@ -7,11 +7,17 @@
 #define GO "HTTP/1.1 200 Connection established\r\nX-Y: z\r\n\r\n"
 
 static const char *const rules[] = {
-	"good.test:7001", "good.test:443",
-	"mine.test:7001", "*.bad.test:1-9",
-	"192.0.2.7:7001", "[2001:db8::7]:7001",
-	"near.test:7001", "tls.test:7002",
-	"192.0.2.7:7002", NULL,
+	"good.test:7001",
+	"good.test:443",
+	"mine.test:7001",
+	"*.bad.test:1-9",
+	"192.0.2.7:7001",
+	"[2001:db8::7]:7001",
+	"near.test:7001",
+	"tls.test:7002",
+	"192.0.2.7:7002",
+	"wait.test:7001",
+	NULL,
 };
 static const char *const resolve[] = { "mine.test", "127.0.0.1", NULL };
 
@@ -29,6 +35,12 @@ static const struct {
 	{ "192.0.2.7:7001", { GO "early" }, NULL },
 	{ "192.0.2.7:7002", { GO }, NULL },
 	{ "[2001:db8::7]:7001", { GO }, NULL },
+	/* Interim answers, which end where they like. */
+	{ "wait.test:7001",
+	  { "HTTP/1.1 100 Continue\r\n\r\n",
+	    "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTT",
+	    "P/1.1 200 ok\r\n\r", "\nearly" },
+	  NULL },
 	{ "auth.bad.test:1",
 	  { "HTTP/1.1 407 Proxy Authentication Required\r\n"
 	    "Content-Length: 4\r\n\r\nbody" },
@@ -37,6 +49,8 @@ static const struct {
 	{ "ssh.bad.test:3", { "SSH-2.0-x\r\n" }, "no HTTP" },
 	{ "end.bad.test:4", { "" }, "hung up" },
 	{ "half.bad.test:5", { "HTTP/1.1 200 OK\r\n" }, "no HTTP" },
+	{ "wait.bad.test:6", { "HTTP/1.1 100 Continue\r\n\r\n" }, "no HTTP" },
+	{ "switch.bad.test:7", { "HTTP/1.1 101 x\r\n\r\n" GO }, "refused" },
 };
 
 /* A server that one reaches without the proxy says so. */
@@ -123,6 +137,7 @@ static void test_through(bool has_v6)
 		const char *name, *before, *addr;
 	} rows[] = {
 		{ "good.test", "", "" },
+		{ "wait.test", "early", "" },
 		{ "192.0.2.7", "early", "192.0.2.7" },
 		{ "2001:db8::7", "", "2001:db8::7" },
 	};
