@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses that no name may lead to: each range to its edges, no further. */
+/* Addresses that no name may lead to: each range to its edges, no further; what
+ * the kernel's answer about one means; their other forms. */
 #include "../netaddr.h"
 
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../netrule.h"
 #include "../util.h"
@@ -74,6 +80,114 @@ static void check(const char *text, const char *what)
 	   special ? special : "anybody's");
 }
 
+/*** The host's own ***/
+
+/* What the kernel says, and whether a connection is kept from there. */
+static const struct {
+	const char *what;
+	uint16_t kind;
+	int error;
+	uint8_t type;
+	uint32_t cut; /* octets that are missing */
+	bool own;
+} routes[] = {
+	{ "a way out", RTM_NEWROUTE, 0, RTN_UNICAST, 0, false },
+	{ "the host", RTM_NEWROUTE, 0, RTN_LOCAL, 0, true },
+	{ "all on the wire", RTM_NEWROUTE, 0, RTN_BROADCAST, 0, true },
+	{ "a group", RTM_NEWROUTE, 0, RTN_MULTICAST, 0, true },
+	{ "the next of some", RTM_NEWROUTE, 0, RTN_ANYCAST, 0, true },
+	{ "nowhere, told", RTM_NEWROUTE, 0, RTN_UNREACHABLE, 0, false },
+	{ "nowhere", RTM_NEWROUTE, 0, RTN_BLACKHOLE, 0, false },
+	{ "forbidden", RTM_NEWROUTE, 0, RTN_PROHIBIT, 0, false },
+	{ "half a way out", RTM_NEWROUTE, 0, RTN_UNICAST, 1, true },
+	{ "another matter", RTM_NEWLINK, 0, RTN_UNICAST, 0, true },
+	{ "no network", NLMSG_ERROR, -ENETUNREACH, 0, 0, false },
+	{ "no host", NLMSG_ERROR, -EHOSTUNREACH, 0, 0, false },
+	{ "no such question", NLMSG_ERROR, -EINVAL, 0, 0, true },
+	{ "not to us", NLMSG_ERROR, -EPERM, 0, 0, true },
+	{ "no error", NLMSG_ERROR, 0, 0, 0, true },
+};
+
+static void test_own(void)
+{
+	const struct in6_addr addr = netaddr_from_v4(0xc0000207);
+	int fds[2];
+
+	ok(netaddr_is_own(-1, &addr), "who cannot ask is kept away");
+	if (!ok(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0,
+		"a kernel of our own"))
+		return;
+	ok(netaddr_is_own(fds[0], &addr), "and so is who gets no answer");
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		struct {
+			struct nlmsghdr header;
+			union {
+				struct rtmsg route;
+				struct nlmsgerr error;
+			};
+		} answer = { .header.nlmsg_type = routes[i].kind };
+		size_t n = sizeof(answer.header) + sizeof(answer.route);
+
+		if (routes[i].kind == NLMSG_ERROR) {
+			answer.error.error = routes[i].error;
+			n = sizeof(answer);
+		} else {
+			answer.route.rtm_type = routes[i].type;
+		}
+		n -= routes[i].cut;
+		ok(send(fds[1], &answer, n, 0) == (ssize_t)n &&
+		       netaddr_is_own(fds[0], &addr) == routes[i].own,
+		   "%s", routes[i].what);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/*** Other forms ***/
+
+static void test_sockets(void)
+{
+	static const struct {
+		const char *text;
+		int family;
+	} rows[] = { { "192.0.2.7", AF_INET }, { "2001:db8::7", AF_INET6 } };
+	struct sockaddr_storage sa;
+	struct in6_addr addr, back;
+	uint16_t port = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[INET6_ADDRSTRLEN];
+		socklen_t len;
+
+		memset(&sa, 0xff, sizeof(sa));
+		net_addr_parse(rows[i].text, &addr);
+		len = netaddr_to_socket(&addr, 443, &sa);
+		ok(sa.ss_family == rows[i].family &&
+		       len == (sa.ss_family == AF_INET
+				   ? sizeof(struct sockaddr_in)
+				   : sizeof(struct sockaddr_in6)) &&
+		       netaddr_from_socket(&sa, &back, &port) == 0 &&
+		       port == 443 && !memcmp(&addr, &back, sizeof(addr)),
+		   "%s to a socket's and back", rows[i].text);
+		ok(((struct sockaddr_in6 *)&sa)->sin6_scope_id == 0 ||
+		       sa.ss_family == AF_INET,
+		   "with no link");
+		netaddr_format(&addr, text);
+		ok(!strcmp(text, rows[i].text), "and to a text");
+	}
+	sa = (struct sockaddr_storage){ .ss_family = AF_UNIX };
+	ok(netaddr_from_socket(&sa, &back, &port) == -1, "no other family");
+}
+
+static void test_with_port(void)
+{
+	auto_free char *name = netaddr_with_port("h.example", 80);
+	auto_free char *v6 = netaddr_with_port("2001:db8::7", 80);
+
+	ok(!strcmp(name, "h.example:80") && !strcmp(v6, "[2001:db8::7]:80"),
+	   "with a port: %s, %s", name, v6);
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
@@ -81,5 +195,8 @@ int main(void)
 		if (ranges[i].last)
 			check(ranges[i].last, ranges[i].what);
 	}
+	test_own();
+	test_sockets();
+	test_with_port();
 	return done();
 }
