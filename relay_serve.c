@@ -28,7 +28,9 @@
 #define FILES_MAX  32768 /* 12,000 connections and some pipes */
 #define CONNS_MAX  12000
 #define PIPES_MAX  512
-#define FILES_MISC 64
+/* The name service's clients over TCP, 64; what each thread of the resolver has
+ * open; the relay's own. */
+#define FILES_MISC 128
 
 /*** Listeners ***/
 
