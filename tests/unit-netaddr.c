@@ -153,12 +153,13 @@ static void test_sockets(void)
 	} rows[] = { { "192.0.2.7", AF_INET }, { "2001:db8::7", AF_INET6 } };
 	struct sockaddr_storage sa;
 	struct in6_addr addr, back;
-	uint16_t port = 0;
+	uint16_t port;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char text[INET6_ADDRSTRLEN];
 		socklen_t len;
 
+		port = 0;
 		memset(&sa, 0xff, sizeof(sa));
 		net_addr_parse(rows[i].text, &addr);
 		len = netaddr_to_socket(&addr, 443, &sa);

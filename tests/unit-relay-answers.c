@@ -157,6 +157,8 @@ static void test_budget(void)
 	int first, next;
 
 	state.name_budget_at = 0;
+	state.name_budget = 0;
+	state.loop.now = 1;
 	ok(make_up_all(&limits) == BURST && !strcmp(last_event()->reason, why),
 	   "so many can be made up");
 	ok(limits == 1, "that is told of");
