@@ -336,22 +336,54 @@ static rlim_t rlimit_of(const struct child_context *c,
 }
 
 /* A hard limit that is lower already (sudo takes core dumps away) stays. */
+static int set_rlimit(const struct child_context *c,
+		      const struct plan_rlimit *r)
+{
+	rlim_t value = rlimit_of(c, r);
+	struct rlimit limit;
+
+	if (getrlimit(r->resource, &limit) < 0)
+		return fail(errno, "cannot read the limit of %s", r->name);
+	if (limit.rlim_max > value)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(r->resource, &limit) < 0)
+		return fail(errno, "cannot limit %s to %llu", r->name,
+			    (unsigned long long)value);
+	return 0;
+}
+
+/*
+ * Of open files: control.c says why the listener is to be sent before.  A profile
+ * of the user's may forbid to do it then.
+ */
+static bool comes_last(const struct child_context *c,
+		       const struct plan_rlimit *r)
+{
+	const uint64_t set[6] = { 0, RLIMIT_NOFILE, (uintptr_t)r, 0 };
+
+	return r->resource == RLIMIT_NOFILE &&
+	       seccomp_lets(&c->plan->filter, SYS_prlimit64, set);
+}
+
 static int set_rlimits(struct child_context *c)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(c->plan->rlimits); i++) {
 		const struct plan_rlimit *r = &c->plan->rlimits[i];
-		rlim_t value = rlimit_of(c, r);
-		struct rlimit limit;
 
-		if (getrlimit(r->resource, &limit) < 0)
-			return fail(errno, "cannot read the limit of %s",
-				    r->name);
-		if (limit.rlim_max > value)
-			limit.rlim_max = value;
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(r->resource, &limit) < 0)
-			return fail(errno, "cannot limit %s to %llu", r->name,
-				    (unsigned long long)value);
+		if (!comes_last(c, r) && set_rlimit(c, r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int limit_files(struct child_context *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(c->plan->rlimits); i++) {
+		const struct plan_rlimit *r = &c->plan->rlimits[i];
+
+		if (comes_last(c, r) && set_rlimit(c, r) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -410,8 +442,8 @@ static int filter_calls(struct child_context *c)
 }
 
 /*
- * Descriptors first, so that nothing later can leak one; seccomp last, since it
- * may forbid the calls above (no_new_privs lets it be loaded without rights).
+ * Descriptors first, so that nothing later can leak one; seccomp last but for
+ * a limit that it is asked about, since it may forbid the calls above (no_new_privs lets it be loaded without rights).
  * Landlock after all that opens files by path for itself, and in this process
  * alone: PID 1 stays outside of the domain, where the payload cannot signal it.
  * Who records what is executed and refused listens to that same filter: a second
@@ -427,6 +459,7 @@ static const struct step payload_steps[] = {
 	{ "landlock", wall_off },
 	{ "processors", keep_pinned },
 	{ "seccomp", filter_calls },
+	{ "files", limit_files },
 };
 
 static int run_steps(const struct step *steps, size_t n,

@@ -15,8 +15,25 @@ union carried {
 	char room[CMSG_SPACE(CONTROL_FDS * sizeof(int))];
 };
 
+/*
+ * Descriptors under way are counted for all processes of a user, and who finds
+ * more of them than he may have open himself sends none.  A payload has a
+ * thousand under way when it likes: nobody whose limit is as low as its own
+ * would start a sandbox meanwhile.
+ */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int control_pair(int fds[2])
 {
+	raise_limit();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return fail(errno, "cannot make the control socket");
 	return 0;

@@ -14,14 +14,9 @@
  * listens, whom it was to tell where, and wait for ever. */
 static bool may_tell(int control_fd, const struct plan *plan)
 {
-	const struct seccomp_data send = {
-		.nr = SYS_sendmsg,
-		.arch = seccomp_audit_arch,
-		.args = { (__u64)control_fd, 0, MSG_NOSIGNAL },
-	};
-	uint32_t verdict = seccomp_judge(&plan->filter, &send);
+	const uint64_t send[6] = { (uint64_t)control_fd, 0, MSG_NOSIGNAL };
 
-	return verdict == SECCOMP_RET_ALLOW || verdict == SECCOMP_RET_LOG;
+	return seccomp_lets(&plan->filter, SYS_sendmsg, send);
 }
 
 static int install_unheard(int control_fd, const struct plan *plan)

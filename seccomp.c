@@ -175,6 +175,17 @@ uint32_t seccomp_judge(const struct seccomp_filter *filter,
 	return SECCOMP_RET_KILL_PROCESS;
 }
 
+bool seccomp_lets(const struct seccomp_filter *filter, int nr,
+		  const uint64_t arguments[static 6])
+{
+	struct seccomp_data data = { .nr = nr, .arch = FILTER_AUDIT_ARCH };
+	uint32_t verdict;
+
+	memcpy(data.args, arguments, sizeof(data.args));
+	verdict = seccomp_judge(filter, &data);
+	return verdict == SECCOMP_RET_ALLOW || verdict == SECCOMP_RET_LOG;
+}
+
 char *seccomp_call_name(int nr)
 {
 	char key[16];
@@ -187,8 +198,6 @@ char *seccomp_call_name(int nr)
 	name += strlen(key);
 	return xstrndup(name, strcspn(name, " "));
 }
-
-const uint32_t seccomp_audit_arch = FILTER_AUDIT_ARCH;
 
 const char *seccomp_arch(void)
 {

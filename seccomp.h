@@ -42,9 +42,12 @@ int seccomp_apply(const struct seccomp_filter *filter, int *listener_fd,
 uint32_t seccomp_judge(const struct seccomp_filter *filter,
 		       const struct seccomp_data *data);
 
+/* Does it let this call of ours be made, without asking anybody? */
+bool seccomp_lets(const struct seccomp_filter *filter, int nr,
+		  const uint64_t arguments[static 6]);
+
 /* The name of a call that the table refuses, or NULL; owned by the caller. */
 char *seccomp_call_name(int nr);
 
 /* The architecture that all this is for ("x86_64"); all others are killed. */
 const char *seccomp_arch(void);
-extern const uint32_t seccomp_audit_arch;
