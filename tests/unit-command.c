@@ -389,7 +389,8 @@ static const struct {
 	{ "git", false },        { "python3", false }, { "shred", false },
 	{ "bashful", false },    { "pipes", false },   { "su2", false },
 	{ "curlew", false },     { "rg", false },      { "ssh-add", false },
-	{ "dash-board", false },
+	{ "dash-board", false }, { "cargo", true },    { "bundle3.1", true },
+	{ "pixi", true },        { "rustc", false },   { "cargo-fmt", false },
 };
 
 static void test_danger(void)
