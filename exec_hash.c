@@ -10,11 +10,12 @@
 
 #define PIECE (64 * 1024)
 
-struct exec_hashes *exec_hash_new(struct event_log *log)
+struct exec_hashes *exec_hash_new(struct event_log *log, const char *cache)
 {
 	struct exec_hashes *h = xcalloc(1, sizeof(*h));
 
 	h->log = log;
+	hash_cache_open(&h->cache, cache);
 	h->budget = EXEC_HASH_RUN_MAX;
 	return h;
 }
@@ -24,26 +25,12 @@ bool exec_hash_pending(const struct exec_hashes *h)
 	return h && h->n_jobs > 0 && !h->jobs[0].read;
 }
 
-static struct exec_hash_key key_of(const struct stat *st)
-{
-	struct exec_hash_key key;
-
-	/* Compared as bytes: padding must be the same. */
-	memset(&key, 0, sizeof(key));
-	key.dev = st->st_dev;
-	key.ino = st->st_ino;
-	key.size = st->st_size;
-	key.mtime = st->st_mtim;
-	key.ctime = st->st_ctim;
-	return key;
-}
-
 /* One place for each file; a newcomer takes it over. */
-static bool is_new(struct exec_hashes *h, const struct exec_hash_key *key)
+static bool is_new(struct exec_hashes *h, const struct hash_key *key)
 {
 	uint64_t mix = (uint64_t)key->ino * 0x9e3779b97f4a7c15ULL ^
 		       (uint64_t)key->ctime.tv_nsec ^ (uint64_t)key->dev;
-	struct exec_hash_key *place = &h->seen[mix % EXEC_HASH_SEEN];
+	struct hash_key *place = &h->seen[mix % EXEC_HASH_SEEN];
 
 	if (memcmp(place, key, sizeof(*key)) == 0)
 		return false;
@@ -77,19 +64,25 @@ static int reopen(int path_fd)
 		    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-static void push_job(struct exec_hashes *h, const struct exec_hash_key *key,
-		     int fd, const char *path, const struct timespec *when)
+static struct exec_hash_job *push_job(struct exec_hashes *h,
+				      const struct hash_key *key, int fd,
+				      const char *path,
+				      const struct timespec *when)
 {
 	struct exec_hash_job *job = &h->jobs[h->n_jobs++];
+	struct timespec now;
 
+	clock_gettime(CLOCK_REALTIME, &now);
 	h->budget -= (uint64_t)key->size;
 	*job = (struct exec_hash_job){ .path = xstrdup(path),
 				       .key = *key,
 				       .fd = fd,
-				       .expected = when == NULL };
+				       .expected = when == NULL,
+				       .keep = hash_cache_settled(key, &now) };
 	if (when)
 		job->when = *when;
 	sha256_init(&job->sha);
+	return job;
 }
 
 static void drop_job(struct exec_hashes *h)
@@ -104,24 +97,27 @@ static void drop_job(struct exec_hashes *h)
 
 void exec_hash_expect(struct exec_hashes *h, const char *path)
 {
-	auto_fd int fd = open(path,
-			      O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct exec_hash_key key;
+	auto_fd int fd = -1;
+	char hex[SHA256_HEX];
+	struct hash_key key;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
 	    (uint64_t)st.st_size > EXEC_HASH_FILE_MAX)
 		return;
-	key = key_of(&st);
-	push_job(h, &key, take_fd(&fd), path, NULL);
+	key = hash_key(&st);
+	if (hash_cache_find(&h->cache, &key, hex))
+		return;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		push_job(h, &key, take_fd(&fd), path, NULL);
 }
 
 static void end_job(struct exec_hashes *h);
 
 /* What was read ahead, if this is it; it was for the first one only. */
-static bool meet_expected(struct exec_hashes *h,
-			  const struct exec_hash_key *key,
-			  const struct timespec *when)
+static bool meet_expected(struct exec_hashes *h, const struct hash_key *key,
+			  const struct timespec *when, bool suits)
 {
 	struct exec_hash_job *job = &h->jobs[0];
 
@@ -133,21 +129,38 @@ static bool meet_expected(struct exec_hashes *h,
 		return false;
 	}
 	job->expected = false;
+	job->keep = job->keep && suits;
 	job->when = *when;
 	if (job->read)
 		end_job(h);
 	return true;
 }
 
+/* Known from an earlier run: told at once, and nothing is read. */
+static bool tell_known(struct exec_hashes *h, const struct hash_key *key,
+		       const char *path, const struct timespec *when)
+{
+	char hex[SHA256_HEX];
+
+	if (!hash_cache_find(&h->cache, key, hex))
+		return false;
+	tell(h, path, key->size, when, hex, NULL);
+	return true;
+}
+
 void exec_hash_add(struct exec_hashes *h, int path_fd, const struct stat *st,
 		   const char *path, const struct timespec *when)
 {
-	struct exec_hash_key key = key_of(st);
+	struct hash_key key = hash_key(st);
 	const char *reason = NULL;
 	auto_fd int fd = -1;
+	bool suits;
 
-	if (!S_ISREG(st->st_mode) || !is_new(h, &key) ||
-	    meet_expected(h, &key, when))
+	if (!S_ISREG(st->st_mode) || !is_new(h, &key))
+		return;
+	suits = hash_cache_suits(path_fd);
+	if (meet_expected(h, &key, when, suits) ||
+	    (suits && tell_known(h, &key, path, when)))
 		return;
 	if ((uint64_t)st->st_size > EXEC_HASH_FILE_MAX)
 		reason = "too big";
@@ -161,18 +174,18 @@ void exec_hash_add(struct exec_hashes *h, int path_fd, const struct stat *st,
 		tell(h, path, st->st_size, when, NULL, reason);
 		return;
 	}
-	push_job(h, &key, take_fd(&fd), path, when);
+	push_job(h, &key, take_fd(&fd), path, when)->keep &= suits;
 }
 
 /* Is it still what was executed? */
 static bool is_unchanged(const struct exec_hash_job *job)
 {
-	struct exec_hash_key key;
+	struct hash_key key;
 	struct stat st;
 
 	if (fstat(job->fd, &st) < 0)
 		return false;
-	key = key_of(&st);
+	key = hash_key(&st);
 	return memcmp(&key, &job->key, sizeof(key)) == 0 &&
 	       job->done == (uint64_t)st.st_size;
 }
@@ -185,6 +198,8 @@ static void end_job(struct exec_hashes *h)
 	char hex[SHA256_HEX];
 
 	sha256_hex(&job->sha, hex);
+	if (good && job->keep)
+		hash_cache_keep(&h->cache, &job->key, hex);
 	tell(h, job->path, job->key.size, &job->when, good ? hex : NULL,
 	     good ? NULL : "changed while it was read");
 	drop_job(h);
@@ -212,16 +227,19 @@ void exec_hash_step(struct exec_hashes *h)
 
 void exec_hash_free(struct exec_hashes *h)
 {
-	uint64_t end = now_ms(CLOCK_MONOTONIC) + EXEC_HASH_END_MS;
+	uint64_t began = now_ms(CLOCK_MONOTONIC);
 
 	if (h == NULL)
 		return;
 	if (h->n_jobs > 0 && h->jobs[0].expected)
 		drop_job(h);
-	while (h->n_jobs > 0 && now_ms(CLOCK_MONOTONIC) < end)
+	while (h->n_jobs > 0 &&
+	       now_ms(CLOCK_MONOTONIC) - began <
+		   (h->jobs[0].keep ? EXEC_HASH_KEEP_MS : EXEC_HASH_END_MS))
 		exec_hash_step(h);
 	for (; h->n_jobs > 0; drop_job(h))
 		tell(h, h->jobs[0].path, h->jobs[0].key.size, &h->jobs[0].when,
 		     NULL, "the run ended first");
+	hash_cache_close(&h->cache);
 	free(h);
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The SHA-256 of each executed file, once: an event "program".  Files are read
- * a piece at a time while the supervisor has nothing else to do, never while a
- * process waits for an answer.
+ * The SHA-256 of each executed file, once: an event "program".  What no earlier
+ * run has read is read a piece at a time while the supervisor has nothing else
+ * to do, never while a process waits for an answer.
  */
 
 #include <stdbool.h>
@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "event.h"
+#include "hash_cache.h"
 #include "sha256.h"
 
 /* Files that are known not to be new.  So many that calloc maps the table: a
@@ -21,36 +22,34 @@
 #define EXEC_HASH_FILE_MAX (512ULL << 20)
 /* In all: the payload makes files for nothing, but reading them costs us. */
 #define EXEC_HASH_RUN_MAX  (4ULL << 30)
-#define EXEC_HASH_END_MS   20 /* for what is unread when the run ends */
-
-struct exec_hash_key {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime;
-	struct timespec ctime; /* whoever wrote can set the other one back */
-};
+/* For what is unread when the run ends; if the next run is spared it, longer:
+ * else a big program with short runs would never have its hash. */
+#define EXEC_HASH_END_MS   20
+#define EXEC_HASH_KEEP_MS  250
 
 struct exec_hash_job {
 	char *path;
-	struct exec_hash_key key;
+	struct hash_key key;
 	struct sha256 sha;
 	struct timespec when; /* it was executed */
 	uint64_t done;
 	int fd;
 	bool expected; /* read ahead, not executed yet: nothing is told */
 	bool read;     /* to its end */
+	bool keep;     /* for the next run */
 };
 
 struct exec_hashes {
 	struct event_log *log;
+	struct hash_cache cache;
 	uint64_t budget;
 	size_t n_jobs; /* the first is being read */
 	struct exec_hash_job jobs[EXEC_HASH_PENDING];
-	struct exec_hash_key seen[EXEC_HASH_SEEN];
+	struct hash_key seen[EXEC_HASH_SEEN];
 };
 
-struct exec_hashes *exec_hash_new(struct event_log *log);
+/* `cache` is the folder of what earlier runs have read, or NULL. */
+struct exec_hashes *exec_hash_new(struct event_log *log, const char *cache);
 /* Begins on the file that will be executed first; no failure, no event: that
  * takes an exec_hash_add of the same file, with which it is forgotten. */
 void exec_hash_expect(struct exec_hashes *hashes, const char *path);

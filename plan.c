@@ -380,6 +380,7 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 	plan->cwd = xstrdup(spec->chdir ? spec->chdir : spec->workdir);
 	plan->hostname = xstrdup(spec->hostname ? spec->hostname : "sandbox");
 	plan->runs_dir = path_join(host->state_dir, "runs");
+	plan->hashes_dir = path_join(host->state_dir, "hashes");
 	plan->prompt = spec->prompt;
 	plan->window = host->window;
 	plan->landlock = host->landlock;
@@ -463,6 +464,7 @@ void plan_free(struct plan *plan)
 	free(plan->cwd);
 	free(plan->hostname);
 	free(plan->runs_dir);
+	free(plan->hashes_dir);
 	free(plan->workdir);
 	project_free(&plan->project);
 	free(plan->artifact);

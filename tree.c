@@ -481,7 +481,8 @@ static int hide_doors(struct plan *plan, const struct spec *spec,
 /*
  * What we write on the host must not lie where the payload can write: it puts a
  * link in the way, and its own words are in ~/.ssh/authorized_keys.  In the
- * state directory it would change the record of what it did.
+ * state directory it would change the record of what it did, and the hash of
+ * what others execute.
  */
 static int keep_apart(const struct plan *plan, const struct spec *spec,
 		      const struct host *host, const char *tree)
@@ -489,9 +490,10 @@ static int keep_apart(const struct plan *plan, const struct spec *spec,
 	auto_free char *metrics = spec->metrics_dir
 				      ? path_join(spec->metrics_dir, "file")
 				      : NULL;
-	const char *places[] = { plan->artifact, spec->result, spec->events,
-				 metrics, host->audit_path };
-	auto_free char *state = path_join(host->state_dir, "runs");
+	const char *places[] = { plan->runs_dir,  plan->hashes_dir,
+				 plan->artifact,  spec->result,
+				 spec->events,    metrics,
+				 host->audit_path };
 	auto_free char *real = realpath(host->state_dir, NULL);
 	auto_mounted struct mounted mounted = { 0 };
 	const char *lies = NULL;
@@ -507,8 +509,6 @@ static int keep_apart(const struct plan *plan, const struct spec *spec,
 		     tree);
 		return fail_remedy("--ro-bind shows it, or --input copies it");
 	}
-	if (mounted_on_way(&mounted, state))
-		lies = state;
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (places[i] && mounted_on_way(&mounted, places[i]))
 			lies = places[i];

@@ -218,7 +218,7 @@ static const struct timespec then = { .tv_sec = 1000000000, .tv_nsec = 7 };
 static void test_hash(void)
 {
 	struct event_log log = open_log();
-	struct exec_hashes *hashes = exec_hash_new(&log);
+	struct exec_hashes *hashes = exec_hash_new(&log, NULL);
 	auto_fd int fd = open("/bin/sh", O_PATH | O_CLOEXEC);
 	struct stat st;
 
@@ -258,7 +258,7 @@ static void read_all(struct exec_hashes *hashes)
 static void test_expect(void)
 {
 	struct event_log log = open_log();
-	struct exec_hashes *hashes = exec_hash_new(&log);
+	struct exec_hashes *hashes = exec_hash_new(&log, NULL);
 	auto_fd int fd = open("/bin/sh", O_PATH | O_CLOEXEC);
 	auto_fd int other = open("/bin/cat", O_PATH | O_CLOEXEC);
 	struct stat st;
@@ -272,7 +272,7 @@ static void test_expect(void)
 	       log.when.tv_sec == then.tv_sec,
 	   "its execution tells the hash at once");
 	exec_hash_free(hashes);
-	hashes = exec_hash_new(&log);
+	hashes = exec_hash_new(&log, NULL);
 	exec_hash_expect(hashes, "/bin/sh");
 	read_all(hashes);
 	fstat(other, &st);
@@ -282,7 +282,7 @@ static void test_expect(void)
 	read_all(hashes);
 	ok(log.seq == 2, "and is told");
 	exec_hash_free(hashes);
-	hashes = exec_hash_new(&log);
+	hashes = exec_hash_new(&log, NULL);
 	exec_hash_expect(hashes, "/bin/sh");
 	exec_hash_free(hashes);
 	ok(log.seq == 2, "one that never ran is not told");
@@ -348,7 +348,7 @@ static void test_unlocked(void)
 	auto_fd int lease_fd = -1;
 
 	ok(event_open(&log, "run", NULL, "audit", NULL, -1) == 0, "a log");
-	r.hashes = exec_hash_new(&log);
+	r.hashes = exec_hash_new(&log, NULL);
 	r.later[r.n_later++] = waiting_attempt("program", &lease_fd);
 	touched.head = "audit.head";
 	exec_settle(&r);
