@@ -253,7 +253,7 @@ static int box_socket(int family, int type)
 }
 
 /* Connected from inside, or -1 with errno. */
-static int box_connect(const char *addr, uint16_t port)
+__attribute__((unused)) static int box_connect(const char *addr, uint16_t port)
 {
 	struct timeval patience = { .tv_sec = 10 };
 	struct in6_addr ip = box_addr(addr);

@@ -71,30 +71,81 @@ static void test_dns_events(void)
 	   "an allowed one with its rule and address");
 }
 
+/*** Over TCP ***/
+
+/* A question behind its length, padded to so many octets; where it ends. */
+static uint8_t *put_question(uint8_t *out, const char *name, size_t size)
+{
+	size_t n = make_query(out + 2, name, 1);
+
+	if (size < n)
+		size = n;
+	memset(out + 2 + n, 0, size - n);
+	out[0] = (uint8_t)(size >> 8);
+	out[1] = (uint8_t)size;
+	return out + 2 + size;
+}
+
+/* The next answer is whole, and of this name. */
+static bool hears_of(int fd, const char *name)
+{
+	uint8_t answer[2 + 512];
+	uint32_t addr, right;
+	size_t n;
+
+	if (recv(fd, answer, 2, MSG_WAITALL) != 2)
+		return false;
+	n = (size_t)answer[0] << 8 | answer[1];
+	return n <= sizeof(answer) && ask(name, 1, &right) == 0 &&
+	       recv(fd, answer, n, MSG_WAITALL) == (ssize_t)n &&
+	       read_answer(answer, (ssize_t)n, &addr) == 0 && addr == right;
+}
+
+static bool is_closed(int fd)
+{
+	uint8_t c;
+
+	return read(fd, &c, 1) <= 0;
+}
+
 static void test_dns_tcp(void)
 {
-	uint8_t query[2 + 300], answer[600];
-	size_t n = make_query(query + 2, "t.test", 1);
+	static uint8_t buffer[3 * 5000];
+	uint8_t *end = put_question(buffer, "t.test", 0);
+	size_t n = (size_t)(end - buffer);
 	int fd = box_connect(netpol_nameserver, 53);
 	const struct net_event *e;
-	uint32_t addr;
-	ssize_t got;
 
-	query[0] = 0;
-	query[1] = (uint8_t)n;
-	/* In two pieces, then two questions at once. */
-	ok(write(fd, query, 7) == 7, "half a question over TCP");
-	usleep(20000);
-	(void)!write(fd, query + 7, n + 2 - 7);
-	got = read(fd, answer, sizeof(answer));
-	ok(got > 2 && read_answer(answer + 2, got - 2, &addr) == 0 && addr,
-	   "is answered when it is whole");
+	for (size_t at = 0, k = 1; at<n; at += k, k = n - at> 7 ? 7 : n - at) {
+		ok(write(fd, buffer + at, k) == (ssize_t)k, "to %zu", at + k);
+		usleep(5000);
+	}
+	ok(hears_of(fd, "t.test"), "a question in pieces is answered");
 	do
 		e = box_event(NET_EVENT_DNS, "t.test");
 	while (e && strcmp(e->protocol, "tcp") != 0);
 	ok(e != NULL, "and told of as over TCP");
-	(void)!write(fd, "\xff\xff", 2);
-	ok(read(fd, answer, sizeof(answer)) <= 0, "64 kB of question are not");
+	/* Two and a half, then the rest. */
+	end = put_question(buffer, "a.wild.test", 0);
+	end = put_question(end, "t.test", 0);
+	n = (size_t)(put_question(end, "b.a.wild.test", 0) - buffer);
+	(void)!write(fd, buffer, n - 9);
+	ok(hears_of(fd, "a.wild.test") && hears_of(fd, "t.test"),
+	   "each of several has its own answer");
+	(void)!write(fd, buffer + n - 9, 9);
+	ok(hears_of(fd, "b.a.wild.test"), "what came early is kept");
+	n = (size_t)(put_question(buffer, "t.test", 4096) - buffer);
+	ok(write(fd, buffer, n) == (ssize_t)n && hears_of(fd, "t.test"),
+	   "4 KiB are one");
+	n = (size_t)(put_question(buffer, "t.test", 4097) - buffer);
+	(void)!write(fd, buffer, n);
+	ok(is_closed(fd), "more are not");
+	close(fd);
+	fd = box_connect(netpol_nameserver, 53);
+	n = (size_t)(put_question(buffer, "t.test", 0) - buffer);
+	buffer[4] |= 0x80;
+	(void)!write(fd, buffer, n);
+	ok(is_closed(fd), "who answers instead of asking is gone");
 	close(fd);
 }
 
