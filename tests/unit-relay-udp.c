@@ -136,7 +136,12 @@ static void test_fast(void)
 	other = asker(INADDR_LOOPBACK, 0);
 	ok(ask(other, 1) == 1, "others are answered");
 	close(other);
-	clock_hands->ahead += 999;
+	clock_hands->ahead += 500;
+	other = asker(INADDR_LOOPBACK, 0);
+	ask(other, PER_SECOND + BATCH);
+	ok(dropped_ports() == 2, "another one's port is dropped, too");
+	close(other);
+	clock_hands->ahead += 499;
 	ok(ask(fd, 1) == 0, "for a second");
 	clock_hands->ahead += 1;
 	turn();
@@ -167,6 +172,18 @@ static void test_many(void)
 	ok(dropped_ports() == 0, "all are forgiven");
 }
 
+/* Else who asked would not take it. */
+static void test_address(void)
+{
+	int fd;
+
+	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 7);
+	fd = asker(INADDR_LOOPBACK, 0);
+	ok(ask(fd, 1) == 1, "the address that was asked is who answers");
+	close(fd);
+	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+}
+
 static void test_odd_ones(void)
 {
 	int fd = asker(INADDR_LOOPBACK, 0);
@@ -181,19 +198,22 @@ static void test_odd_ones(void)
 
 static bool open_all(void)
 {
+	static const int on = 1;
 	socklen_t len = sizeof(server);
 	int fds[2], ends[2];
 
-	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	server_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			   0);
-	if (bind(server_fd, (struct sockaddr *)&server, len) < 0 ||
+	if (setsockopt(server_fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) <
+		0 ||
+	    bind(server_fd, (struct sockaddr *)&server, len) < 0 ||
 	    getsockname(server_fd, (struct sockaddr *)&server, &len) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		       0, fds) < 0 ||
 	    pipe(ends) < 0)
 		return false;
 	close(ends[1]);
+	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	events_fd = fds[1];
 	state.resolved = (struct watch){ ends[0], stop };
 	return loop_init(&state.loop) == 0 &&
@@ -221,6 +241,7 @@ int main(void)
 		return done();
 	test_fast();
 	test_many();
+	test_address();
 	test_odd_ones();
 	net_rule_free(&rule);
 	return done();
