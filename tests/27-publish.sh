@@ -210,6 +210,15 @@ run "$M9M" --no-artifact --publish 18000:80 touch /work/ran
 is "a port that is taken: exit 125" "$rc" 125
 contains "$T/err" "cannot publish port 80 as port 18000 of the host's loopback"
 contains "$T/err" "choose another, --publish HOSTPORT:80"
+if [ -n "$v6" ]; then
+	serve python3 -c 'import socket
+s = socket.create_server(("::1", 18002), family=socket.AF_INET6)
+print("ready", flush=True)
+s.accept()'
+	run "$M9M" --no-artifact --publish 18002:80 true
+	is "one that is taken on ::1 alone: exit 125" "$rc" 125
+	contains "$T/err" "choose another, --publish HOSTPORT:80"
+fi
 run "$M9M" --no-artifact --allow a.test:8000 --publish 18001:8000 true
 is "a port that is allowed outwards: exit 125" "$rc" 125
 contains "$T/err" "the sandbox's own way out listens there"
