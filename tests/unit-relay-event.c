@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What waits to be told, within a turn of the relay's loop and after it. */
+#include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "relay_state.h"
@@ -9,7 +12,9 @@
 
 /* One look at the name service's socket can find so many questions, and more is
  * told of in that turn. */
-#define TURN 600
+#define TURN    600
+#define MAX     16384
+#define OFFERED 512
 
 static void stop(struct watch *watch, uint32_t events)
 {
@@ -59,6 +64,84 @@ static void test_crowd(struct relay_state *state, int fd, uint64_t *next)
 	   "and then there is room again");
 }
 
+/* More than there is room for: how much more is told, once. */
+static void test_lost(struct relay_state *state, int fd)
+{
+	struct net_event event = { .kind = NET_EVENT_CONNECT };
+	uint64_t sent = 0, got = 0, lost = 0, told = 0, before;
+
+	while (state->events.n < OFFERED && relay_event_offer(state, &event))
+		sent++;
+	ok(!relay_event_offer(state, &event) && state->events.dropped == 1,
+	   "what is only offered is kept up to a point");
+	while (state->events.n < MAX) {
+		relay_event_send(state, &event);
+		sent++;
+	}
+	relay_event_send(state, &event);
+	ok(state->events.n == MAX && state->events.dropped == 2,
+	   "so much is kept of all");
+	do {
+		state->events.watch.ready(&state->events.watch, EPOLLOUT);
+		for (before = got;
+		     recv(fd, &event, sizeof(event), MSG_DONTWAIT) > 0;) {
+			got += event.kind == NET_EVENT_CONNECT;
+			told += event.kind == NET_EVENT_LIMIT;
+			lost += event.dropped;
+		}
+	} while (got > before);
+	ok(got == sent && state->events.size == 0, "all of that is told: %llu",
+	   (unsigned long long)got);
+	state->events.watch.ready(&state->events.watch, EPOLLOUT);
+	ok(told == 1 && lost == 2 && recv(fd, &event, sizeof(event), 0) < 0,
+	   "and how much was lost, once: %llu, %llu", (unsigned long long)told,
+	   (unsigned long long)lost);
+}
+
+static void test_limit(struct relay_state *state)
+{
+	const struct net_event *e;
+
+	relay_event_limit(state, "dns", "t.test", "enough");
+	e = &state->events.ring[state->events.head];
+	ok(state->events.n == 1 && e->kind == NET_EVENT_LIMIT &&
+	       !strcmp(e->protocol, "dns") && !strcmp(e->name, "t.test") &&
+	       !strcmp(e->reason, "enough") && e->dropped == 0,
+	   "a limit is told of by what it is");
+}
+
+/* At the end all is taken, by a reader that takes its time; one that is gone is
+ * not waited for. */
+static void test_flush(struct relay_state *state, int fds[2])
+{
+	struct net_event event = { .kind = NET_EVENT_CLOSE };
+	uint64_t begin;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		size_t n = 0;
+
+		close(fds[0]);
+		usleep(20000);
+		fcntl(fds[1], F_SETFL, 0);
+		while (n <= TURN && recv(fds[1], &event, sizeof(event), 0) > 0)
+			n++;
+		_exit(n == TURN + 1 ? 0 : 1);
+	}
+	close(fds[1]);
+	for (size_t i = 0; i < TURN; i++)
+		relay_event_send(state, &event);
+	relay_event_flush(state);
+	ok(state->events.n == 0, "nothing is left");
+	waitpid(pid, &status, 0);
+	ok(status == 0, "all came");
+	begin = now_ms(CLOCK_MONOTONIC);
+	relay_event_send(state, &event);
+	relay_event_flush(state);
+	ok(now_ms(CLOCK_MONOTONIC) - begin < 500, "nobody is there: no wait");
+}
+
 int main(void)
 {
 	static struct relay_state state;
@@ -99,5 +182,8 @@ int main(void)
 	}
 	ok(read_ids(fds[1], &next) == 1, "for the end of the turn");
 	test_crowd(&state, fds[1], &next);
+	test_lost(&state, fds[1]);
+	test_limit(&state);
+	test_flush(&state, fds);
 	return done();
 }
