@@ -27,23 +27,34 @@ static const struct lead {
 	{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
 };
 
+/* What has no shape, or gives one to what is around it. */
 static const struct range {
 	uint32_t first, last;
 } hidden[] = {
-	{ 0x00, 0x1f },       /* C0: ESC, newline, bell */
-	{ 0x7f, 0x9f },       /* DEL, C1: U+009B is a CSI to many terminals */
+	{ 0x00, 0x1f },     /* C0: ESC, newline, bell */
+	{ 0x7f, 0x9f },     /* DEL, C1: U+009B is a CSI to many terminals */
+	{ 0x2028, 0x2029 }, /* line ends */
+	{ 0xfff9, 0xfffb }, /* interlinear annotation */
+
+	/* Default_Ignorable_Code_Point, whole: Unicode's list of what is shown
+	 * as nothing where it is not understood, places kept free for it
+	 * included. */
 	{ 0xad, 0xad },       /* soft hyphen */
+	{ 0x34f, 0x34f },     /* combining grapheme joiner */
 	{ 0x61c, 0x61c },     /* Arabic letter mark */
 	{ 0x115f, 0x1160 },   /* Hangul fillers: blank, yet letters */
-	{ 0x17b4, 0x17b5 },   /* Khmer inherent vowels: no shape */
+	{ 0x17b4, 0x17b5 },   /* Khmer inherent vowels */
 	{ 0x180b, 0x180f },   /* Mongolian selectors */
 	{ 0x200b, 0x200f },   /* zero width, direction marks */
-	{ 0x2028, 0x202e },   /* line ends, bidi embeddings and overrides */
+	{ 0x202a, 0x202e },   /* bidi embeddings and overrides */
 	{ 0x2060, 0x206f },   /* invisible operators, bidi isolates */
 	{ 0x3164, 0x3164 },   /* Hangul filler */
+	{ 0xfe00, 0xfe0f },   /* variation selectors */
 	{ 0xfeff, 0xfeff },   /* zero width no-break space */
 	{ 0xffa0, 0xffa0 },   /* half-width Hangul filler */
-	{ 0xfff9, 0xfffb },   /* interlinear annotation */
+	{ 0xfff0, 0xfff8 },   /* free */
+	{ 0x1bca0, 0x1bca3 }, /* shorthand format controls */
+	{ 0x1d173, 0x1d17a }, /* musical format controls */
 	{ 0xe0000, 0xe0fff }, /* tags and more selectors: text nobody sees */
 };
 

@@ -108,6 +108,34 @@ static void test_visible(void)
 	}
 }
 
+/* Unicode's list of what is shown as nothing, and what steers beside it: each
+ * range's ends are hidden, their neighbours are not. */
+static void test_hidden(void)
+{
+	static const uint32_t ranges[][2] = {
+		{ 0x7f, 0x9f },       { 0xad, 0xad },
+		{ 0x34f, 0x34f },     { 0x61c, 0x61c },
+		{ 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },
+		{ 0x180b, 0x180f },   { 0x200b, 0x200f },
+		{ 0x2028, 0x202e },   { 0x2060, 0x206f },
+		{ 0x3164, 0x3164 },   { 0xfe00, 0xfe0f },
+		{ 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },
+		{ 0xfff0, 0xfffb },   { 0x1bca0, 0x1bca3 },
+		{ 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+	};
+	uint32_t wrong = 0, cp = 0x20;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		for (; cp < ranges[i][0] && !wrong; cp++)
+			wrong = text_is_hidden(cp) ? cp : 0;
+		for (; cp <= ranges[i][1] && !wrong; cp++)
+			wrong = text_is_hidden(cp) ? 0 : cp;
+	}
+	for (; cp <= 0x10ffff && !wrong; cp++)
+		wrong = text_is_hidden(cp) ? cp : 0;
+	ok(!wrong, "just what is not seen is hidden (U+%04X)", wrong);
+}
+
 static void test_json_text(void)
 {
 	auto_free char *got = text_json("\"\xc2\x9b \xff \x7f \xe2\x80\xa8 "
@@ -695,6 +723,7 @@ int main(void)
 	test_write_values();
 	test_shell();
 	test_visible();
+	test_hidden();
 	test_json_text();
 	test_time();
 	test_lines();
