@@ -12,6 +12,7 @@
 #include "confined.h"
 #include "err.h"
 #include "pack.h"
+#include "progress.h"
 #include "replace.h"
 #include "tarball.h"
 #include "walk.h"
@@ -55,6 +56,7 @@ struct job {
 	const struct artifact_request *request;
 	int out_fd;
 	int log_fds[LOGS]; /* -1: there is none */
+	int progress_fd;   /* -1: nobody looks */
 };
 
 int artifact_compression_of(const char *path, enum artifact_compression *out)
@@ -97,8 +99,8 @@ static int add_all(struct tarball *t, const struct job *job)
 		if (job->log_fds[i] >= 0 &&
 		    tarball_add_file(t, logs[i], job->log_fds[i]) < 0)
 			return -1;
-	if (job->request->progress)
-		tarball_show_progress(t, STDERR_FILENO);
+	if (job->progress_fd >= 0)
+		tarball_show_progress(t, job->progress_fd);
 	if (job->request->layer)
 		tarball_pass_whiteouts(t);
 	/* Of a dead run with a disk, which is gone: the logs alone. */
@@ -131,7 +133,8 @@ static int build(const void *arg, void *out)
 
 static int run_child(struct job *job, struct report *report)
 {
-	int keep[LOGS + 2] = { job->wd->work_fd, job->out_fd };
+	int keep[LOGS + 3] = { job->wd->work_fd, job->out_fd,
+			       job->progress_fd };
 	const struct confined child = { .name = "archiver",
 					.uid = job->wd->uid,
 					.gid = job->wd->gid,
@@ -140,7 +143,7 @@ static int run_child(struct job *job, struct report *report)
 					.work = build,
 					.arg = job };
 
-	memcpy(keep + 2, job->log_fds, sizeof(job->log_fds));
+	memcpy(keep + 3, job->log_fds, sizeof(job->log_fds));
 	if (confined_run(&child, report, sizeof(*report)) < 0)
 		return -1;
 	report->sha256[SHA256_HEX - 1] = '\0';
@@ -221,11 +224,18 @@ static int write_target(struct target *target, const struct workdir *wd,
 			const struct artifact_request *req,
 			struct report *report)
 {
-	struct job job = { .wd = wd, .request = req, .out_fd = target->fd };
+	struct job job = { .wd = wd,
+			   .request = req,
+			   .out_fd = target->fd,
+			   .progress_fd = -1 };
 	int rc = open_logs(&job);
 
+	/* Before the fork, too: the terminal is not the child's to open. */
+	if (req->progress)
+		job.progress_fd = progress_open(STDERR_FILENO);
 	if (rc == 0)
 		rc = run_child(&job, report);
+	cleanup_fd(&job.progress_fd);
 	for (size_t i = 0; i < LOGS; i++)
 		cleanup_fd(&job.log_fds[i]);
 	if (rc == 0)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "progress.h"
 
-#include <poll.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <unistd.h>
 
-/* A terminal that was stopped (^S) is not to hold the work that it shows.  (One
- * that has room, but less than for a line, does.) */
-static bool is_ready(int fd)
+#include "util.h"
+
+/* O_NONBLOCK on the descriptor that we have would be everybody's who has it. */
+int progress_open(int terminal_fd)
 {
-	struct pollfd reader = { .fd = fd, .events = POLLOUT };
+	auto_free char *path = xasprintf("/proc/self/fd/%d", terminal_fd);
 
-	return poll(&reader, 1, 0) == 1;
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 void progress_start(struct progress *p, int fd, const char *what,
@@ -26,7 +26,7 @@ void progress_start(struct progress *p, int fd, const char *what,
 void progress_tell(struct progress *p, uint64_t files, uint64_t bytes,
 		   uint64_t now_ms)
 {
-	if (p->fd < 0 || now_ms < p->next_ms || !is_ready(p->fd))
+	if (p->fd < 0 || now_ms < p->next_ms)
 		return;
 	/* Cleared to its end: the line before may have been longer. */
 	dprintf(p->fd, "\r%s: %llu files, %.1f MiB\033[K", p->what,
@@ -37,7 +37,7 @@ void progress_tell(struct progress *p, uint64_t files, uint64_t bytes,
 
 void progress_end(struct progress *p)
 {
-	if (p->shown && is_ready(p->fd))
+	if (p->shown)
 		dprintf(p->fd, "\r\033[K");
 	p->shown = false;
 }

@@ -13,12 +13,19 @@
 #define PROGRESS_EVERY_MS 200
 
 struct progress {
-	int fd;           /* of the terminal; -1: nobody looks */
+	int fd;           /* of progress_open; -1: nobody looks */
 	const char *what; /* "archiving" */
 	uint64_t next_ms; /* when to say something */
 	bool shown;
 };
 
+/*
+ * The terminal once more, such that writing to it never waits: one that was
+ * stopped (^S), or has room for a part of a line only, is not to hold the work
+ * that it shows.  -1 where it cannot be had: an ordinary user's su, say, leaves
+ * the terminal to whoever opened it.
+ */
+int progress_open(int terminal_fd);
 /* Borrows both; `now_ms` is of one clock that does not go back, here and below. */
 void progress_start(struct progress *p, int fd, const char *what,
 		    uint64_t now_ms);

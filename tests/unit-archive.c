@@ -496,6 +496,37 @@ static void test_progress(void)
 	close(fds[1]);
 }
 
+/* However little room a terminal has, and whether anybody reads it or not. */
+static void test_progress_stuck(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+	int slave = -1, status = 0;
+	pid_t pid;
+
+	if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)
+		slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	if (slave < 0)
+		die("a terminal");
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		struct progress p;
+
+		alarm(5);
+		progress_start(&p, progress_open(slave), "packing", 0);
+		for (uint64_t i = 1; i < 5000; i++)
+			progress_tell(&p, i, i, i * PROGRESS_AFTER_MS);
+		progress_end(&p);
+		_exit(p.fd < 0);
+	}
+	waitpid(pid, &status, 0);
+	ok(status == 0, "a terminal that nobody reads holds nothing");
+	ok(!(fcntl(slave, F_GETFL) & O_NONBLOCK),
+	   "and is as it was to all who have it");
+	close(slave);
+	close(master);
+}
+
 /* --- memory ------------------------------------------------------------- */
 
 #define MEMORY_KIB (32 * 1024)
@@ -574,6 +605,7 @@ int main(void)
 	test_unpacked();
 	test_every_length();
 	test_progress();
+	test_progress_stuck();
 	free(out);
 	out = xstrdup(at("out/a.tar.zst"));
 	test_memory();
