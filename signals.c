@@ -57,6 +57,7 @@ static void leave(int sig)
 
 void signals_leave(int status, bool hurry)
 {
+	struct sigaction before;
 	sigset_t set, pending;
 
 	last_status = status;
@@ -64,9 +65,13 @@ void signals_leave(int status, bool hurry)
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++) {
 		hurry = hurry || sigismember(&pending, passed_on[i]) == 1;
-		/* What waits is dropped so; nohup's stays as it is. */
-		if (signal(passed_on[i], SIG_IGN) != SIG_IGN)
+		sigaction(passed_on[i], NULL, &before);
+		/* What waits is dropped so.  nohup's stays as it is; and when
+		 * we are here again nothing waits, nor is to be dropped. */
+		if (before.sa_handler == SIG_DFL) {
+			signal(passed_on[i], SIG_IGN);
 			signal(passed_on[i], leave);
+		}
 		sigaddset(&set, passed_on[i]);
 	}
 	/* Otherwise it is our starter's own clock, if there is one. */
