@@ -22,19 +22,43 @@ static struct copies outputs_of(struct spec *spec)
 	return (struct copies){ &spec->outputs, &spec->n_outputs };
 }
 
-/* Takes its strings over; refuses a target that is there already. */
+static void free_copy(const struct spec_copy *copy)
+{
+	free(copy->from);
+	free(copy->to);
+}
+
+/* The one of this very target, or NULL; patterns may share a folder. */
+static struct spec_copy *same_target(struct copies list,
+				     const struct spec_copy *copy)
+{
+	for (size_t i = 0; !copy->glob && i < *list.n; i++)
+		if (!(*list.v)[i].glob &&
+		    strcmp((*list.v)[i].to, copy->to) == 0)
+			return &(*list.v)[i];
+	return NULL;
+}
+
+/* Takes its strings over.  A flag takes the place of what the file says of the
+ * same target; otherwise there is one of each. */
 static void add_copy(struct parse *p, struct copies list, struct spec_copy copy)
 {
-	bool twice = false;
+	struct spec_copy *old;
 
-	for (size_t i = 0; copy.from && copy.to && i < *list.n; i++)
-		twice |= !copy.glob && !(*list.v)[i].glob &&
-			 strcmp((*list.v)[i].to, copy.to) == 0;
-	if (twice)
+	if (!copy.from || !copy.to) {
+		free_copy(&copy);
+		return;
+	}
+	copy.of_file = p->source == FROM_FILE;
+	old = same_target(list, &copy);
+	if (old && (copy.of_file || !old->of_file)) {
 		complain(p, "%s is the target of another one, too", copy.to);
-	if (!copy.from || !copy.to || twice) {
-		free(copy.from);
-		free(copy.to);
+		free_copy(&copy);
+		return;
+	}
+	if (old) {
+		free_copy(old);
+		*old = copy;
 		return;
 	}
 	*list.v = xrealloc_array(*list.v, *list.n + 1, sizeof(**list.v));
@@ -209,10 +233,8 @@ static cJSON *dump_copies(struct copies list)
 
 static void clear_copies(struct copies list)
 {
-	for (size_t i = 0; i < *list.n; i++) {
-		free((*list.v)[i].from);
-		free((*list.v)[i].to);
-	}
+	for (size_t i = 0; i < *list.n; i++)
+		free_copy(&(*list.v)[i]);
 	free(*list.v);
 	*list.v = NULL;
 	*list.n = 0;

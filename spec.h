@@ -85,6 +85,7 @@ struct spec_copy {
 	bool glob;
 	bool here;     /* a pattern whose folder was not named */
 	bool optional; /* out: may be missing */
+	bool of_file;  /* said by a spec: a flag of the same target wins */
 };
 
 struct spec_resolve {
