@@ -221,8 +221,11 @@ static void load_ports(struct parse *p, const struct option *o,
 {
 	load_list(p, o, value);
 	/* Taken for "the default", an empty list would open a port. */
-	if (cJSON_IsArray(value) && !value->child)
-		complain(p, "is empty (leave the key out instead)");
+	if (!cJSON_IsArray(value) || value->child)
+		return;
+	complain(p, "is empty (leave the key out instead)");
+	/* As it will be: what it conflicts with is no second problem. */
+	option_forget(p, o);
 }
 
 static cJSON *dump_ports(const struct spec *spec, const struct option *o)
