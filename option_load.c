@@ -70,9 +70,18 @@ __attribute__((format(printf, 2, 3))) static size_t extend(struct parse *p,
 	return length;
 }
 
+/* Quoted where it would be read as something else: "" as none, "a.b" as two,
+ * "cpu " as another. */
 size_t where_key(struct parse *p, const char *key)
 {
-	return extend(p, ".%.64s%s", key, strlen(key) > 64 ? "..." : "");
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_-";
+	const char *cut = strlen(key) > 64 ? "..." : "";
+
+	if (*key && key[strspn(key, plain)] == '\0')
+		return extend(p, ".%.64s%s", key, cut);
+	return extend(p, ".\"%.64s%s\"", key, cut);
 }
 
 size_t where_index(struct parse *p, size_t index)
