@@ -413,7 +413,7 @@ struct json_writer *event_begin_at(struct event_log *log, const char *name,
 		event_tally(log);
 	if (!log->is_beyond)
 		return begin(log, name, when);
-	json_write_again(&log->line);
+	json_write_mute(&log->line);
 	return &log->line;
 }
 

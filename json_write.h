@@ -13,6 +13,7 @@
 struct json_writer {
 	char *text; /* ends with NUL; NULL while nothing was written */
 	size_t len, room;
+	bool mute; /* what is written is dropped */
 };
 
 #define JSON_WRITER_NONE ((struct json_writer){ 0 })
@@ -32,4 +33,6 @@ void json_write_bool(struct json_writer *w, const char *key, bool value);
 
 /* What is written from here on replaces it; the memory stays. */
 void json_write_again(struct json_writer *w);
+/* What is written from here on is dropped, until it is begun again. */
+void json_write_mute(struct json_writer *w);
 void json_write_free(struct json_writer *w);

@@ -228,6 +228,23 @@ static void test_write_values(void)
 
 /*** event.c ***/
 
+static void test_write_mute(void)
+{
+	struct json_writer w = JSON_WRITER_NONE;
+
+	json_write_mute(&w);
+	json_write_open(&w, NULL, '{');
+	json_write_string(&w, "k", "\x1b text");
+	json_write_number(&w, "n", 7);
+	json_write_bool(&w, "b", true);
+	json_write_close(&w, '}');
+	ok(w.len == 0 && w.text == NULL, "what nobody reads is not written");
+	json_write_again(&w);
+	json_write_number(&w, NULL, 7);
+	ok(w.len == 1 && strcmp(w.text, "7") == 0, "the next one is");
+	json_write_free(&w);
+}
+
 static void test_time(void)
 {
 	const struct timespec times[] = { { 0, 0 },
@@ -721,6 +738,7 @@ int main(void)
 	test_utf8();
 	test_write_strings();
 	test_write_values();
+	test_write_mute();
 	test_shell();
 	test_visible();
 	test_hidden();
