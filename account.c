@@ -120,11 +120,10 @@ void account_artifact(struct event_log *log, const char *event,
 
 static char *tell_left_out(const struct artifact *a)
 {
-	return xasprintf("not in the archive: %llu files or folders that no "
-			 "archive can hold (too deep, too long a path, too "
-			 "widely strewn, too many hard links); its "
-			 "skipped.txt names them",
-			 (unsigned long long)a->left_out);
+	return outcome_left_out("", a->left_out,
+				" that no archive can hold (too deep, too long "
+				"a path, too widely strewn, too many hard "
+				"links); its skipped.txt names them");
 }
 
 void account_left_out(struct outcome *out)

@@ -224,6 +224,13 @@ void outcome_add_warning(struct outcome *outcome, const char *fmt, ...)
 		strv_push(&outcome->warnings, take_ptr(&text));
 }
 
+char *outcome_left_out(const char *of, uint64_t n, const char *more)
+{
+	return xasprintf("not in the archive%s: %llu %s%s", of,
+			 (unsigned long long)n,
+			 n == 1 ? "file or folder" : "files or folders", more);
+}
+
 void outcome_add_usage(struct outcome *outcome,
 		       const struct cgroup_usage *usage)
 {

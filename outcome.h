@@ -135,4 +135,7 @@ bool outcome_add_command(struct outcome *outcome, const char *path,
 /* Said once, however often it is added; bounded like the groups. */
 void outcome_add_warning(struct outcome *outcome, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* "not in the archive: 3 files or folders", `of` behind the archive and `more` at
+ * the end; owned. */
+char *outcome_left_out(const char *of, uint64_t n, const char *more);
 void outcome_free(struct outcome *outcome);

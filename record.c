@@ -330,6 +330,7 @@ static void keep_skipped(void *arg, const char *text)
 	struct record *record = arg;
 	uint64_t n[2] = { 0 };
 	unsigned long long unlisted = 0;
+	auto_free char *left_out = NULL;
 
 	record->skipped = cJSON_CreateArray();
 	while (*text) {
@@ -353,12 +354,9 @@ static void keep_skipped(void *arg, const char *text)
 		cJSON_Delete(row);
 	}
 	record->more_skipped += unlisted;
+	left_out = outcome_left_out("", n[true] + unlisted, ", listed below");
 	if (n[true] + unlisted > 0)
-		outcome_add_warning(
-		    &record->seen,
-		    "not in the archive: %llu files or folders, "
-		    "listed below",
-		    (unsigned long long)n[true] + unlisted);
+		outcome_add_warning(&record->seen, "%s", left_out);
 }
 
 static cJSON *tell_seen(struct record *record)

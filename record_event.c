@@ -226,16 +226,16 @@ static void on_limit(struct record *r, const cJSON *event)
 {
 	const char *what = record_text(event, "what");
 	const char *reason = record_text(event, "reason");
+	uint64_t n = (uint64_t)record_number(event, "left_out");
+	auto_free char *left_out = outcome_left_out("", n, "");
 
 	/* What one reader was too slow for, all others have. */
 	if (strcmp(what, "events") != 0 || record_number(event, "limit") > 0)
 		r->unrecorded += (uint64_t)record_number(event, "dropped");
 	if (*reason)
 		outcome_add_warning(&r->seen, "%s: %s", what, reason);
-	else if (record_number(event, "left_out") > 0)
-		outcome_add_warning(&r->seen,
-				    "not in the archive: %.0f files or folders",
-				    record_number(event, "left_out"));
+	else if (n > 0)
+		outcome_add_warning(&r->seen, "%s", left_out);
 	else if (r->seen.limits.n < OUTCOME_GROUPS_MAX)
 		outcome_add_limit(&r->seen, what);
 }

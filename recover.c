@@ -270,6 +270,16 @@ static size_t collect(const struct recovery *r, struct workdir *wds,
 	return WIFEXITED(status) ? (size_t)WEXITSTATUS(status) : n;
 }
 
+static void warn_left_out(struct outcome *out, const char *run_id, uint64_t n)
+{
+	auto_free char *of = xasprintf(" of the earlier run %s", run_id);
+	auto_free char *text = outcome_left_out(of, n,
+						"; its skipped.txt names them");
+
+	if (n > 0)
+		outcome_add_warning(out, "%s", text);
+}
+
 /* The same, and what the archives had to do without. */
 static size_t collect_and_warn(const struct recovery *r, struct workdir *wds,
 			       size_t n, struct outcome *out)
@@ -283,13 +293,7 @@ static size_t collect_and_warn(const struct recovery *r, struct workdir *wds,
 		return n;
 	left = collect(r, wds, artifacts, n);
 	for (size_t i = 0; i < n; i++)
-		if (artifacts[i].left_out > 0)
-			outcome_add_warning(
-			    out,
-			    "not in the archive of the earlier run %s: %llu "
-			    "files or folders; its skipped.txt names them",
-			    wds[i].run_id,
-			    (unsigned long long)artifacts[i].left_out);
+		warn_left_out(out, wds[i].run_id, artifacts[i].left_out);
 	munmap(artifacts, size);
 	return left;
 }

@@ -104,7 +104,7 @@ contains "$T/out" "$id: 1 files in $ARCHIVES/$id.tar.zst, 1 left out: see skippe
 matches <(member "$id" skipped.txt) '^deep work/d/d/'
 check "the next run takes it up" taken_up "$beyond"
 contains <(jq -r '.warnings[]' "$T/r.json") \
-	"not in the archive of the earlier run $id: 1 files or folders; its skipped.txt"
+	"not in the archive of the earlier run $id: 1 file or folder; its skipped.txt"
 matches <(member "$id" skipped.txt) '^deep work/d/d/'
 
 echo "# what lives"

@@ -251,7 +251,7 @@ for i in range(300):
     os.chdir("d")
 open("file", "w").close()'
 page beyond "$T/beyond.tar.zst"
-contains "$T/out" "not in the archive: 1 files or folders"
+contains "$T/out" "not in the archive: 1 file or folder"
 contains "$T/out" "Not in the archive"
 matches <(tr '\n' ' ' <"$T/out") 'deep *work/d/d/.*too deep in folders'
 matches <(tr '\n' ' ' <"$T/out") 'fifo *work/pipe'
