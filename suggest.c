@@ -30,6 +30,7 @@ struct suggestion {
 	struct net_policy policy; /* of the spec as it was */
 	struct strv hosts, commands;
 	struct strv told; /* remarks, each once */
+	bool untold;      /* there were more */
 };
 
 /*** Remarks ***/
@@ -40,8 +41,12 @@ static void remark(struct suggestion *s, const char *what, const char *why)
 	auto_free char *visible = text_visible(what, false);
 	auto_free char *line = xasprintf("%.200s: %s", visible, why);
 
-	if (strv_has(&s->told, line) || s->told.n > ADDED_MAX)
+	if (strv_has(&s->told, line))
 		return;
+	if (s->told.n == ADDED_MAX) {
+		s->untold = true;
+		return;
+	}
 	fprintf(s->remarks, "left out: %s\n", line);
 	strv_push(&s->told, take_ptr(&line));
 }
@@ -318,6 +323,9 @@ static int answer(struct suggestion *s, const struct agent *agent)
 	if (!before || record_scan(s->seen_fd, &reader) < 0)
 		return -1;
 	widen(s, agent);
+	if (s->untold)
+		fputs("left out: more than these, each for such a reason\n",
+		      s->remarks);
 	after = print(s->spec);
 	if (!after)
 		return -1;

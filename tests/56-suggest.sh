@@ -86,6 +86,14 @@ done >"$T/many.jsonl"
 expect_exit 0 "$M9M" --json --suggest "$T/many.jsonl"
 is "hosts are bounded" "$(jq '.network.hosts | length' "$T/out")" 256
 contains "$T/err" "too many were seen"
+lacks "$T/err" "more than these"
+for i in $(seq 300); do
+	echo '{"event":"connect","name":"*.h'"$i"'.test","port":443,"protocol":"tcp"}'
+done >"$T/wild.jsonl"
+expect_exit 0 "$M9M" --suggest "$T/wild.jsonl"
+is "remarks are bounded" "$(grep -c 'no single host' "$T/err")" 256
+is "and the last one says so" "$(tail -n 1 "$T/err")" \
+	"left out: more than these, each for such a reason"
 
 echo "# caps: twice the peaks, in steps; without a cgroup nobody knows them"
 # capped PIDS: as an archive of a run has them.
