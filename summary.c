@@ -173,6 +173,7 @@ static int pad(const char *visible, size_t width)
 	return own < width ? (int)(width - own) : 0;
 }
 
+/* Times, as in the rows before: what found no group is known by its number only. */
 static void put_more(struct page *page, uint64_t more, const char *what)
 {
 	if (more)
@@ -250,6 +251,7 @@ static int compare_commands(const void *a, const void *b)
 static void put_commands(struct page *page, const struct outcome *o)
 {
 	const struct outcome_command *sorted[OUTCOME_GROUPS_MAX] = { NULL };
+	uint64_t more = o->more_commands;
 
 	for (size_t i = 0; i < o->n_commands; i++)
 		sorted[i] = &o->commands[i];
@@ -264,9 +266,9 @@ static void put_commands(struct page *page, const struct outcome *o)
 
 		row(page, "%4" PRIu64 "x  %s", c->count, visible);
 	}
-	if (o->n_commands > ROWS_MAX || o->more_commands)
-		put_more(page, o->n_commands - ROWS_MAX + o->more_commands,
-			 "programs");
+	for (size_t i = ROWS_MAX; i < o->n_commands; i++)
+		more += sorted[i]->count;
+	put_more(page, more, "executions");
 }
 
 static char *peer_of(const struct page *page,
@@ -298,6 +300,7 @@ static void put_connection(struct page *page,
 static void put_connections(struct page *page, const struct outcome *o)
 {
 	size_t rows = o->n_connections < ROWS_MAX ? o->n_connections : ROWS_MAX;
+	uint64_t more = o->more_connections;
 	size_t width = 0;
 
 	section(page, "connected", BOLD);
@@ -308,8 +311,9 @@ static void put_connections(struct page *page, const struct outcome *o)
 	}
 	for (size_t i = 0; i < rows; i++)
 		put_connection(page, &o->connections[i], width);
-	put_more(page, o->n_connections - rows + o->more_connections,
-		 "connections");
+	for (size_t i = rows; i < o->n_connections; i++)
+		more += o->connections[i].count;
+	put_more(page, more, "connections");
 	/* Without a network of its own nobody could have seen. */
 	if (rows == 0)
 		row(page, "%s",
@@ -338,6 +342,7 @@ static void put_denial(struct page *page, const struct outcome_denial *d,
 static void put_denials(struct page *page, const struct outcome *o)
 {
 	size_t rows = o->n_denials < ROWS_MAX ? o->n_denials : ROWS_MAX;
+	uint64_t more = o->more_denials;
 	size_t width = 0;
 
 	section(page, "denied", YELLOW);
@@ -349,7 +354,9 @@ static void put_denials(struct page *page, const struct outcome *o)
 	}
 	for (size_t i = 0; i < rows; i++)
 		put_denial(page, &o->denials[i], width);
-	put_more(page, o->n_denials - rows + o->more_denials, "denials");
+	for (size_t i = rows; i < o->n_denials; i++)
+		more += o->denials[i].count;
+	put_more(page, more, "denials");
 }
 
 static void put_use(struct page *page, const struct outcome *o)
@@ -433,7 +440,8 @@ static void put_layers(struct page *page, const struct outcome *o)
 	for (size_t i = 0; i < o->warnings.n && i < ROWS_MAX; i++)
 		paragraph(page, o->warnings.v[i]);
 	if (o->warnings.n > ROWS_MAX)
-		put_more(page, o->warnings.n - ROWS_MAX, "warnings");
+		row(page, "and %zu more (see the result)",
+		    o->warnings.n - ROWS_MAX);
 }
 
 void summary_print(FILE *out, const char *run_label,

@@ -363,6 +363,37 @@ static void test_summary(void)
 	outcome_free(&o);
 }
 
+/* Beyond the rows there are groups, and beyond the groups single ones: what is
+ * said of both together is how often it was. */
+static void test_summary_sums(void)
+{
+	static const char *const want[] = {
+		"and 184 more executions (see the events)\n",
+		"and 184 more connections (see the events)\n",
+		"and 184 more denials (see the events)\n",
+		"and 2 more (see the result)\n",
+	};
+	struct outcome o = OUTCOME_NONE;
+	struct net_event event = { .kind = NET_EVENT_CONNECT, .port = 1 };
+	auto_free char *text = NULL;
+
+	o.started = true;
+	for (int i = 0; i < 200; i++) {
+		snprintf(event.name, sizeof(event.name), "n%d.test", i % 100);
+		event.kind = NET_EVENT_CONNECT;
+		outcome_add_net(&o, &event);
+		event.kind = NET_EVENT_DENIED;
+		outcome_add_net(&o, &event);
+		outcome_add_command(&o, event.name, NULL);
+		outcome_add_warning(&o, "warning %d", i % 10);
+	}
+	/* Of a hundred, each twice, eight have a row and 64 a group. */
+	text = print("x", &o, false);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+		ok(strstr(text, want[i]) != NULL, "has %s", want[i]);
+	outcome_free(&o);
+}
+
 static void test_summary_ends(void)
 {
 	static char disk[] = "disk", pids[] = "pids";
@@ -475,6 +506,7 @@ int main(void)
 	test_race();
 	test_blocked();
 	test_summary();
+	test_summary_sums();
 	test_summary_ends();
 	test_summary_hostile();
 	test_summary_long_path();
