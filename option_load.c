@@ -117,27 +117,44 @@ void wrong_type(struct parse *p, const char *expects, const cJSON *value)
 	complain(p, "must be %s, not %s", expects, name_of(value->type & 0xff));
 }
 
-/* A scalar as the text a user would have written after the flag. */
-static const char *scalar_text(const cJSON *value, char number[32])
+/*
+ * A scalar as the text a user would have written after the flag: judged by the
+ * same code.  NULL after a complaint: from 2^53 on a double is no longer the
+ * number that was written, nor is anything so large meant.
+ */
+static const char *scalar_text(struct parse *p, const cJSON *value,
+			       char number[32])
 {
 	double n = value->valuedouble;
 
 	if (cJSON_IsString(value))
 		return value->valuestring;
-	/* From 2^53 on a double is no longer the number that was written; the
-	 * exponent form makes the parsers refuse it. */
-	if (n > -9007199254740992.0 && n < 9007199254740992.0 &&
-	    n == (double)(int64_t)n)
-		snprintf(number, 32, "%.0f", n);
+	if (!(n > -0x1p53 && n < 0x1p53)) {
+		complain(p, "is a number beyond 2^53, larger than any that can "
+			    "be given here");
+		return NULL;
+	}
+	/* Not "-0", which is 0. */
+	if (n == (double)(int64_t)n)
+		snprintf(number, 32, "%lld", (long long)n);
 	else
 		snprintf(number, 32, "%.15g", n);
 	return number;
 }
 
+static void set_scalar(struct parse *p, const struct option *o,
+		       const cJSON *value)
+{
+	char number[32];
+	const char *text = scalar_text(p, value, number);
+
+	if (text)
+		o->type->set(p, o, (char *[]){ (char *)(uintptr_t)text });
+}
+
 static void load_scalar(struct parse *p, const struct option *o,
 			const cJSON *value)
 {
-	char number[32];
 	const char *expects = o->type->expects;
 
 	if (!(value->type & o->type->json)) {
@@ -145,7 +162,7 @@ static void load_scalar(struct parse *p, const struct option *o,
 			   value);
 		return;
 	}
-	o->type->set(p, o, (char *[]){ (char *)scalar_text(value, number) });
+	set_scalar(p, o, value);
 }
 
 bool too_many(struct parse *p, const cJSON *list)
@@ -171,12 +188,9 @@ void load_list(struct parse *p, const struct option *o, const cJSON *value)
 	cJSON_ArrayForEach(item, value)
 	{
 		size_t back = where_index(p, index++);
-		char number[32];
 
 		if (item->type & o->type->json)
-			o->type->set(
-			    p, o,
-			    (char *[]){ (char *)scalar_text(item, number) });
+			set_scalar(p, o, item);
 		else
 			wrong_type(p, name_of(o->type->json), item);
 		where_back(p, back);

@@ -384,6 +384,12 @@ static void set_prompt_file(struct parse *p, const struct option *o,
 
 const struct option_type type_prompt_file = { .set = set_prompt_file };
 
+/* What is no nothing, yet too little to count: 0 would say "no limit". */
+static bool is_too_small(const char *text, uint64_t value)
+{
+	return value == 0 && strpbrk(text, "123456789");
+}
+
 static void set_size(struct parse *p, const struct option *o, char *const *arg)
 {
 	uint64_t bytes;
@@ -393,6 +399,8 @@ static void set_size(struct parse *p, const struct option *o, char *const *arg)
 			 SHOWN " is no size (bytes, or a number with k M G T "
 			       "or Ki Mi Gi Ti)",
 			 arg[0]);
+	else if (is_too_small(arg[0], bytes))
+		complain(p, SHOWN " is less than a byte", arg[0]);
 	else if (in_range(p, o, bytes, arg[0]))
 		*(uint64_t *)option_field(p->spec, o) = bytes;
 }
@@ -419,6 +427,8 @@ static void set_duration(struct parse *p, const struct option *o,
 			 SHOWN " is no time (seconds, or numbers with h m s "
 			       "ms)",
 			 arg[0]);
+	else if (is_too_small(arg[0], ms))
+		complain(p, SHOWN " is less than a millisecond", arg[0]);
 	else if (ms > o->max)
 		complain(p, SHOWN " is too long (at most %lu h)", arg[0],
 			 o->max / 3600000);
