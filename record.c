@@ -379,6 +379,32 @@ static cJSON *tell_seen(struct record *record)
 	return json_read(json, strlen(json), &fault);
 }
 
+/* A result alone has of the changes those that need a second look, and how many
+ * there are in all. */
+static void tell_changes(struct record *record)
+{
+	static const char *const kinds[] = { "added", "modified", "deleted",
+					     "renamed" };
+	const cJSON *changes = cJSON_GetObjectItemCaseSensitive(record->result,
+								"changes");
+	const cJSON *one;
+
+	record->changes = cJSON_CreateArray();
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		record->more_changes += record_number(changes, kinds[i]);
+	cJSON_ArrayForEach(one,
+			   cJSON_GetObjectItemCaseSensitive(changes, "control"))
+	{
+		cJSON *row = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(row, "path", record_text(one, "path"));
+		cJSON_AddStringToObject(row, "control",
+					record_text(one, "what"));
+		cJSON_AddItemToArray(record->changes, row);
+		record->more_changes--;
+	}
+}
+
 struct record *record_read(int fd)
 {
 	struct record *record = xcalloc(1, sizeof(*record));
@@ -395,6 +421,8 @@ struct record *record_read(int fd)
 	}
 	if (record->result == NULL)
 		record->result = tell_seen(record);
+	if (record->changes == NULL)
+		tell_changes(record);
 	length = record_number(record->result, "duration_ms") / 1000;
 	if (length > record->length)
 		record->length = length;

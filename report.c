@@ -133,8 +133,7 @@ static void put_peer(FILE *out, const struct record *r, const cJSON *row,
 {
 	auto_free char *peer = record_peer(row);
 
-	(void)r;
-	(void)key;
+	(void)r, (void)key;
 	fputs("<code>", out);
 	report_text(out, peer);
 	fputs("</code>", out);
@@ -161,7 +160,6 @@ static void put_word(FILE *out, const char *word)
 {
 	auto_free char *quoted = text_shell(word);
 
-	fputc(' ', out);
 	report_text(out, quoted);
 }
 
@@ -176,13 +174,14 @@ static void put_arguments(FILE *out, const cJSON *row, const char *program)
 	for (word = word ? word->next : NULL; word; word = word->next) {
 		const char *s = cJSON_GetStringValue(word);
 
+		fputc(' ', out);
 		put_word(out, s ? s : "?");
 	}
 	if (cJSON_HasObjectItem(row, "argv_cut"))
 		fputs(" ...", out);
 	if (called && strcmp(path_base(called), path_base(program)) != 0) {
 		fputs("</code> called <code>", out);
-		report_text(out, called);
+		put_word(out, called);
 	}
 }
 
@@ -191,20 +190,20 @@ static void put_about(FILE *out, const struct record *r, const cJSON *row,
 		      const char *key)
 {
 	static const char *const keys[] = { "call", "path", "program", "name",
-					    "what", "addr", "status",  NULL };
+					    "what", "addr", "status",  "" };
 	const char *const *k = keys;
-	const char *about;
+	const char *about = record_text(row, *k);
 
 	(void)key;
 	if (cJSON_HasObjectItem(row, "port")) {
 		put_peer(out, r, row, NULL);
 		return;
 	}
-	while (*k && record_text(row, *k)[0] == '\0')
-		k++;
-	about = *k ? record_text(row, *k) : "";
+	while (*about == '\0' && **k)
+		about = record_text(row, *++k);
 	fputs("<code>", out);
-	report_text(out, about);
+	/* Beside words that are quoted, no blank in it begins another one. */
+	(cJSON_HasObjectItem(row, "argv") ? put_word : report_text)(out, about);
 	put_arguments(out, row, about);
 	fputs("</code>", out);
 }
@@ -417,6 +416,10 @@ static void put_figures(FILE *out, const struct record *r)
 		{ "Names denied", say_count, "network.dns_denied", false },
 		{ "Sent", human_bytes, "network.bytes_out", false },
 		{ "Received", human_bytes, "network.bytes_in", false },
+		{ "Files added", say_count, "changes.added", false },
+		{ "Files modified", say_count, "changes.modified", false },
+		{ "Files deleted", say_count, "changes.deleted", false },
+		{ "Files renamed", say_count, "changes.renamed", false },
 		{ "Tokens in", say_count, "answer.tokens_in", false },
 		{ "Tokens out", say_count, "answer.tokens_out", false },
 	};

@@ -87,6 +87,9 @@ echo "# from the result, and from the events"
 page result "$T/result.json"
 contains "$T/out" "--allow evil.example"
 lacks "$T/out" "Over time"
+matches <(tr '\n' ' ' <"$T/out") 'Files added[^A-Z]*2[^A-Z]*Files modified[^A-Z]*1'
+matches <(tr '\n' ' ' <"$T/out") 'Changed files.*\.envrc[^A-Za-z]*is run by direnv'
+contains "$T/out" "And 2 more changes."
 page events "$T/events.jsonl"
 contains "$T/out" "--allow evil.example"
 contains "$T/out" "Over time"
@@ -187,11 +190,13 @@ echo "# a program is shown by its path, whatever it calls itself"
 cat >"$T/called.jsonl" <<'END'
 {"ts":"2026-11-26T01:00:00Z","run":"r","event":"start","program":"/usr/bin/sh","argv":["sh","-c","a b"]}
 {"ts":"2026-11-26T01:00:01Z","run":"r","event":"exec","path":"/work/evil","argv":["git","status"],"verdict":"allowed"}
+{"ts":"2026-11-26T01:00:01Z","run":"r","event":"exec","path":"/work/x y","argv":["p q","z"],"verdict":"allowed"}
 {"ts":"2026-11-26T01:00:02Z","run":"r","event":"exec","path":"/usr/bin/rm","argv":["rm","-r","a b","","c"],"argv_cut":true,"verdict":"allowed"}
 END
 page called "$T/called.jsonl"
 contains "$T/out" "/work/evil status called git"
 contains "$T/out" "/usr/bin/sh -c 'a b'"
+contains "$T/out" "'/work/x y' z called 'p q'"
 contains "$T/out" "/usr/bin/rm -r 'a b' '' c ..."
 
 echo "# what is left out is told, and nothing is hidden by number or by order"
