@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "action.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -152,12 +153,22 @@ static int (*const actions[])(const struct spec *) = {
 	[SPEC_SUGGEST] = suggest,
 };
 
+/* A full disk shows when the rest goes out, or has shown before.  Half a table
+ * is not to be taken for the whole. */
+static int flush(void)
+{
+	if (fflush(stdout) != 0)
+		return fail(errno, "cannot write to standard output");
+	return ferror(stdout) ? fail(EIO, "cannot write to standard output")
+			      : 0;
+}
+
 int action_do(const struct spec *spec)
 {
 	struct outcome out = OUTCOME_NONE;
 	int rc = actions[spec->action](spec);
 
-	if (rc >= 0)
+	if (rc >= 0 && flush() == 0)
 		return rc;
 	if (!err_get())
 		return EXIT_SANDBOX;
