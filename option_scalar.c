@@ -73,6 +73,13 @@ const struct option_type type_action = { .set = set_action };
 static void set_action_about(struct parse *p, const struct option *o,
 			     char *const *arg)
 {
+	/* The first would be forgotten: a log unchecked, a question unheard. */
+	bool twice = p->spec->about && p->spec->action == o->min;
+
+	if (arg[0][0] == '\0')
+		complain(p, "is empty");
+	else if (twice)
+		complain(p, "is given twice: one at a time");
 	set_action(p, o, arg);
 	replace(p, o, xstrdup(arg[0]));
 }
@@ -267,7 +274,10 @@ static void set_hostname(struct parse *p, const struct option *o,
 	if (len == 0 || len > 63 || arg[0][0] == '-' || arg[0][0] == '.' ||
 	    strspn(arg[0], "abcdefghijklmnopqrstuvwxyz"
 			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") != len)
-		complain(p, SHOWN " is no host name", arg[0]);
+		complain(p,
+			 SHOWN " is no host name (1 to 63 letters, digits, "
+			       "\"-.\")",
+			 arg[0]);
 	else
 		replace(p, o, xstrdup(arg[0]));
 }
@@ -480,7 +490,8 @@ static void set_cores(struct parse *p, const struct option *o, char *const *arg)
 	if (*text && strspn(text, "0123456789.") == strlen(text))
 		cores = strtod(text, &end);
 	if (!end || *end || end == text)
-		complain(p, SHOWN " is no number of cores", text);
+		complain(p, SHOWN " is no number of cores (such as 2 or 0.5)",
+			 text);
 	else if (cores < 0.01 || cores > (double)o->max)
 		complain(p, SHOWN " is out of range (0.01 to %lu)", text,
 			 o->max);

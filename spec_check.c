@@ -353,6 +353,7 @@ static void check_alone(struct parse *p)
 	} alone[] = {
 		{ SPEC_DOCTOR, "--doctor, which tries the defaults" },
 		{ SPEC_GC, "--gc, which is about runs that are over" },
+		{ SPEC_VERIFY_AUDIT, "--verify-audit, which is about one log" },
 	};
 
 	for (size_t row = 0; row < ARRAY_SIZE(alone); row++)
