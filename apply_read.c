@@ -259,6 +259,8 @@ static cJSON *read_tree(int archive_fd)
 	char *text = find_list(archive_fd, &len);
 	cJSON *tree = text ? json_read(text, len, &fault) : NULL;
 
+	if (text && tree == NULL)
+		bad("changes.json is no list of changes");
 	free(text);
 	return tree;
 }
@@ -266,10 +268,14 @@ static cJSON *read_tree(int archive_fd)
 int apply_read(struct apply *a)
 {
 	cJSON *tree = read_tree(a->archive_fd);
-	/* Without a tree there is no list; what came first is what is told. */
-	int rc = read_changes(
-	    &a->changes, cJSON_GetObjectItemCaseSensitive(tree, "changes"));
+	int rc;
 
+	if (tree == NULL)
+		return fail_remedy("%s should be the archive of a run with "
+				   "--project",
+				   a->req->artifact);
+	rc = read_changes(&a->changes,
+			  cJSON_GetObjectItemCaseSensitive(tree, "changes"));
 	if (rc == 0)
 		rc = read_left_out(
 		    &a->changes,

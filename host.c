@@ -122,7 +122,8 @@ static int find_state(struct host *host)
 	} else if (home && home[0] == '/') {
 		host->state_dir = path_join(home, ".local/state/m9m-sandbox");
 	} else {
-		fail(0, "no place for the state directory: HOME is not set");
+		fail(0, "no place for the state directory: HOME is not set "
+			"to an absolute path");
 		return fail_remedy("set HOME or XDG_STATE_HOME");
 	}
 	host->audit_path = path_join(host->state_dir, "audit.jsonl");

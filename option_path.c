@@ -64,7 +64,8 @@ char *host_path(struct parse *p, const char *text)
 		return NULL;
 	if (text[0] == '~' && (text[1] == '/' || text[1] == '\0')) {
 		if (!home || home[0] != '/') {
-			complain(p, "~ is unknown: HOME is not set");
+			complain(p, "~ is unknown: HOME is not set to an "
+				    "absolute path");
 			return NULL;
 		}
 		joined = path_join(home, text + 1);

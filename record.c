@@ -265,6 +265,13 @@ int record_scan(int fd, const struct record_reader *reader)
 	return rc;
 }
 
+int record_blame(const char *path)
+{
+	return fail_remedy("%s should be the archive, the result or the events "
+			   "of a run",
+			   path);
+}
+
 /*** Of one run ***/
 
 static void keep_event(void *record, cJSON *event)

@@ -85,6 +85,8 @@ bool record_is_archive(int fd);
  * more than a run leaves; but the last line may be a half one.
  */
 int record_scan(int fd, const struct record_reader *reader);
+/* After a failure of it: which file it was, and what should be in it.  -1. */
+int record_blame(const char *path);
 /* From the beginning of a file; NULL by fail(). */
 struct record *record_read(int fd);
 void record_free(struct record *record);

@@ -592,7 +592,7 @@ int report_write(const char *path, const char *source)
 	if (record_is_archive(source_fd) && unpack_load() < 0)
 		return -1;
 	if (confined_run(&child, &done, sizeof(done)) < 0)
-		return -1;
+		return record_blame(source);
 	if (lseek(page_fd, 0, SEEK_SET) < 0 ||
 	    !(page = read_fd(page_fd, PAGE_MAX, NULL)))
 		return fail(errno, "cannot read the page");

@@ -296,15 +296,15 @@ static int write_special(const char *path, const char *json)
 	struct stat st;
 
 	if (fd < 0)
-		return fail(errno, "cannot open the result file %s", path);
+		return fail(errno, "cannot open %s", path);
 	/* Looked at again: a link to a file may be in its place by now. */
 	if (fstat(fd, &st) != 0 || S_ISREG(st.st_mode))
 		return fail(0,
-			    "cannot write the result file %s: it was "
+			    "cannot write %s: it was "
 			    "replaced meanwhile",
 			    path);
 	if (fcntl(fd, F_SETFL, 0) != 0 || put(fd, json) != 0)
-		return fail(errno, "cannot write the result file %s", path);
+		return fail(errno, "cannot write %s", path);
 	return 0;
 }
 
@@ -325,7 +325,7 @@ static int replace_result(const char *path, const char *json)
 	if (dir_fd >= 0 &&
 	    replace_file(dir_fd, path_base(path), line, strlen(line)) == 0)
 		return 0;
-	return fail(errno, "cannot write the result file %s", path);
+	return fail(errno, "cannot write %s", path);
 }
 
 /* What these lead to is open; to replace a file of such a name would take the
@@ -371,8 +371,7 @@ int result_write(const char *path, int fd, const char *json)
 	if (path)
 		rc = write_path(path, json);
 	if (fd >= 0 && put(fd, json) != 0)
-		rc = fail(errno, "cannot write the result to descriptor %d",
-			  fd);
+		rc = fail(errno, "cannot write to descriptor %d", fd);
 	return rc;
 }
 
@@ -401,7 +400,7 @@ int result_check(const char *path)
 		error = EISDIR;
 	if (error == 0)
 		return 0;
-	fail(error, "cannot write the result file %s", path);
+	fail(error, "cannot write %s", path);
 	return fail_remedy("--result names a file in a folder that is there "
 			   "and can be written");
 }

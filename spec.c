@@ -457,29 +457,43 @@ static bool is_printed(const struct spec *spec, const struct option *o)
 	return is_written(spec, o->key, true);
 }
 
+/* Paths may hold any bytes, JSON may not. */
+static bool can_be_json(const cJSON *value)
+{
+	char *auto_free text = cJSON_PrintUnformatted(value);
+	struct json_fault fault;
+	cJSON *again = text ? json_read(text, strlen(text), &fault) : NULL;
+
+	cJSON_Delete(again);
+	return again != NULL;
+}
+
 int spec_print(const struct spec *spec, FILE *out)
 {
 	cJSON *tree = cJSON_CreateObject();
-	struct json_fault fault;
+	const char *bad = NULL;
 	char *auto_free text = NULL;
-	cJSON *again;
 
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *o = &option_table[i];
 		cJSON *value = is_printed(spec, o) ? o->type->dump(spec, o)
 						   : NULL;
 
+		if (value && !can_be_json(value))
+			bad = o->key;
 		if (value)
 			put(tree, o->key, value);
 	}
 	text = cJSON_Print(tree);
 	cJSON_Delete(tree);
-	/* Paths may hold any bytes, JSON may not. */
-	again = text ? json_read(text, strlen(text), &fault) : NULL;
-	if (!again)
-		return fail(0, "cannot print the spec: a value is not UTF-8");
-	cJSON_Delete(again);
-	if (fprintf(out, "%s\n", text) < 0 || fflush(out) != 0)
+	if (bad) {
+		fail(0,
+		     "cannot print the spec: what is given as %s is not UTF-8",
+		     bad);
+		return fail_remedy("JSON can say nothing else: such a name "
+				   "can be given as a flag only");
+	}
+	if (!text || fprintf(out, "%s\n", text) < 0 || fflush(out) != 0)
 		return fail(errno, "cannot print the spec");
 	return 0;
 }

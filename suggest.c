@@ -398,5 +398,7 @@ int suggest_spec(struct spec *spec, const char *seen, bool json, FILE *out,
 		return fail(0, "cannot read %s: it is no file", seen);
 	if (unpack_load() < 0)
 		return -1;
-	return confined_run(&child, &report, sizeof(report));
+	return confined_run(&child, &report, sizeof(report)) < 0
+		   ? record_blame(seen)
+		   : 0;
 }

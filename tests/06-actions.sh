@@ -20,3 +20,13 @@ for words in --help --version --list-agents --doctor "--doctor --json" \
 	# shellcheck disable=SC2086
 	full $words
 done
+
+echo "# a file is named, whatever is wrong with it"
+echo nothing >"$T/odd"
+for words in "--apply $T/odd" "--report $T/page.html $T/odd" "--suggest $T/odd"; do
+	# shellcheck disable=SC2086
+	expect_exit 125 "$M9M" $words
+	contains "$T/err" "$T/odd should be the archive"
+done
+expect_exit 125 "$M9M" --report "$T/none/page.html" "$T/run.tar.zst"
+contains "$T/err" "cannot write $T/none/page.html: No such file"

@@ -177,7 +177,7 @@ json_is "$T/why" .remedy "--allow b.test:9000"
 json_is "$T/why" .reason "the name is not allowed"
 
 # --- no question, no effect ---
-for question in '*.wild.test:443' a.test:1-2 10.0.0.0/8:1 '' ./x; do
+for question in '*.wild.test:443' a.test:1-2 10.0.0.0/8:1 ./x; do
 	expect_exit 125 "$M9M" --why "$question" sh
 	contains "$T/err" "ask HOST:PORT, /PATH or COMMAND"
 done

@@ -291,7 +291,7 @@ static void test_write(void)
 	       holds(path, "[]\n") && holds(link, "1\n"),
 	   "a link is replaced, not followed");
 	ok(result_write(missing, fds[1], "2") != 0 && err_get() &&
-	       strstr(err_get()->message, "result file"),
+	       strstr(err_get()->message, missing),
 	   "a missing folder is an error");
 	err_reset();
 	ok(read(fds[0], got, 7) == 2 && got[0] == '2',

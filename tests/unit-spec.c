@@ -608,7 +608,8 @@ static void check_not_utf8(void)
 	struct spec s;
 
 	ok(parse_words("--chdir /\xff true", &s, &printed) == 0 &&
-	       strstr(printed, "cannot print the spec"),
+	       strstr(printed, "cannot print the spec: what is given as "
+			       "chdir is not UTF-8"),
 	   "a path of any bytes is taken; it cannot be printed as JSON");
 	spec_free(&s);
 	ok(parse_words("--id \xff\x1b true", &s, &refused) < 0 &&
