@@ -186,7 +186,7 @@ const struct option option_table[] = {
 	{ "quiet", 'q', NULL, "summary", &type_quiet, FIELD(summary),
 	  .help = "--summary never" },
 	{ "verbose", 0, NULL, "sandbox.verbose", &type_flag, FIELD(verbose),
-	  .help = "output and allowed connections become events" },
+	  .help = "output, and programs not found, become events" },
 	{ "metrics-dir", 0, "DIR", "metrics_dir", &type_host_path,
 	  FIELD(metrics_dir),
 	  .help = "counters over all runs, for node_exporter" },

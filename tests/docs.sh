@@ -103,6 +103,16 @@ if command -v jq >/dev/null; then
 	is "and each key of the result" "$(keys result '.required[]')" ""
 fi
 
+# What a spec can say, by the table: groups by their members.
+sed -n '/^\.Sh SPEC FILE/,/^\.Sh PROJECT/p' "$MAN" >"$T/man.spec"
+tr -s ' \t\n' ' ' <"$TOP/option.c" |
+	grep -oE '("[a-z_.]+", &type_|\.key = "[a-z_.]+)' |
+	sed 's/", &type_//; s/.*["=. ]//' | sort -u >"$T/keys"
+check "the table has keys" test "$(wc -l <"$T/keys")" -gt 50
+is "the man page has each key of a spec" "$(while read -r key; do
+	grep -qE "^\\.(It )?Cm (.* )?$key( |\$)" "$T/man.spec" || echo "$key"
+done <"$T/keys")" ""
+
 if command -v mandoc >/dev/null; then
 	mandoc -Tlint -Wwarning "$MAN" >"$T/lint"
 	is "mandoc finds nothing wrong" "$(cat "$T/lint")" ""
