@@ -341,15 +341,23 @@ static void add_host_base(struct plan *plan, const struct host *host)
 /* A whole tree of the user's in place of the host's; ours stays on top. */
 static void add_rootfs(struct plan *plan, const char *rootfs)
 {
-	static const char *const ours[] = { "dev", "etc", "proc", "run",
+	static const char *const ours[] = { "dev", "etc", "home", "proc", "run",
 					    "sys", "tmp", "var",  NULL };
 	auto_free char *etc = path_join(rootfs, "etc");
+	auto_free char *home = path_join(rootfs, "home");
 	auto_free char *var = path_join(rootfs, "var");
+	static const char *const home_own[] = { TREE_USER, NULL };
 	static const char *const var_tmp[] = { "tmp", "run", "lock", NULL };
+	struct stat st;
 
 	add_entries(plan, rootfs, "/", ours);
 	tree_add(plan, PLAN_DIR, "/etc", NULL);
 	add_entries(plan, etc, "/etc", own_etc);
+	/* Of an image it is there, and our user's is not in it.  One that is a
+	 * link is left out: our user's is to be where it says. */
+	tree_add(plan, PLAN_DIR, "/home", NULL);
+	if (lstat(home, &st) == 0 && S_ISDIR(st.st_mode))
+		add_entries(plan, home, "/home", home_own);
 	tree_add(plan, PLAN_DIR, "/var", NULL);
 	add_entries(plan, var, "/var", var_tmp);
 	add_accounts(plan, rootfs);

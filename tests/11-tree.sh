@@ -98,6 +98,17 @@ expect_exit 125 m9m --rootfs "$T/none" true
 contains "$T/err" "plan: cannot read the root tree $T/none: No such file"
 expect_exit 125 m9m --rootfs "$SELF" /work/x
 contains "$T/err" "cannot read the root tree $SELF: Not a directory"
+image=$T/image
+mkdir -p "$image/home/svc"
+for file in $(ldd /bin/sh | grep -o '/[^ ]*') /bin/sh; do
+	cp -L --parents "$file" "$image"
+done
+is "an image's homes are there, and ours beside them" \
+	"$(m9m --rootfs "$image" /bin/sh -c 'echo x >~/made && echo /home/* ~/*')" \
+	"/home/agent /home/svc /home/agent/made"
+ln -s nowhere "$image/bin/ls"
+expect_exit 127 m9m --rootfs "$image" ls
+lacks "$T/err" "did you mean ls"
 rootfs=$T/rootfs
 mkdir -p "$rootfs"/{usr,etc,opt/app,var/lib/x}
 echo 'svc:x:77:77::/:/bin/false' >"$rootfs/etc/passwd"

@@ -44,3 +44,9 @@ cp "$T/secret" "$T/hostetc/app.conf"
 ln -s "$T/hostetc" "$fs/etc"
 inside /etc/app.conf
 lacks "$T/out" host-secret-line
+rm "$fs/etc"
+mkdir "$fs/etc"
+ln -s "$T/hostetc" "$fs/home"
+expect_exit 0 "$M9M" -q --no-artifact --rootfs "$fs" -- /bin/thief show /bin/thief
+inside /home/app.conf
+lacks "$T/out" host-secret-line
