@@ -46,8 +46,10 @@ void near_offer(struct near_match *match, const char *candidate)
 	if (len > WORD_MAX || other > WORD_MAX || len == 0)
 		return;
 	slips = slips_between(match->word, len, candidate, other);
-	/* "artifac" is near, "id" for "xy" is a guess. */
-	if (slips > 1 + least(len, other) / 5 || slips >= least(len, other))
+	/* "artifac" is near, "id" for "xy" is a guess; the word itself, which
+	 * is there and is no good (a link to nowhere), helps nobody. */
+	if (slips > 1 + least(len, other) / 5 || slips >= least(len, other) ||
+	    slips == 0)
 		return;
 	if (!match->best || slips < match->slips) {
 		match->best = candidate;

@@ -465,6 +465,7 @@ static void check_near(void)
 		{ "abc", "xyz", false },
 		{ "ip", "id", true },
 		{ "networks", "network", true },
+		{ "network", "network", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
