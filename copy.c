@@ -289,8 +289,10 @@ static int copy_entry(struct copying *c, const char *name)
 	} else {
 		auto_free char *shown = text_visible(c->path.s, true);
 
-		rc = fail(0, "cannot copy %s/%s: it is %s", c->rules->what,
-			  shown, kind_of(st.st_mode));
+		fail(0, "cannot copy %s/%s: it is %s", c->rules->what, shown,
+		     kind_of(st.st_mode));
+		rc = fail_remedy("no copy of such a thing is one: name what "
+				 "is needed beside it, one by one");
 	}
 	walk_cut(&c->path, before);
 	return rc;

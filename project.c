@@ -144,6 +144,13 @@ static const unsigned int how_to_look[] = {
 	[SPEC_PROJECT_BIND] = HIDDEN_DOORS | HIDDEN_WHOLE,
 };
 
+static int refuse_project(int err, const char *path)
+{
+	fail(err, "cannot show the project %s", path);
+	return fail_remedy("--project names a folder that is there, and that "
+			   "you may read");
+}
+
 int project_plan(struct plan *plan, const struct spec *spec,
 		 const struct host *host)
 {
@@ -158,7 +165,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 	project->mode = spec->project_mode;
 	project->path = realpath(spec->project, NULL);
 	if (project->path == NULL)
-		return fail(errno, "cannot show the project %s", spec->project);
+		return refuse_project(errno, spec->project);
 	holds = precious_in(project->path, host);
 	if (holds) {
 		fail(0, "cannot show %s as a project: it holds %s",
@@ -167,7 +174,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 	}
 	fd = walk_open_plain(project->path);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail(errno, "cannot open the project %s", project->path);
+		return refuse_project(errno, project->path);
 	plan_owner(plan, host, &st);
 	if (project->roots && project->mode == SPEC_PROJECT_BIND) {
 		fail(0,

@@ -351,6 +351,13 @@ static int copy_dir_in(const struct workdir *wd, int from_fd,
 	return copy_tree(take_fd(&from), st, to, rules);
 }
 
+static int refuse_input(int err, const char *from, const char *why)
+{
+	fail(err, "cannot copy input %s%s", from, why);
+	return fail_remedy("an input is a file or a folder that is there, and "
+			   "that you may read");
+}
+
 /*
  * The kind is looked at before the file is opened, since to open a device can
  * be an act.  A link is followed: the user named it.
@@ -363,19 +370,16 @@ static int open_input(const char *from, struct stat *st)
 	struct stat before;
 
 	if (held < 0 || fstat(held, &before) < 0)
-		return fail(errno, "cannot open input %s", from);
+		return refuse_input(errno, from, "");
 	if (!S_ISREG(before.st_mode) && !S_ISDIR(before.st_mode))
-		return fail(0,
-			    "cannot copy input %s: neither a file nor a "
-			    "directory",
-			    from);
+		return refuse_input(0, from,
+				    ": neither a file nor a directory");
 	fd = open_how(AT_FDCWD, from, O_RDONLY | O_NONBLOCK | O_NOCTTY,
 		      RESOLVE_NO_MAGICLINKS);
 	if (fd < 0 || fstat(fd, st) < 0)
-		return fail(errno, "cannot open input %s", from);
+		return refuse_input(errno, from, "");
 	if (st->st_ino != before.st_ino || st->st_dev != before.st_dev)
-		return fail(0, "cannot copy input %s: it is being changed",
-			    from);
+		return refuse_input(0, from, ": it is being changed");
 	return take_fd(&fd);
 }
 

@@ -163,7 +163,8 @@ is "no archive either" "$(find "$STATE/artifacts" -type f | wc -l)" 1
 m9m --input "$T/made" --input "$T/none" true
 is "a missing input" "$rc" 125
 json_is "$T/r.json" '.stage + " " + (.started | tostring)' "inputs false"
-contains "$T/err" "cannot open input $T/none: No such file or directory"
+contains "$T/err" "cannot copy input $T/none: No such file or directory"
+contains "$T/err" "an input is a file or a folder that is there"
 is "its workdir is gone" "$(left)" ""
 rm -f "$A"
 

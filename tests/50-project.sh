@@ -224,6 +224,8 @@ refuse() {
 	expect_exit 125 "$M9M" -q "$@" true
 	contains "$T/err" "$text"
 }
+refuse "cannot show the project $T/none: No such file" --project "$T/none"
+refuse "--project names a folder that is there" --project "$SELF"
 refuse "cannot show / as a project" --project /
 HOME=$T/p refuse "it holds your home directory" --project "$P"
 HOME=$T/p/sub refuse "it holds your home directory" --project "$P"
