@@ -131,7 +131,9 @@ static int open_folder(struct output *out)
 	if (check_way(out) < 0)
 		return -1;
 	out->dir_fd = walk_make_dirs(out->names.folder, 0777);
-	return out->dir_fd < 0 ? -1 : 0;
+	return out->dir_fd < 0
+		   ? fail_remedy("--output-file NAME:DEST brings it elsewhere")
+		   : 0;
 }
 
 static bool is_there(const struct output *out, struct stat *st)

@@ -226,3 +226,8 @@ if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
 else
 	echo "# strace cannot be used here"
 fi
+
+echo "# a place that is none"
+expect_exit 125 "$M9M" -q --no-artifact --output-file "f:$SELF/f" sh -c 'echo x >f'
+contains "$T/err" "cannot open folder $SELF: Not a directory"
+contains "$T/err" "--output-file NAME:DEST brings it elsewhere"
