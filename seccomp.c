@@ -81,6 +81,28 @@ static int listen_to(const struct sock_filter *code, size_t n)
 	return fd;
 }
 
+/* Would it end whoever asks for a socket?  Whom we answer lives on. */
+static bool ends_by_socket(const struct seccomp_filter *filter)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_RAW };
+
+	for (size_t i = 0; i < ARRAY_SIZE(families) * ARRAY_SIZE(types); i++) {
+		const struct seccomp_data data = {
+			.nr = SYS_socket,
+			.arch = FILTER_AUDIT_ARCH,
+			.args = { (__u64)families[i / ARRAY_SIZE(types)],
+				  (__u64)types[i % ARRAY_SIZE(types)] },
+		};
+
+		/* The kernel's own order: from the hardest on. */
+		if ((int32_t)seccomp_judge(filter, &data) <
+		    (int32_t)SECCOMP_RET_ERRNO)
+			return true;
+	}
+	return false;
+}
+
 static int load_questions(const struct seccomp_filter *filter)
 {
 	static const struct sock_filter sockets[] = {
@@ -98,7 +120,7 @@ static int load_questions(const struct seccomp_filter *filter)
 	};
 	struct sock_filter code[BPF_MAXINSNS];
 
-	if (!filter->sockets ||
+	if (!filter->sockets || ends_by_socket(filter) ||
 	    filter->n + ARRAY_SIZE(sockets) > ARRAY_SIZE(code))
 		return listen_to(filter->code, filter->n);
 	memcpy(code, sockets, sizeof(sockets));

@@ -129,6 +129,9 @@ schemas_hold
 sed 's/ERRNO","errnoRet":13/KILL_PROCESS"/' "$T/block.json" >"$T/kill.json"
 under "$T/kill.json" python3 /calls.py mkdirat
 is "a profile may kill" "$rc" 159
+sed 's/mkdirat/socket/' "$T/kill.json" >"$T/socket.json"
+under "$T/socket.json" python3 -c 'import socket; socket.socket()'
+is "also for a socket, about which we would ask" "$rc" 159
 echo '{"defaultAction":"SCMP_ACT_LOG"}' >"$T/log.json"
 under "$T/log.json" python3 /calls.py unshare
 is "a profile that logs" "$rc $(cat "$T/out")" "0 unshare EPERM"
