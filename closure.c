@@ -283,7 +283,10 @@ static int open_library(struct gather *g, const char *path, char **inside,
 	return take_fd(&fd);
 }
 
-/* What is no library, or not visible, fails when it is loaded: not here. */
+/*
+ * What is no library, or not visible, fails when it is loaded: not here.  A program
+ * that somebody calls his library could be run by way of the loader.
+ */
 static int add_library(struct gather *g, const char *path,
 		       const struct strv *inherited)
 {
@@ -297,7 +300,7 @@ static int add_library(struct gather *g, const char *path,
 	strv_push(&g->seen, xstrdup(path));
 	fd = open_library(g, path, &inside, &source);
 	if (fd < 0 || !linkage_read(fd, &linkage) || linkage.foreign ||
-	    !push_map(g, inside, source, false))
+	    linkage.program || !push_map(g, inside, source, false))
 		return 0;
 	return add_needed(g, inside, &linkage, inherited);
 }

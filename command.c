@@ -175,26 +175,24 @@ static int refuse(const char *name, const char *what, const char *reason)
 			   "--allow-dangerous-commands");
 }
 
-/* By its name, by the name of its file, or as another name of that file. */
-static int check_danger(struct gather *g, const char *name)
+/* By the name of its file, or as another name of that file. */
+static int check_file(struct gather *g, const char *name,
+		      const struct command *c)
 {
-	const struct command *c = &g->out->v[g->out->n - 1];
-	const char *reason = danger_by_name(path_base(name));
+	bool loader = strcmp(c->why, COMMAND_LOADER) == 0;
+	const char *reason = danger_by_name(path_base(c->path));
 	const struct danger_file *same;
 
-	if (g->spec->dangerous_commands)
-		return 0;
-	if (reason)
-		return refuse(name, "", reason);
-	reason = danger_by_name(path_base(c->path));
 	if (reason) {
-		auto_free char *what = xasprintf("it is %s, and ", c->path);
+		auto_free char *what = xasprintf(
+		    "%s is %s, and ", loader ? "its loader" : "it", c->path);
 
 		return refuse(name, what, reason);
 	}
 	same = danger_by_file(g->dangers, c->source, &c->st);
 	if (same) {
-		auto_free char *what = xasprintf("its file is also %s, and ",
+		auto_free char *what = xasprintf("its %s is also %s, and ",
+						 loader ? "loader" : "file",
 						 same->name);
 
 		return refuse(name, what, same->reason);
@@ -202,9 +200,24 @@ static int check_danger(struct gather *g, const char *name)
 	return 0;
 }
 
-static void explain_names(struct gather *g, const char *name)
+/* All that came with it since: what it says is its loader can be executed, too. */
+static int check_danger(struct gather *g, const char *name, size_t first)
 {
-	const char *file = path_base(g->out->v[g->out->n - 1].path);
+	const char *reason = danger_by_name(path_base(name));
+
+	if (g->spec->dangerous_commands)
+		return 0;
+	if (reason)
+		return refuse(name, "", reason);
+	for (size_t i = first; i < g->out->n; i++)
+		if (check_file(g, name, &g->out->v[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static void explain_names(struct gather *g, const char *name, size_t index)
+{
+	const char *file = path_base(g->out->v[index].path);
 
 	for (size_t i = 0; multicall[i]; i++)
 		if (strcmp(file, multicall[i]) == 0)
@@ -217,6 +230,7 @@ static void explain_names(struct gather *g, const char *name)
 static int add_listed(struct gather *g, const char *name)
 {
 	auto_free char *path = NULL;
+	size_t index;
 	int added;
 
 	if (path_under(name, g->spec->workdir) && !mount_over(g, name)) {
@@ -233,6 +247,7 @@ static int add_listed(struct gather *g, const char *name)
 		return not_found(g, name);
 	if (show(g, path) < 0)
 		return -1;
+	index = g->out->n;
 	added = gather_command(g, path, name, COMMAND_LISTED, NULL);
 	if (added == 0) {
 		/* A second name of a file, or one that is not to be seen. */
@@ -243,9 +258,9 @@ static int add_listed(struct gather *g, const char *name)
 			   ? 0
 			   : not_found(g, name);
 	}
-	if (added < 0 || check_danger(g, name) < 0)
+	if (added < 0 || check_danger(g, name, index) < 0)
 		return -1;
-	explain_names(g, name);
+	explain_names(g, name, index);
 	return 0;
 }
 
@@ -316,6 +331,7 @@ static int add_interpreters(struct gather *g, size_t index)
 	auto_free char *interpreter = NULL;
 	auto_free char *by_env = NULL;
 	const struct command *c = &g->out->v[index];
+	size_t first;
 
 	if (!closure_script(&g->lookup, c->source, &interpreter, &by_env))
 		return 0;
@@ -327,9 +343,13 @@ static int add_interpreters(struct gather *g, size_t index)
 	}
 	if (by_env == NULL)
 		return add_interpreter(g, index, interpreter);
-	/* env runs nothing that may not run by itself. */
+	/* env runs nothing that may not run by itself; what only goes by that
+	 * name may. */
+	first = g->out->n;
 	if (gather_command(g, interpreter, NULL, COMMAND_INTERPRETER,
-			   g->out->v[index].name) < 0)
+			   g->out->v[index].name) < 0 ||
+	    (!brings(g, &g->out->v[index]) &&
+	     check_danger(g, g->out->v[index].name, first) < 0))
 		return -1;
 	return add_interpreter(g, index, by_env);
 }

@@ -11,6 +11,11 @@
 #define SEGMENTS_MAX 64
 #define DYNAMIC_MAX  512
 
+/* compat: newer than some headers */
+#ifndef DF_1_PIE
+#define DF_1_PIE 0x08000000
+#endif
+
 #if defined(__x86_64__)
 #define OUR_MACHINE EM_X86_64
 #elif defined(__aarch64__)
@@ -21,6 +26,7 @@
 
 struct image {
 	int fd;
+	uint16_t type;
 	size_t n_segments;
 	Elf64_Phdr segments[SEGMENTS_MAX];
 	uint64_t strings; /* file offset of DT_STRTAB */
@@ -61,6 +67,7 @@ static bool read_segments(struct image *image, bool *foreign)
 	    head.e_phnum > SEGMENTS_MAX)
 		return false;
 	*foreign = head.e_machine != OUR_MACHINE;
+	image->type = head.e_type;
 	image->n_segments = head.e_phnum;
 	return read_at(image->fd, image->segments,
 		       image->n_segments * sizeof(Elf64_Phdr), head.e_phoff);
@@ -145,13 +152,21 @@ static void take_dynamic(struct image *image, struct linkage *info)
 	Elf64_Dyn entries[DYNAMIC_MAX];
 	size_t n = read_dynamic(image, entries);
 	uint64_t address = 0;
+	bool named = false;
 
 	for (size_t i = 0; i < n; i++) {
 		if (entries[i].d_tag == DT_STRTAB)
 			address = entries[i].d_un.d_ptr;
 		if (entries[i].d_tag == DT_STRSZ)
 			image->strings_size = entries[i].d_un.d_val;
+		if (entries[i].d_tag == DT_FLAGS_1 &&
+		    entries[i].d_un.d_val & DF_1_PIE)
+			info->program = true;
+		named |= entries[i].d_tag == DT_SONAME;
 	}
+	/* libc can be executed as well, and has a library's name. */
+	if (image->type != ET_DYN || (info->interpreter && !named))
+		info->program = true;
 	if (!offset_of(image, address, &image->strings))
 		return;
 	for (size_t i = 0; i < n; i++)

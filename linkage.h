@@ -12,6 +12,7 @@
 
 struct linkage {
 	bool foreign;      /* for another machine than this one */
+	bool program;      /* to be executed, which the linker loads nowhere */
 	char *interpreter; /* PT_INTERP, or NULL: static */
 	char *search;      /* DT_RUNPATH or DT_RPATH as it stands, or NULL */
 	bool search_is_inherited; /* DT_RPATH: holds for the libraries too */

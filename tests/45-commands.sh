@@ -138,6 +138,27 @@ refused "a shell does" --allow-command bash true
 refused "a shell does" --allow-command /bin/sh true
 refused "it is /usr/bin/bash" --allow-command linked true
 refused "its file is also " --allow-command harmless true
+# With the first loader on the list, and by what a file says of itself.
+cp "$TOP/$B/breakout" "$T/bin/static"
+refused "it is /usr/bin/bash" --allow-command linked static
+refused "its file is also " --allow-command harmless static
+mkdir "$T/bin/false"
+ln -s /bin/bash "$T/bin/false/env"
+printf '#!%s cat\n' "$T/bin/false/env" >"$T/bin/enveloped"
+chmod 755 "$T/bin/enveloped"
+refused "it is /usr/bin/bash" --allow-command cat --allow-command enveloped static
+if command -v gcc >/dev/null; then
+	echo 'int main(void) { return 0; }' >"$T/main.c"
+	gcc -o "$T/bin/loaded" "$T/main.c" -Wl,--dynamic-linker=/usr/bin/bash
+	refused "its loader is /usr/bin/bash" --allow-command loaded true
+	gcc -shared -fPIC -Wl,-soname,/usr/bin/bash -o "$T/bash.so" -x c /dev/null
+	gcc -o "$T/bin/linking" "$T/main.c" -Wl,--no-as-needed "$T/bash.so"
+	run m9m --allow-command linking --explain true
+	lacks "$T/out" /usr/bin/bash
+	expect_exit 0 "$M9M" -q --no-artifact --allow-command linking \
+		--allow-command ls -- ls /usr/bin
+	is "no program is anybody's library" "$(xargs <"$T/out")" ls
+fi
 refused "fetches" --allow-command pip3 --allow-command curl true
 refused "a script of /usr/bin/python3" --allow-command script true
 refused "a script of" --allow-command by-env true
