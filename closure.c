@@ -530,6 +530,20 @@ static int add_parts(struct gather *g, const char *path, bool programs)
 	return 0;
 }
 
+/* What it names may be any program, which could then be executed by itself. */
+static bool is_loader(struct gather *g, const char *path)
+{
+	auto_linkage struct linkage linkage = { 0 };
+	auto_free char *inside = NULL;
+	auto_free char *source = NULL;
+	auto_fd int fd = -1;
+
+	if (!gather_locate(g, path, &inside, &source))
+		return false;
+	fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd >= 0 && (!linkage_read(fd, &linkage) || !linkage.program);
+}
+
 int closure_add(struct gather *g, size_t index)
 {
 	/* The vector moves when it grows. */
@@ -542,8 +556,9 @@ int closure_add(struct gather *g, size_t index)
 	/* A program that may be run but not read tells nothing. */
 	if (fd < 0 || !linkage_read(fd, &linkage))
 		return 0;
-	if (linkage.interpreter && gather_command(g, linkage.interpreter, NULL,
-						  COMMAND_LOADER, NULL) < 0)
+	if (linkage.interpreter && is_loader(g, linkage.interpreter) &&
+	    gather_command(g, linkage.interpreter, NULL, COMMAND_LOADER, NULL) <
+		0)
 		return -1;
 	if (add_needed(g, path, &linkage, NULL) < 0)
 		return -1;

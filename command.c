@@ -175,43 +175,30 @@ static int refuse(const char *name, const char *what, const char *reason)
 			   "--allow-dangerous-commands");
 }
 
-/* By the name of its file, or as another name of that file. */
-static int check_file(struct gather *g, const char *name,
-		      const struct command *c)
-{
-	bool loader = strcmp(c->why, COMMAND_LOADER) == 0;
-	const char *reason = danger_by_name(path_base(c->path));
-	const struct danger_file *same;
-
-	if (reason) {
-		auto_free char *what = xasprintf(
-		    "%s is %s, and ", loader ? "its loader" : "it", c->path);
-
-		return refuse(name, what, reason);
-	}
-	same = danger_by_file(g->dangers, c->source, &c->st);
-	if (same) {
-		auto_free char *what = xasprintf("its %s is also %s, and ",
-						 loader ? "loader" : "file",
-						 same->name);
-
-		return refuse(name, what, same->reason);
-	}
-	return 0;
-}
-
-/* All that came with it since: what it says is its loader can be executed, too. */
-static int check_danger(struct gather *g, const char *name, size_t first)
+/* By its name, by the name of its file, or as another name of that file. */
+static int check_danger(struct gather *g, const char *name,
+			const struct command *c)
 {
 	const char *reason = danger_by_name(path_base(name));
+	const struct danger_file *same;
 
 	if (g->spec->dangerous_commands)
 		return 0;
 	if (reason)
 		return refuse(name, "", reason);
-	for (size_t i = first; i < g->out->n; i++)
-		if (check_file(g, name, &g->out->v[i]) < 0)
-			return -1;
+	reason = danger_by_name(path_base(c->path));
+	if (reason) {
+		auto_free char *what = xasprintf("it is %s, and ", c->path);
+
+		return refuse(name, what, reason);
+	}
+	same = danger_by_file(g->dangers, c->source, &c->st);
+	if (same) {
+		auto_free char *what = xasprintf("its file is also %s, and ",
+						 same->name);
+
+		return refuse(name, what, same->reason);
+	}
 	return 0;
 }
 
@@ -258,7 +245,7 @@ static int add_listed(struct gather *g, const char *name)
 			   ? 0
 			   : not_found(g, name);
 	}
-	if (added < 0 || check_danger(g, name, index) < 0)
+	if (added < 0 || check_danger(g, name, &g->out->v[index]) < 0)
 		return -1;
 	explain_names(g, name, index);
 	return 0;
@@ -325,13 +312,26 @@ static void drop_command(struct commands *out, size_t index)
 	out->n--;
 }
 
+/* What goes by the name of env may be anything: a shell, all of busybox. */
+static bool is_env(struct gather *g, const char *path)
+{
+	auto_free char *inside = NULL;
+	auto_free char *source = NULL;
+	struct stat st;
+
+	return gather_locate(g, path, &inside, &source) &&
+	       (strcmp(path_base(inside), "env") == 0 ||
+		strcmp(path_base(inside), "coreutils") == 0) &&
+	       stat(source, &st) == 0 &&
+	       !danger_by_file(g->dangers, source, &st);
+}
+
 /* 1: the command at this index is gone, since it could not run. */
 static int add_interpreters(struct gather *g, size_t index)
 {
 	auto_free char *interpreter = NULL;
 	auto_free char *by_env = NULL;
 	const struct command *c = &g->out->v[index];
-	size_t first;
 
 	if (!closure_script(&g->lookup, c->source, &interpreter, &by_env))
 		return 0;
@@ -341,15 +341,11 @@ static int add_interpreters(struct gather *g, size_t index)
 		drop_command(g->out, index);
 		return 1;
 	}
-	if (by_env == NULL)
+	if (by_env == NULL || !is_env(g, interpreter))
 		return add_interpreter(g, index, interpreter);
-	/* env runs nothing that may not run by itself; what only goes by that
-	 * name may. */
-	first = g->out->n;
+	/* It runs nothing that may not run by itself. */
 	if (gather_command(g, interpreter, NULL, COMMAND_INTERPRETER,
-			   g->out->v[index].name) < 0 ||
-	    (!brings(g, &g->out->v[index]) &&
-	     check_danger(g, g->out->v[index].name, first) < 0))
+			   g->out->v[index].name) < 0)
 		return -1;
 	return add_interpreter(g, index, by_env);
 }

@@ -48,6 +48,8 @@ static const struct entry {
 	{ "usr/bin/script", "#!/usr/bin/python3 -s\n", NULL },
 	{ "usr/bin/by-env", "#!/usr/bin/env -S A=b python3\n", NULL },
 	{ "usr/bin/env", "e", NULL },
+	{ "other/env", NULL, "/usr/bin/busybox" },
+	{ "usr/bin/enveloped", "#!/other/env cat\n", NULL },
 	{ "usr/bin/git", "g", NULL },
 	{ "usr/lib/git-core/git-remote-http", "h", NULL },
 	{ "usr/lib/git-core/git-submodule", "#!/bin/sh\n", NULL },
@@ -117,6 +119,8 @@ static void put_program(const char *relative, const char *interpreter)
 static void make_tree(void)
 {
 	put_program("usr/bin/python3.11", "/lib/ld.so");
+	/* Whose loader is a program, and an env that is a shell. */
+	put_program("usr/bin/loaded", "/usr/bin/python3.11");
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
 		const struct entry *e = &entries[i];
 		auto_free char *path = path_join(root, e->path);
@@ -216,6 +220,8 @@ static const struct refused {
 	{ "python3.11 script", NULL },
 	{ "by-env", "it is a script of" },
 	{ "by-env python3", NULL },
+	{ "cat enveloped", "it is a script of /other/env" },
+	{ "loaded", NULL },
 	{ "git", NULL },
 };
 
