@@ -570,6 +570,29 @@ static void test_bulk(void)
 	close(fd);
 }
 
+/* In the midst of it, when more is to be moved in this very turn. */
+static void test_cut(void)
+{
+	static char block[65536];
+	const struct linger now = { 1, 0 };
+	char c;
+	int fd;
+
+	for (int i = 0; i < 30; i++) {
+		fd = box_connect(fake("t.test"), 7005);
+		for (int k = 0; k < 10 + i; k++)
+			(void)!recv(fd, block, sizeof(block), MSG_WAITALL);
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		close(fd);
+	}
+	fd = box_connect(fake("t.test"), 7001);
+	ok(write(fd, "x", 1) == 1 && read(fd, &c, 1) == 1,
+	   "who cuts it off disturbs nobody");
+	close(fd);
+	box_pump(100);
+	box_n_events = 0;
+}
+
 static void test_slow_reader(void)
 {
 	static char block[65536];
@@ -751,6 +774,7 @@ static void test_connections(void)
 	test_bulk();
 	box_pump(100);
 	box_n_events = 0;
+	test_cut();
 	test_slow_reader();
 	test_many();
 }
