@@ -466,6 +466,26 @@ static void test_words_and_end(void)
 	box_event(NET_EVENT_CLOSE, "127.0.0.2");
 }
 
+/* More than one turn is for, and nothing comes after it. */
+static void test_many_requests(void)
+{
+	static const char one[] = "GET / HTTP/1.1\r\nHost: t.test\r\n\r\n";
+	const char *to = fake("t.test");
+	uint64_t n;
+	int fd;
+
+	kill(box_relay.pid, SIGSTOP);
+	fd = box_connect(to, 7006);
+	for (int i = 0; i < 40; i++)
+		(void)!write(fd, one, sizeof(one) - 1);
+	shutdown(fd, SHUT_WR);
+	kill(box_relay.pid, SIGCONT);
+	ok(read(fd, &n, sizeof(n)) == sizeof(n),
+	   "forty requests at once, and their end");
+	close(fd);
+	box_event_at(NET_EVENT_CLOSE, "t.test", 7006);
+}
+
 static bool was_told(enum net_event_kind kind, uint16_t port)
 {
 	for (size_t i = 0; i < box_n_events; i++)
@@ -769,6 +789,7 @@ static void test_connections(void)
 	test_upgrades();
 	test_pieces();
 	test_words_and_end();
+	test_many_requests();
 	test_words();
 	test_urgent();
 	test_bulk();
