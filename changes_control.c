@@ -2,9 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "changes.h"
 #include "review.h"
@@ -189,6 +192,25 @@ static const char *git_part(const char *path, const struct changes_git *git)
 	return NULL;
 }
 
+/* By its words, or by a link of the user's own that they lead over. */
+static bool leaves(const struct changes_git *git, const struct change *c)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+				.resolve = RESOLVE_BENEATH |
+					   RESOLVE_NO_MAGICLINKS };
+	auto_free char *whole = NULL, *clean = NULL;
+	auto_fd int fd = -1;
+
+	if (review_link_leaves(c->path, c->new.target))
+		return true;
+	whole = xasprintf("/%.*s/%s", (int)(path_base(c->path) - c->path),
+			  c->path, c->new.target);
+	clean = path_clean(whole);
+	fd = (int)syscall(SYS_openat2, git->tree_fd, clean[1] ? clean + 1 : ".",
+			  &how, sizeof(how));
+	return fd < 0 && (errno == EXDEV || errno == EAGAIN);
+}
+
 /* By the name of a change.  A HEAD is never a folder. */
 static const char *by_name(const struct change *c)
 {
@@ -221,7 +243,7 @@ const char *changes_control(const struct change *c,
 		what = "git's configuration is too long to tell";
 	if (what)
 		return what;
-	if (S_ISLNK(c->new.mode) && review_link_leaves(c->path, c->new.target))
+	if (S_ISLNK(c->new.mode) && leaves(git, c))
 		return "a link that leaves the tree";
 	if (S_ISREG(c->new.mode) && c->new.mode & 0111 &&
 	    !(S_ISREG(c->old.mode) && c->old.mode & 0111))

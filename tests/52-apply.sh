@@ -450,6 +450,19 @@ apply tools
 is "a link in the place of the folder is refused" "$rc" 1
 rm -r "$HOME"
 
+# Nor does a link leave the tree by one of the user's.
+make_project
+ln -s "$T" "$P/away"
+leave 'ln -s away/x over; ln -s ../away docs/over; ln -s ../dir/y docs/within'
+before=$(tree "$P")
+apply
+is "a link over one that leaves the tree is refused" "$rc" 1
+is "and no other" "$(sed -n 's/.*refused: \(.*\): a link that leaves the tree .*/\1/p' \
+	"$T/err" | paste -sd ' ')" "docs/over over"
+unchanged "a link over one that leaves the tree"
+apply docs/within
+is "one that stays is applied" "$rc $(readlink "$P/docs/within")" "0 ../dir/y"
+
 # A look of git's at a submodule is no change of the user's.
 make_project
 (cd "$P" && "${G[@]}" -c protocol.file.allow=always submodule -q add "$T/clone" sub &&
