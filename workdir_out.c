@@ -346,8 +346,8 @@ static int put_back(const struct output *out)
 		err = errno;
 	}
 	if (is_there(out, &st))
-		(void)rmtree_at(out->dir_fd, old, out->to);
-	else if (fstatat(out->dir_fd, old, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return rmtree_at(out->dir_fd, old, out->to);
+	if (fstatat(out->dir_fd, old, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return fail(err, "cannot give %s/%s its name %s back",
 			    out->names.folder, old, out->to);
 	return 0;
@@ -363,7 +363,8 @@ int workdir_tidy_output(const char *to, const char *tag)
 				  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out.dir_fd >= 0) {
 		rc = put_back(&out);
-		(void)rmtree_at(out.dir_fd, out.names.temp, to);
+		if (rmtree_at(out.dir_fd, out.names.temp, to) < 0)
+			rc = -1;
 	}
 	cleanup_fd(&out.dir_fd);
 	replace_names_free(&out.names);

@@ -265,6 +265,12 @@ if ! sanitized; then
 	is "the old one is there" "$(cat "$half.old/old")" old
 	is "with all of the run" "$(cat "$RUNS/$id/work/file")" x
 	comes_back "$M9M" --gc
+	echo "# nor is it forgotten with half of a new one that stays"
+	set_aside
+	expect_exit 125 strace -f -o "$T/trace" -P "$T/outs" -e trace=unlinkat \
+		-e inject=unlinkat:error=EACCES "$M9M" --gc
+	contains "$T/err" "$id in $RUNS is kept: cannot remove ${half##*/}"
+	comes_back "$M9M" --gc
 fi
 
 echo "# archived already: killed in the midst of the run's removal"
