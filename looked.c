@@ -2,56 +2,26 @@
 #include "looked.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sha256.h"
 
 /*
- * Why it holds
+ * Why it holds (cache.h says the rest)
  *
- * A name that comes, goes or changes sets its folder's ctime, and nobody sets
- * that back who does not set the clock.  What is mounted over a folder has another
- * device or inode.  What is left are changes that leave the stamp as it is:
- *
- *	within one tick of the clock: no folder is taken that is younger than
- *	two seconds when its reading begins (git calls such files racily clean);
- *	on a file system whose times are another machine's, a process's, or of
- *	no more than seconds: those below alone are taken;
- *	by whoever makes an image: its times are whole seconds;
- *	by a key: an encrypted folder has other names before it is unlocked.
- *
- * No payload writes where it is kept (tree.c: keep_apart), and the hash is for a
- * file that a crash left in part.
+ * A name that comes, goes or changes sets its folder's ctime.  What is mounted
+ * over a folder has another device or inode.  Only a key changes names without:
+ * an encrypted folder has others before it is unlocked.  The hash is for a file
+ * that a crash left in part.
  */
 
-#define PLACES   256
 #define KEPT_MAX (1024 * 1024)
 #define AGE_S    2
-
-/* Those that tell of each change, and keep the time to the nanosecond. */
-static const unsigned long file_systems[] = {
-	EXT4_SUPER_MAGIC, /* ext2 and ext3, too */
-	XFS_SUPER_MAGIC,  BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC,
-};
-
-static bool tells_changes(int dir_fd)
-{
-	struct statfs fs;
-
-	if (fstatfs(dir_fd, &fs) < 0)
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(file_systems); i++)
-		if ((unsigned long)fs.f_type == file_systems[i])
-			return true;
-	return false;
-}
 
 /* --- stamps ------------------------------------------------------------- */
 
@@ -71,11 +41,16 @@ static char *line_of(const struct statx *stx, const char *path)
 }
 
 /* Will whatever changes it from now on change its stamp? */
-static bool is_settled(const struct looked *l, const struct statx *stx)
+static bool is_settled(const struct looked *l, int dir_fd,
+		       const struct statx *stx)
 {
-	return stx->stx_ctime.tv_nsec != 0 &&
-	       stx->stx_ctime.tv_sec < l->began.tv_sec - AGE_S &&
-	       !(stx->stx_attributes & STATX_ATTR_ENCRYPTED);
+	const struct timespec ctime = { stx->stx_ctime.tv_sec,
+					stx->stx_ctime.tv_nsec };
+	struct statfs fs;
+
+	return cache_settled(&ctime, &l->began, AGE_S) &&
+	       !(stx->stx_attributes & STATX_ATTR_ENCRYPTED) &&
+	       fstatfs(dir_fd, &fs) == 0 && cache_tells(&fs);
 }
 
 void looked_lapse(struct looked *l)
@@ -89,8 +64,8 @@ void looked_at(struct looked *l, int dir_fd, const char *path)
 
 	if (!l->lasting)
 		return;
-	l->lasting = stamp_of(dir_fd, "", &stx) == 0 && is_settled(l, &stx) &&
-		     tells_changes(dir_fd);
+	l->lasting = stamp_of(dir_fd, "", &stx) == 0 &&
+		     is_settled(l, dir_fd, &stx);
 	strv_push(&l->folders, line_of(&stx, path));
 }
 
@@ -100,19 +75,6 @@ void looked_found(struct looked *l, char *line)
 }
 
 /* --- a place ------------------------------------------------------------ */
-
-/* Ours, and nobody else writes there; -1: no such. */
-static int open_dir(const char *path)
-{
-	auto_fd int fd = open(path,
-			      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
-	    st.st_mode & 022)
-		return -1;
-	return take_fd(&fd);
-}
 
 /* It stands in front of the lines of both lists; an empty one ends each. */
 static void hash_lines(const struct looked *l, const char *lines, size_t len,
@@ -180,11 +142,10 @@ void looked_start(struct looked *l, const char *dir, int root_fd,
 	l->dir = xstrdup(dir);
 	l->rules = xstrdup(rules);
 	l->lasting = clock_gettime(CLOCK_REALTIME, &l->began) == 0;
-	snprintf(l->place, sizeof(l->place), "%02x",
-		 (unsigned int)((st.st_dev * 31 + st.st_ino) % PLACES));
-	dir_fd = open_dir(dir);
+	l->place = cache_place(st.st_dev, st.st_ino);
+	dir_fd = cache_open(dir);
 	if (dir_fd >= 0)
-		text = read_file(dir_fd, l->place, KEPT_MAX, &len);
+		text = read_file(dir_fd, l->place.name, KEPT_MAX, &len);
 	l->known = text && read_lines(l, root_fd, text, len);
 }
 
@@ -200,7 +161,7 @@ static void write_place(const struct looked *l, int dir_fd, const char *lines,
 			size_t len)
 {
 	auto_fd int fd = openat(
-	    dir_fd, l->place,
+	    dir_fd, l->place.name,
 	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	char hex[SHA256_HEX];
 
@@ -219,7 +180,7 @@ void looked_keep(const struct looked *l)
 	if (!l->lasting || l->known)
 		return;
 	(void)mkdir(l->dir, 0700);
-	dir_fd = open_dir(l->dir);
+	dir_fd = cache_open(l->dir);
 	out = dir_fd < 0 ? NULL : open_memstream(&lines, &len);
 	if (out == NULL)
 		return;

@@ -10,11 +10,12 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "cache.h"
 #include "util.h"
 
 struct looked {
 	char *dir, *rules;
-	char place[3];       /* its file's name */
+	struct cache_place place;
 	struct strv folders; /* looked through: "STAMP PATH", parents first */
 	struct strv found;   /* what was hidden, as its caller has it */
 	struct timespec began;
