@@ -21,8 +21,12 @@
  * that anybody has open for writing, besides.  On tmpfs not even the first write
  * sets it.
  *
- * What a payload can write is neither looked up nor kept: it cannot prepare an
- * entry, nor push out others with files that it makes.
+ * What exchanges the blocks of two files sets it of neither: no payload has that
+ * call (seccomp_table.h), and the user's defragmenters change no content.
+ *
+ * What a payload can write as it executes it is neither looked up nor kept: it
+ * cannot prepare an entry, nor push out others with files that it makes.  What it
+ * wrote in another run, or by another name, has another ctime.
  */
 
 #define AGE_S    60

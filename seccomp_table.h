@@ -193,6 +193,13 @@ DENY_IF(EPERM, ioctl, IS(1, FS_IOC_SET_ENCRYPTION_POLICY))
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_ADD_ENCRYPTION_KEY))
 DENY_IF(EPERM, ioctl, IS(1, FS_IOC_REMOVE_ENCRYPTION_KEY))
 
+/* Two files exchange their blocks, and no time of either tells of it.  Whoever
+ * goes by times takes the file for what it was: the user's git, and the hashes of
+ * programs that are kept (hash_cache.c). */
+DENY_IF(EPERM, ioctl, BITS(1, 0xffff, 0x660f)) /* EXT4_IOC_MOVE_EXT */
+DENY_IF(EPERM, ioctl, BITS(1, 0xffff, 0x586d)) /* XFS_IOC_SWAPEXT */
+DENY_IF(EPERM, ioctl, BITS(1, 0xffff, 0xf509)) /* F2FS_IOC_MOVE_RANGE */
+
 /* Bridges, VLANs, frame relay: of a socket of any kind, and before they ask for
  * a right they have the host load their module. */
 DENY_IF(EPERM, ioctl, BITS(1, 0xfffffffe, SIOCGIFBR))
