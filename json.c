@@ -120,9 +120,8 @@ static int scan_number(struct scan *s)
 	}
 	if (s->exact && !is_exact(first, s->at)) {
 		s->at = first;
-		return stop(s,
-			    "number that is not all bits of 64, and would be "
-			    "taken for it");
+		return stop(s, "number that would be read as "
+			       "18446744073709551615, which it is not");
 	}
 	return 0;
 }

@@ -452,6 +452,8 @@ const struct option_type type_resolve = {
 	.clear = clear_resolve,
 };
 
+#define NO_VARIABLE "\"%.80s\" is no variable name (letters, digits, \"_\")"
+
 static bool is_env_name(const char *name)
 {
 	if (!isalpha((unsigned char)*name) && *name != '_')
@@ -468,7 +470,7 @@ static void add_env(struct parse *p, const char *name, const char *value)
 	struct spec_env *entry = NULL;
 
 	if (!is_env_name(name)) {
-		complain(p, "\"%.80s\" is no variable name", name);
+		complain(p, NO_VARIABLE, name);
 		return;
 	}
 	for (size_t i = 0; i < spec->n_env; i++)
@@ -579,7 +581,7 @@ static void set_pass_env(struct parse *p, const struct option *o,
 	if (is_env_name(arg[0]))
 		push(p, o, arg[0]);
 	else
-		complain(p, "\"%.80s\" is no variable name", arg[0]);
+		complain(p, NO_VARIABLE, arg[0]);
 }
 
 const struct option_type type_pass_env = {

@@ -228,7 +228,9 @@ static void set_label(struct parse *p, const struct option *o, char *const *arg)
 
 		i += text_decode(arg[0] + i, len - i, &cp);
 		if (cp == TEXT_INVALID || text_is_hidden(cp)) {
-			complain(p, SHOWN " holds bytes that cannot be printed",
+			complain(p,
+				 SHOWN
+				 " holds what cannot be seen, or is no UTF-8",
 				 arg[0]);
 			return;
 		}

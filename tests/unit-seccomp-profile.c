@@ -115,7 +115,7 @@ static const struct {
 	  "$.syscalls[1].args[0].value: must be" },
 	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
 		"\"value\":18446744073709551600,\"op\":\"SCMP_CMP_EQ\"}]"),
-	  "number that is not all bits" },
+	  "number that would be read as 18446744073709551615, which it is not" },
 	/* None, in the place of what is needed. */
 	{ ENTRY("\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":null,"
 		"\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]"),
