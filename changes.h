@@ -75,6 +75,7 @@ int changes_read_side(int dir_fd, const char *name, const struct stat *st,
 struct changes_git {
 	int tree_fd;       /* the real tree; not owned */
 	struct strv heads; /* sorted: the folders where a HEAD comes */
+	struct strv links; /* sorted: those that are new */
 	struct named named;
 };
 

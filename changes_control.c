@@ -131,8 +131,11 @@ void changes_git_find(struct changes_git *git, const struct changes *changes,
 		if (c->new.mode && !S_ISDIR(c->new.mode) &&
 		    review_is_head(name))
 			strv_push(&git->heads, folder_of(c->path, name));
+		if (S_ISLNK(c->new.mode))
+			strv_push(&git->links, xstrdup(c->path));
 	}
 	strv_sort(&git->heads);
+	strv_sort(&git->links);
 	if (found)
 		git->named = *found;
 	else
@@ -144,6 +147,7 @@ void changes_git_find(struct changes_git *git, const struct changes *changes,
 void changes_git_free(struct changes_git *git)
 {
 	strv_free(&git->heads);
+	strv_free(&git->links);
 	named_free(&git->named);
 }
 
@@ -192,23 +196,45 @@ static const char *git_part(const char *path, const struct changes_git *git)
 	return NULL;
 }
 
-/* By its words, or by a link of the user's own that they lead over. */
-static bool leaves(const struct changes_git *git, const struct change *c)
+/* By a link of the user's own: the kernel is asked for that. */
+static bool leads_out(const struct changes_git *git, const char *path)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
 				.resolve = RESOLVE_BENEATH |
 					   RESOLVE_NO_MAGICLINKS };
+	auto_fd int fd = (int)syscall(SYS_openat2, git->tree_fd, path, &how,
+				      sizeof(how));
+
+	return fd < 0 && (errno == EXDEV || errno == EAGAIN);
+}
+
+/* What is new is not there to be asked: "here" may be ".", and then "here/away"
+ * is the user's.  To follow these would take who knows how long. */
+static bool goes_over_new(const struct changes_git *git, char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return false;
+	*slash = '\0';
+	return is_under(&git->links, path);
+}
+
+static const char *by_link(const struct changes_git *git,
+			   const struct change *c)
+{
+	static const char out[] = "a link that leaves the tree";
 	auto_free char *whole = NULL, *clean = NULL;
-	auto_fd int fd = -1;
 
 	if (review_link_leaves(c->path, c->new.target))
-		return true;
+		return out;
 	whole = xasprintf("/%.*s/%s", (int)(path_base(c->path) - c->path),
 			  c->path, c->new.target);
 	clean = path_clean(whole);
-	fd = (int)syscall(SYS_openat2, git->tree_fd, clean[1] ? clean + 1 : ".",
-			  &how, sizeof(how));
-	return fd < 0 && (errno == EXDEV || errno == EAGAIN);
+	if (leads_out(git, clean[1] ? clean + 1 : "."))
+		return out;
+	return goes_over_new(git, clean + 1) ? "a link by way of a new one"
+					     : NULL;
 }
 
 /* By the name of a change.  A HEAD is never a folder. */
@@ -243,8 +269,9 @@ const char *changes_control(const struct change *c,
 		what = "git's configuration is too long to tell";
 	if (what)
 		return what;
-	if (S_ISLNK(c->new.mode) && leaves(git, c))
-		return "a link that leaves the tree";
+	what = S_ISLNK(c->new.mode) ? by_link(git, c) : NULL;
+	if (what)
+		return what;
 	if (S_ISREG(c->new.mode) && c->new.mode & 0111 &&
 	    !(S_ISREG(c->old.mode) && c->old.mode & 0111))
 		return "a new executable";

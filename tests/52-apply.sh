@@ -462,6 +462,11 @@ is "and no other" "$(sed -n 's/.*refused: \(.*\): a link that leaves the tree .*
 unchanged "a link over one that leaves the tree"
 apply docs/within
 is "one that stays is applied" "$rc $(readlink "$P/docs/within")" "0 ../dir/y"
+leave 'ln -s . here; ln -s here/away/x over; mkdir new; ln -s .. new/up;' \
+	'ln -s new/up/away/x second; ln -s here third; ln -s new/x fourth'
+apply
+is "nor by way of a new one" "$(sed -n 's/.*refused: \(.*\): a link by way of .*/\1/p' \
+	"$T/err" | paste -sd ' ')" "over second"
 
 # A look of git's at a submodule is no change of the user's.
 make_project
