@@ -66,7 +66,8 @@ void looked_at(struct looked *l, int dir_fd, const char *path)
 		return;
 	l->lasting = stamp_of(dir_fd, "", &stx) == 0 &&
 		     is_settled(l, dir_fd, &stx);
-	strv_push(&l->folders, line_of(&stx, path));
+	if (l->lasting)
+		strv_push(&l->folders, line_of(&stx, path));
 }
 
 void looked_found(struct looked *l, char *line)
@@ -186,7 +187,8 @@ void looked_keep(const struct looked *l)
 		return;
 	write_lines(out, &l->folders);
 	write_lines(out, &l->found);
-	if (fclose(out) == 0)
+	/* What is longer nobody would read. */
+	if (fclose(out) == 0 && len <= KEPT_MAX - SHA256_HEX)
 		write_place(l, dir_fd, lines, len);
 }
 

@@ -489,8 +489,8 @@ static int hide_doors(struct plan *plan, const struct spec *spec,
 /*
  * What we write on the host must not lie where the payload can write: it puts a
  * link in the way, and its own words are in ~/.ssh/authorized_keys.  In the
- * state directory it would change the record of what it did, and the hash of
- * what others execute.
+ * state directory it would change the record of what it did, the hash of what
+ * others execute, and what of a project is not shown to them.
  */
 static int keep_apart(const struct plan *plan, const struct spec *spec,
 		      const struct host *host, const char *tree)
@@ -498,10 +498,10 @@ static int keep_apart(const struct plan *plan, const struct spec *spec,
 	auto_free char *metrics = spec->metrics_dir
 				      ? path_join(spec->metrics_dir, "file")
 				      : NULL;
-	const char *places[] = { plan->runs_dir,  plan->hashes_dir,
-				 plan->artifact,  spec->result,
-				 spec->events,    metrics,
-				 host->audit_path };
+	auto_free char *looks = path_join(host->state_dir, "looks");
+	const char *places[] = { plan->runs_dir, plan->hashes_dir, looks,
+				 plan->artifact, spec->result,     spec->events,
+				 metrics,        host->audit_path };
 	auto_free char *real = realpath(host->state_dir, NULL);
 	auto_mounted struct mounted mounted = { 0 };
 	const char *lies = NULL;

@@ -121,3 +121,7 @@ mv "$T/other/m9m-sandbox/hashes" "$T/away"
 ln -s "$T/away" "$T/other/m9m-sandbox/hashes"
 XDG_STATE_HOME=$T/other refused "$T/away" \
 	"$T/other/m9m-sandbox/hashes: it lies in $T/away"
+mkdir "$T/seen"
+ln -s "$T/seen" "$T/other/m9m-sandbox/looks"
+XDG_STATE_HOME=$T/other refused "$T/seen" \
+	"$T/other/m9m-sandbox/looks: it lies in $T/seen"

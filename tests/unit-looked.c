@@ -129,6 +129,31 @@ static void test_place(void)
 		die("chmod");
 }
 
+/* A megabyte of folders' names. */
+static void test_too_long(void)
+{
+	auto_free char *path = place();
+	auto_free char *deep = xstrdup(at("p/long"));
+	struct stat st;
+
+	put_dir(deep);
+	for (int i = 0; i < 510; i++) {
+		auto_free char *folder = xasprintf("%s/%0250d", deep, i);
+		char *above = deep;
+
+		put_dir(folder);
+		if (i >= 10)
+			continue;
+		deep = take_ptr(&folder);
+		free(above);
+	}
+	expect("too much to keep", HIDES, false);
+	ok(path && stat(path, &st) == 0 && st.st_size < 1024, "is not written");
+	if (rename(at("p/long"), at("long")) < 0)
+		die("rename");
+	expect_new("without it", HIDES);
+}
+
 /* What a folder's stamp does not tell of. */
 static void test_lapsed(void)
 {
@@ -178,6 +203,7 @@ int main(void)
 	put_dir(at("p/a/b"));
 	test_changes();
 	test_place();
+	test_too_long();
 	test_lapsed();
 	drop_base();
 	return done();
