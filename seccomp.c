@@ -81,26 +81,43 @@ static int listen_to(const struct sock_filter *code, size_t n)
 	return fd;
 }
 
-/* Would it end whoever asks for a socket?  Whom we answer lives on. */
-static bool ends_by_socket(const struct seccomp_filter *filter)
+/* The kernel's own order: from the hardest on. */
+static bool ends(uint32_t verdict)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_RAW };
+	return (int32_t)verdict < (int32_t)SECCOMP_RET_ERRNO;
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(families) * ARRAY_SIZE(types); i++) {
-		const struct seccomp_data data = {
-			.nr = SYS_socket,
-			.arch = FILTER_AUDIT_ARCH,
-			.args = { (__u64)families[i / ARRAY_SIZE(types)],
-				  (__u64)types[i % ARRAY_SIZE(types)] },
-		};
+/*
+ * Whom we answer lives on, and we ask before the filter has its say.  So what
+ * of it ends whoever makes a socket goes by itself, and first: the kernel takes
+ * the hardest word.  For no other call, since we have some to make.
+ */
+static int load_ends(const struct seccomp_filter *filter)
+{
+	static const struct sock_filter others[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_AUDIT_ARCH, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_filter code[BPF_MAXINSNS];
+	const size_t n = ARRAY_SIZE(others);
 
-		/* The kernel's own order: from the hardest on. */
-		if ((int32_t)seccomp_judge(filter, &data) <
-		    (int32_t)SECCOMP_RET_ERRNO)
-			return true;
+	memcpy(code, others, sizeof(others));
+	for (size_t i = 0; i < filter->n; i++) {
+		code[n + i] = filter->code[i];
+		if (code[n + i].code == (BPF_RET | BPF_K) &&
+		    !ends(code[n + i].k))
+			code[n + i].k = SECCOMP_RET_ALLOW;
 	}
-	return false;
+	return load(code, n + filter->n, 0);
 }
 
 static int load_questions(const struct seccomp_filter *filter)
@@ -120,9 +137,11 @@ static int load_questions(const struct seccomp_filter *filter)
 	};
 	struct sock_filter code[BPF_MAXINSNS];
 
-	if (!filter->sockets || ends_by_socket(filter) ||
+	if (!filter->sockets ||
 	    filter->n + ARRAY_SIZE(sockets) > ARRAY_SIZE(code))
 		return listen_to(filter->code, filter->n);
+	if (filter->code != seccomp_default.code && load_ends(filter) < 0)
+		return -1;
 	memcpy(code, sockets, sizeof(sockets));
 	memcpy(code + ARRAY_SIZE(sockets), filter->code,
 	       filter->n * sizeof(*code));

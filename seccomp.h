@@ -23,8 +23,7 @@ struct seccomp_filter {
 	const struct sock_filter *code;
 	size_t n;
 	/* It asks, before all else, about each socket of AF_INET and AF_INET6:
-	 * not that it would refuse what the rest lets through.  But for a
-	 * filter that ends whoever makes one. */
+	 * not that it would refuse what the rest lets through. */
 	bool sockets;
 };
 

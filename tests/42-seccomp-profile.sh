@@ -132,6 +132,15 @@ is "a profile may kill" "$rc" 159
 sed 's/mkdirat/socket/' "$T/kill.json" >"$T/socket.json"
 under "$T/socket.json" python3 -c 'import socket; socket.socket()'
 is "also for a socket, about which we would ask" "$rc" 159
+# Only for one of a kind; the others are recorded as they are without a profile.
+echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["socket"],
+	"action":"SCMP_ACT_KILL_PROCESS","args":[{"index":1,"op":"SCMP_CMP_EQ",
+	"value":524290}]}]}' >"$T/kind.json"
+under "$T/kind.json" python3 -c 'import socket
+socket.socket().connect_ex(("192.0.2.1", 443))
+socket.socket(type=socket.SOCK_DGRAM)'
+is "or for one kind of it" "$rc" 159
+json_is "$T/result.json" .network.connect_denied 1
 echo '{"defaultAction":"SCMP_ACT_LOG"}' >"$T/log.json"
 under "$T/log.json" python3 /calls.py unshare
 is "a profile that logs" "$rc $(cat "$T/out")" "0 unshare EPERM"
