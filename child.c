@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cause.h"
@@ -23,6 +21,7 @@
 #include "err.h"
 #include "exec.h"
 #include "fallback.h"
+#include "init.h"
 #include "landlock.h"
 #include "layers.h"
 #include "netpol.h"
@@ -504,97 +503,7 @@ static int payload_main(struct child_context *c)
 	return err_get()->status;
 }
 
-/*** PID 1: reap, pass signals on, report ***/
-
-/* What PID 1 keeps of its descriptors. */
-enum { CONTROL, SIGNALS };
-
-/* For what is killed to die, before PID 1 leaves it to the kernel. */
-#define END_MS 1000
-
-static int keep_only(int control_fd, int signal_fd)
-{
-	if (dup2(control_fd, CONTROL) < 0 || dup2(signal_fd, SIGNALS) < 0)
-		return -1;
-	return close_range(2, ~0U, 0);
-}
-
-/*
- * Reaps all that ended.  True once the payload did: the end is in *end, with
- * whether anybody else lives in the namespace.
- */
-static bool reap(pid_t payload, struct control_message *end)
-{
-	bool ended = false;
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == payload) {
-			end->value = status;
-			ended = true;
-		}
-	}
-	end->alone = pid < 0 && errno == ECHILD;
-	return ended;
-}
-
-/*
- * Kills all others in the namespace.  The kernel would, as PID 1 ends; but what
- * it reaps is in nobody's figures.
- */
-static void end_others(struct control_message *end)
-{
-	struct pollfd signals = { SIGNALS, POLLIN, 0 };
-	uint64_t now = now_ms(CLOCK_MONOTONIC), until = now + END_MS;
-	struct signalfd_siginfo info;
-
-	kill(-1, SIGKILL);
-	for (; !end->alone && now < until; now = now_ms(CLOCK_MONOTONIC)) {
-		if (poll(&signals, 1, (int)(until - now)) > 0 &&
-		    read(SIGNALS, &info, sizeof(info)) < 0)
-			return;
-		reap(0, end);
-	}
-}
-
-/* The payload's end is told before that of what it leaves behind. */
-static int tell_end(struct control_message *end)
-{
-	if (!end->alone) {
-		if (control_send_message(CONTROL, end, NULL, 0) < 0)
-			return 125;
-		end_others(end);
-	}
-	getrusage(RUSAGE_CHILDREN, &end->usage);
-	return control_send_message(CONTROL, end, NULL, 0) < 0 ? 125 : 0;
-}
-
-static int watch_payload(pid_t payload)
-{
-	struct pollfd fds[] = { [CONTROL] = { CONTROL, POLLIN, 0 },
-				[SIGNALS] = { SIGNALS, POLLIN, 0 } };
-	struct control_message message, end = { .kind = CONTROL_EXITED };
-	struct signalfd_siginfo info;
-
-	while (!reap(payload, &end)) {
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
-			return 125;
-		if (fds[SIGNALS].revents &&
-		    read(SIGNALS, &info, sizeof(info)) < 0)
-			return 125;
-		if (fds[CONTROL].revents == 0)
-			continue;
-		/* The supervisor is dead: so is everything here. */
-		if (control_receive(CONTROL, &message, NULL) != 1)
-			return 125;
-		if (message.kind == CONTROL_SIGNAL)
-			kill(-payload, message.value);
-		else if (message.kind == CONTROL_KILL)
-			kill(-1, SIGKILL);
-	}
-	return tell_end(&end);
-}
+/*** PID 1 ***/
 
 /*
  * vfork: until its execve the payload's process borrows our memory, a copy of
@@ -634,7 +543,5 @@ int child_main(struct child_context *c)
 	}
 	/* Closes our end of the error pipe too: its end of file now means that
 	 * the payload's execve succeeded. */
-	if (keep_only(c->control_fd, signal_fd) < 0)
-		return 125;
-	return watch_payload(payload);
+	return init_run(c->control_fd, signal_fd, payload, c->plan);
 }

@@ -37,6 +37,7 @@ struct control_message {
 	uint32_t kind;
 	int32_t value;
 	uint32_t alone; /* EXITED: PID 1 has nobody left, and ends too */
+	uint32_t late;  /* EXITED: it was PID 1 that ended it, in time */
 	uint32_t places[CONTROL_FDS]; /* SOURCES: by descriptor */
 	struct rusage usage;
 };

@@ -23,6 +23,7 @@
 #include "straggler.h"
 #include "stream.h"
 #include "terminal.h"
+#include "verdict.h"
 #include "watch.h"
 
 /*
@@ -74,13 +75,7 @@ struct loop {
 	int master_fd; /* of the payload's terminal; -1 none */
 	bool relay_gone;
 	bool network_wanted; /* a socket, where nothing is allowed */
-	bool started;
-	bool have_status;
-	int status;      /* the payload's wait status */
-	int signal_sent; /* the last one passed on, 0 none */
-	bool timed_out;
-	bool killed;       /* we ended it */
-	bool failed;       /* by us: outcome->error says why */
+	struct verdict verdict;
 	uint64_t deadline; /* of the timeout; 0 none */
 	uint64_t kill_at;  /* end of grace, of a reader's too; 0 none */
 	uint64_t pid1_at;  /* PID 1's, which was told to kill; 0 none */
@@ -158,10 +153,10 @@ static void kill_all(struct loop *l)
 {
 	straggler_begin(&l->straggler);
 	l->kill_at = 0;
-	if (l->killed)
+	if (l->verdict.killed)
 		return;
-	l->killed = true;
-	if (l->started &&
+	l->verdict.killed = true;
+	if (l->verdict.started &&
 	    control_send(l->run->child->control_fd, CONTROL_KILL, 0, -1) == 0)
 		l->pid1_at = now_ms(CLOCK_MONOTONIC) + KILL_MS;
 	else
@@ -170,7 +165,7 @@ static void kill_all(struct loop *l)
 
 static void signal_payload(struct loop *l, int sig)
 {
-	l->signal_sent = sig;
+	l->verdict.signal_sent = sig;
 	if (control_send(l->run->child->control_fd, CONTROL_SIGNAL, sig, -1) <
 	    0)
 		kill_all(l);
@@ -184,9 +179,9 @@ static void start_grace(struct loop *l)
 
 static void fail_run(struct loop *l, const struct err_record *error)
 {
-	if (!l->failed)
+	if (!l->verdict.failed)
 		l->outcome->error = *error;
-	l->failed = true;
+	l->verdict.failed = true;
 	kill_all(l);
 }
 
@@ -203,17 +198,22 @@ static void forsake_readers(struct loop *l)
 	stream_forsake(&l->streams[ERR]);
 }
 
+static void note_timeout(struct loop *l)
+{
+	struct json_writer *e = event_begin(l->run->log, "timeout");
+
+	l->deadline = 0;
+	l->verdict.timed_out = true;
+	json_write_number(e, "after_ms", l->run->plan->timeout_ms);
+	event_end(l->run->log);
+}
+
 static void check_deadlines(struct loop *l)
 {
 	uint64_t now = now_ms(CLOCK_MONOTONIC);
 
 	if (l->deadline && now >= l->deadline) {
-		struct json_writer *e = event_begin(l->run->log, "timeout");
-
-		l->deadline = 0;
-		l->timed_out = true;
-		json_write_number(e, "after_ms", l->run->plan->timeout_ms);
-		event_end(l->run->log);
+		note_timeout(l);
 		signal_payload(l, l->run->plan->stop_signal);
 		start_grace(l);
 	}
@@ -252,7 +252,8 @@ static int next_timeout(const struct loop *l)
  * end is not to wait for a reader that takes nothing. */
 static void stop_clocks(struct loop *l)
 {
-	bool was_ended = l->timed_out || l->killed || l->kill_at;
+	bool was_ended = l->verdict.timed_out || l->verdict.killed ||
+			 l->kill_at;
 
 	l->deadline = l->pid1_at = l->straggler.next = l->sampler.next = 0;
 	l->kill_at = was_ended ? now_ms(CLOCK_MONOTONIC) + READER_MS : 0;
@@ -294,8 +295,8 @@ static void on_err(struct loop *l)
 	if (err_receive(child->err_fd, &record)) {
 		cause_add(&record);
 		fail_run(l, &record);
-	} else if (!l->failed) {
-		l->started = true;
+	} else if (!l->verdict.failed) {
+		l->verdict.started = true;
 		exec_started(&l->exec);
 	}
 	cleanup_fd(&child->err_fd);
@@ -310,8 +311,10 @@ static void on_exited(struct loop *l, const struct control_message *end)
 {
 	struct child *child = l->run->child;
 
-	l->have_status = true;
-	l->status = end->value;
+	l->verdict.have_status = true;
+	l->verdict.status = end->value;
+	if (end->late && !l->verdict.timed_out)
+		note_timeout(l);
 	if (child->err_fd >= 0)
 		on_err(l);
 	if (!end->alone) {
@@ -336,7 +339,7 @@ static void on_control(struct loop *l)
 	}
 	if (message.kind == CONTROL_EXITED) {
 		on_exited(l, &message);
-	} else if (message.kind == CONTROL_NETWORK && !l->started) {
+	} else if (message.kind == CONTROL_NETWORK && !l->verdict.started) {
 		cleanup_fd(&child->net_fd);
 		child->net_fd = take_fd(&fd);
 	} else if (message.kind == CONTROL_TERMINAL && fd >= 0) {
@@ -470,7 +473,7 @@ static bool is_ready(const struct pollfd *pfd)
  */
 static void work_aside(struct loop *l)
 {
-	if (!l->started)
+	if (!l->verdict.started)
 		sched_yield();
 	exec_work(&l->exec);
 }
@@ -522,54 +525,6 @@ static uint64_t timeval_ms(const struct timeval *tv)
 	return (uint64_t)tv->tv_sec * 1000 + (uint64_t)tv->tv_usec / 1000;
 }
 
-static void set_error(struct outcome *o, const char *message)
-{
-	struct err_record error = { .stage = "run", .status = 125 };
-
-	snprintf(error.message, sizeof(error.message), "%s", message);
-	o->status = OUTCOME_ERROR;
-	o->error = error;
-	o->exit_code = error.status;
-}
-
-static void judge_status(const struct loop *l, struct outcome *o)
-{
-	if (WIFEXITED(l->status)) {
-		o->payload_code = WEXITSTATUS(l->status);
-		o->exit_code = o->payload_code;
-		o->status = o->payload_code ? OUTCOME_FAILED : OUTCOME_OK;
-		return;
-	}
-	o->payload_signal = WTERMSIG(l->status);
-	o->exit_code = 128 + o->payload_signal;
-	o->status = OUTCOME_FAILED;
-	if (o->payload_signal == l->signal_sent)
-		o->status = OUTCOME_KILLED;
-}
-
-static void judge(const struct loop *l, struct outcome *o)
-{
-	o->started = l->started;
-	if (l->have_status)
-		judge_status(l, o);
-	if (l->failed) {
-		o->status = OUTCOME_ERROR;
-		o->exit_code = o->error.status;
-	} else if (l->watch.over) {
-		o->status = OUTCOME_OOM;
-		o->exit_code = 128 + SIGKILL;
-	} else if (l->timed_out) {
-		o->status = OUTCOME_TIMEOUT;
-		o->exit_code = 124;
-	} else if (l->killed) {
-		o->status = OUTCOME_KILLED;
-		o->exit_code = 128 +
-			       (l->signal_sent ? l->signal_sent : SIGKILL);
-	} else if (!l->have_status) {
-		set_error(o, "the sandbox's PID 1 ended unexpectedly");
-	}
-}
-
 static void fill_figures(const struct loop *l, struct outcome *o)
 {
 	const struct rusage *usage = &l->run->child->usage;
@@ -607,7 +562,8 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 	for (int i = 0; i < STREAMS; i++)
 		stream_close(&l.streams[i]);
 	cleanup_fd(&l.master_fd);
-	judge(&l, outcome);
+	l.verdict.oom = l.watch.over;
+	verdict_reach(&l.verdict, outcome);
 	fill_figures(&l, outcome);
 	output_close(&l.output);
 }

@@ -111,6 +111,21 @@ is "after the payload's exit none is alive" "$(survivors $tag)" 0
 expect_exit 124 m9m --timeout 1500ms --grace 100ms --ro-bind "$T/survive.py" /s.py python3 /s.py $tag wait
 is "after a timeout" "$(survivors $tag)" 0
 
+# --- the time is kept by PID 1, too: nothing that holds us up gives more ---
+tag=73$$
+rm -f "$T/sig" "$T/events.jsonl"
+bg --events "$T/events.jsonl" --timeout 1s --grace 100ms \
+	sh -c "echo ready; exec sleep $tag" >"$T/sig" &
+pid=$!
+await_line "$T/sig" ready
+kill -STOP $pid
+await_exit "$(pgrep -fx "sleep $tag")"
+is "it ended although we were stopped" "$(survivors $tag)" 0
+kill -CONT $pid
+wait $pid
+is "and its end is what it was" "$? $(json "$T/r.json" .status) $(events timeout |
+	wc -l)" "124 timeout 1"
+
 # --- our own death, the hard way ---
 rm -f "$T/sig"
 bg --ro-bind "$T/survive.py" /s.py python3 /s.py $tag wait >"$T/sig" &
