@@ -176,11 +176,3 @@ void fallback_fill(pid_t pid, const struct plan *plan, struct cgroup_now *now)
 	now->memory += files > all_mapped ? files - all_mapped : 0;
 	free(m);
 }
-
-uint64_t fallback_memory(pid_t pid, const struct plan *plan)
-{
-	struct cgroup_now now = { .cpu_ms = 1, .pids = 1 };
-
-	fallback_fill(pid, plan, &now);
-	return now.memory;
-}

@@ -27,13 +27,9 @@ int fallback_pin(pid_t pid, double cores);
 int fallback_keep_pinned(void);
 
 /*
- * The memory of the process and all below it, in bytes: its share of what is
- * shared, where that may be read, or all of it; and what is in the sandbox's file
- * systems that are memory.  Of other files in memory (memfd, System V) what is
- * mapped.
+ * The figures of the process and all below it that no cgroup gave: those that
+ * are 0.  Memory is their share of what is shared, where that may be read, or all
+ * of it; and what is in the sandbox's file systems that are memory.  Of other
+ * files in memory (memfd, System V) what is mapped.
  */
-uint64_t fallback_memory(pid_t pid, const struct plan *plan);
-
-/* The figures of the process and all below it that no cgroup gave: those that
- * are 0. */
 void fallback_fill(pid_t pid, const struct plan *plan, struct cgroup_now *now);

@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-#include "fallback.h"
+#include "err.h"
 #include "supervise.h"
 
 /* A shorter run is over before anybody looks. */
@@ -13,22 +13,16 @@
 /* Each look is paid for by as many times its own cost without one: 0.5 %. */
 #define REST     200
 
-static uint64_t own_cpu_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static uint64_t max(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
 
-void sampler_open(struct sampler *sampler, const struct supervision *run)
+void sampler_open(struct sampler *sampler, const struct supervision *run,
+		  struct usage *usage)
 {
 	*sampler = (struct sampler){ .run = run,
+				     .usage = usage,
 				     .began = now_ms(CLOCK_MONOTONIC) };
 	sampler->next = sampler->began + EVERY_MS;
 }
@@ -50,18 +44,37 @@ uint64_t sampler_pause(uint64_t elapsed_ms, uint64_t cost_us)
 	return max(max(EVERY_MS, elapsed_ms / PIECES), cost_us * REST / 1000);
 }
 
+static void finish(struct sampler *sampler, const struct cgroup_now *now,
+		   uint64_t cost_us)
+{
+	uint64_t at = now_ms(CLOCK_MONOTONIC);
+
+	if (now->pids > 0)
+		tell(sampler, now);
+	sampler->next = at + sampler_pause(at - sampler->began, cost_us);
+}
+
 void sampler_look(struct sampler *sampler)
 {
-	uint64_t at = now_ms(CLOCK_MONOTONIC), cost;
+	const struct supervision *run = sampler->run;
 	struct cgroup_now now;
 
-	if (sampler->next == 0 || at < sampler->next)
+	if (sampler->next == 0 || now_ms(CLOCK_MONOTONIC) < sampler->next)
 		return;
-	cost = own_cpu_us();
-	cgroup_read_now(sampler->run->cgroup, &now);
-	fallback_fill(sampler->run->child->pid, sampler->run->plan, &now);
-	if (now.pids > 0)
-		tell(sampler, &now);
-	cost = own_cpu_us() - cost;
-	sampler->next = at + sampler_pause(at - sampler->began, cost);
+	sampler->next = 0;
+	cgroup_read_now(run->cgroup, &now);
+	if (now.memory && now.cpu_ms && now.pids)
+		finish(sampler, &now, 0);
+	else
+		sampler->waits = usage_ask(sampler->usage, run->child->pid,
+					   run->plan, &now) == 0;
+	/* Without it there are no samples, and nothing else is lost. */
+	err_reset();
+}
+
+void sampler_take(struct sampler *sampler, const struct usage_answer *answer)
+{
+	if (sampler->waits)
+		finish(sampler, &answer->now, answer->cost_us);
+	sampler->waits = false;
 }

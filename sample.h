@@ -7,18 +7,26 @@
  * and never so often that the looking itself is felt.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "usage.h"
 
 struct supervision;
 
 struct sampler {
 	const struct supervision *run;
-	uint64_t began, next; /* ms; 0: no more */
+	struct usage *usage;
+	uint64_t began, next; /* ms; 0: no more, or an answer is awaited */
 	uint64_t cpu_ms;      /* of the last one */
+	bool waits;           /* for the answer */
 };
 
-void sampler_open(struct sampler *sampler, const struct supervision *run);
-/* Looks, and tells, if it is time to. */
+void sampler_open(struct sampler *sampler, const struct supervision *run,
+		  struct usage *usage);
+/* Looks, if it is time to, and tells what is known at once; or asks. */
 void sampler_look(struct sampler *sampler);
+/* What was asked for, by whomever. */
+void sampler_take(struct sampler *sampler, const struct usage_answer *answer);
 /* How long from one look to the next, in ms. */
 uint64_t sampler_pause(uint64_t elapsed_ms, uint64_t cost_us);

@@ -57,6 +57,7 @@ enum slot {
 	SLOT_PID,
 	SLOT_RELAY,
 	SLOT_EVENTS,
+	SLOT_USAGE,
 	SLOT_EXEC, /* served first, apart from the others */
 	SLOT_STREAMS,
 	SLOT_SLOTS = SLOT_STREAMS + 2 * STREAMS,
@@ -70,6 +71,7 @@ struct loop {
 	struct terminal terminal;
 	struct exec_recorder exec;
 	struct watch watch;
+	struct usage usage;
 	struct sampler sampler;
 	struct straggler straggler;
 	int master_fd; /* of the payload's terminal; -1 none */
@@ -428,10 +430,35 @@ static void on_events(struct loop *l)
 	event_flush(l->run->log);
 }
 
+static void fail_to_watch(struct loop *l)
+{
+	fail_run(l, err_get());
+	err_reset();
+}
+
+/* Samples one can do without; not the cap that is kept by looking. */
+static void on_usage(struct loop *l)
+{
+	struct usage_answer answer;
+
+	if (usage_take(&l->usage, &answer) < 0) {
+		usage_close(&l->usage);
+		if (l->run->cgroup->fallback)
+			fail_to_watch(l);
+		err_reset();
+		return;
+	}
+	watch_take(&l->watch, &answer);
+	sampler_take(&l->sampler, &answer);
+	if (l->watch.over)
+		kill_all(l);
+}
+
 static void (*const handlers[])(struct loop *) = {
 	[SLOT_SIGNAL] = on_signal,   [SLOT_ERR] = on_err,
 	[SLOT_CONTROL] = on_control, [SLOT_PID] = on_pid,
 	[SLOT_RELAY] = on_relay,     [SLOT_EVENTS] = on_events,
+	[SLOT_USAGE] = on_usage,
 };
 
 static bool is_over(const struct loop *l)
@@ -454,6 +481,7 @@ static void watch(const struct loop *l, struct pollfd fds[static SLOT_SLOTS])
 				 POLLIN, 0 },
 		[SLOT_EVENTS] = { log->n_backlog ? log->user_fd : -1, POLLOUT,
 				  0 },
+		[SLOT_USAGE] = { all_dead(l) ? -1 : l->usage.fd, POLLIN, 0 },
 		[SLOT_EXEC] = { l->exec.listener_fd, POLLIN, 0 },
 	};
 
@@ -510,8 +538,8 @@ static void run_loop(struct loop *l)
 		/* What nobody waits for has the moments that nobody needs. */
 		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))
 			work_aside(l);
-		if (watch_look(&l->watch))
-			kill_all(l);
+		if (watch_look(&l->watch) < 0)
+			fail_to_watch(l);
 		sampler_look(&l->sampler);
 		straggler_look(&l->straggler, l->run, l->outcome);
 		check_deadlines(l);
@@ -545,6 +573,7 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 		.run = run,
 		.outcome = outcome,
 		.master_fd = -1,
+		.usage = USAGE_NONE,
 	};
 
 	if (run->plan->timeout_ms)
@@ -552,11 +581,12 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 	exec_open(&l.exec, run->plan, run->secrets, run->log, outcome);
 	l.exec.on_socket = on_socket;
 	l.exec.context = &l;
-	watch_open(&l.watch, run, outcome);
-	sampler_open(&l.sampler, run);
+	watch_open(&l.watch, run, outcome, &l.usage);
+	sampler_open(&l.sampler, run, &l.usage);
 	output_open(&l.output, run, outcome);
 	open_streams(&l);
 	run_loop(&l);
+	usage_close(&l.usage);
 	exec_close(&l.exec);
 	terminal_restore(&l.terminal);
 	for (int i = 0; i < STREAMS; i++)

@@ -3,7 +3,6 @@
 
 #include <time.h>
 
-#include "fallback.h"
 #include "supervise.h"
 
 #define EVERY_MS 100
@@ -43,38 +42,41 @@ void watch_disk(struct event_log *log, struct outcome *outcome,
 }
 
 void watch_open(struct watch *watch, const struct supervision *run,
-		struct outcome *outcome)
+		struct outcome *outcome, struct usage *usage)
 {
 	watch->run = run;
 	watch->outcome = outcome;
+	watch->usage = usage;
 	if (run->plan->disk || run->cgroup->fallback)
 		watch->next = now_ms(CLOCK_MONOTONIC) + EVERY_MS;
 }
 
-static void look_at_memory(struct watch *watch)
+int watch_look(struct watch *watch)
 {
-	uint64_t limit = watch->run->plan->caps.memory;
-	uint64_t used = fallback_memory(watch->run->child->pid,
-					watch->run->plan);
+	static const struct cgroup_now nothing;
+	const struct supervision *run = watch->run;
+	uint64_t now = now_ms(CLOCK_MONOTONIC);
 
+	if (watch->next == 0 || now < watch->next)
+		return 0;
+	watch->next = now + EVERY_MS;
+	watch_disk(run->log, watch->outcome, run->plan, run->workdir);
+	if (!run->cgroup->fallback || watch->over || run->child->reaped)
+		return 0;
+	return usage_ask(watch->usage, run->child->pid, run->plan, &nothing);
+}
+
+void watch_take(struct watch *watch, const struct usage_answer *answer)
+{
+	const struct supervision *run = watch->run;
+	uint64_t limit = run->plan->caps.memory, used = answer->now.memory;
+
+	if (!run->cgroup->fallback || watch->over)
+		return;
 	if (used > watch->outcome->memory_peak)
 		watch->outcome->memory_peak = used;
 	if (used <= limit)
 		return;
 	watch->over = true;
-	watch_tell_oom(watch->run->log, watch->outcome, limit);
-}
-
-bool watch_look(struct watch *watch)
-{
-	const struct supervision *run = watch->run;
-	uint64_t now = now_ms(CLOCK_MONOTONIC);
-
-	if (watch->next == 0 || now < watch->next)
-		return false;
-	watch->next = now + EVERY_MS;
-	watch_disk(run->log, watch->outcome, run->plan, run->workdir);
-	if (run->cgroup->fallback && !watch->over && !run->child->reaped)
-		look_at_memory(watch);
-	return watch->over;
+	watch_tell_oom(run->log, watch->outcome, limit);
 }

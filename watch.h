@@ -9,6 +9,7 @@
 #include "event.h"
 #include "outcome.h"
 #include "plan.h"
+#include "usage.h"
 #include "workdir.h"
 
 struct supervision;
@@ -16,14 +17,17 @@ struct supervision;
 struct watch {
 	const struct supervision *run;
 	struct outcome *outcome;
+	struct usage *usage;
 	uint64_t next; /* time of the next look; 0: there is nothing to see */
 	bool over;     /* more memory is used than may be */
 };
 
 void watch_open(struct watch *watch, const struct supervision *run,
-		struct outcome *outcome);
-/* Looks if it is time to.  True when it has become too much. */
-bool watch_look(struct watch *watch);
+		struct outcome *outcome, struct usage *usage);
+/* Looks if it is time to, or asks; by fail(): there is nobody to ask. */
+int watch_look(struct watch *watch);
+/* What was asked for, by whomever. */
+void watch_take(struct watch *watch, const struct usage_answer *answer);
 
 /* The event "limit", and a line in the result: once for each `what`, a
  * literal. */

@@ -90,3 +90,18 @@ for how in term left; do
 	fi
 	counted "$how"
 done
+
+# The kernel may hold it up for as long as processes come and go inside.
+echo "# who looks is not who serves the signals"
+rm -f "$T/out" "$T/events.jsonl"
+"${uncounted[@]}" --events "$T/events.jsonl" --grace 10ms -- \
+	python3 -u /load.py stay >"$T/out" 2>"$T/err" &
+pid=$!
+await_line "$T/out" deaf 60 || show_output
+await_line "$T/events.jsonl" '"sample"' 60
+looker=$(looker "$pid")
+check "one process looks" kill -STOP "$looker"
+kill -TERM "$pid"
+wait "$pid"
+is "the end does not wait for it" "$?" 143
+check "and it is gone" test ! -e "/proc/$looker"

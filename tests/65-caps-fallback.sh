@@ -134,6 +134,17 @@ with open("/dev/shm/x", "w+b") as f:
     print("went through")'
 contains "$T/out" "went through"
 
+# The host's OOM killer may take who looks: no run goes on without its cap.
+tag=92$$
+rm -f "$T/events.jsonl"
+"${M9M_RUN[@]}" --events "$T/events.jsonl" --memory 150Mi sleep $tag 2>"$T/err" &
+pid=$!
+await_line "$T/events.jsonl" '"sample"'
+kill -KILL "$(looker "$pid")"
+wait "$pid"
+is "without who looks it ends" "$? $(alive $tag)" "125 0"
+contains "$T/err" "what looks at what the run uses was ended"
+
 echo "# processes"
 cat >"$T/forks.py" <<'P'
 import os

@@ -235,6 +235,15 @@ await_exit() {
 	timeout "${2:-60}" tail -f --pid="$1" -s 0.05 /dev/null
 }
 
+# looker PID: the process of it that looks at what all inside use.
+looker() {
+	local child
+	for child in $(pgrep -P "$1"); do
+		[ "$(readlink "/proc/$child/ns/pid")" != \
+			"$(readlink /proc/self/ns/pid)" ] || echo "$child"
+	done
+}
+
 # serve COMMAND...: a server in the background whose first line of output says
 # that it is ready (printed in $T/serve.N); killed at the end.  Sets $served.
 serve_count=0
