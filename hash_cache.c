@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -16,8 +17,9 @@
  * Why an entry is true (cache.h says the rest)
  *
  * Through a mapping only the first write to a page sets the ctime, and the first
- * one after each time that the page went to the disk, which it does within 35 s
- * as the kernel comes: a file is to be a minute old.  Most kernels execute none
+ * one after each time that the page went to the disk: within 35 s as the kernel
+ * comes, and a file is to be a minute old, or older where the disk is written
+ * less often (to spare a battery).  Most kernels execute none
  * that anybody has open for writing, besides.  On tmpfs not even the first write
  * sets it.
  *
@@ -30,6 +32,7 @@
  */
 
 #define AGE_S    60
+#define MARGIN_S 25 /* for the disk to take it */
 /* Five numbers of 64 bits, two fractions, what stands between them. */
 #define KEY_MAX  (5 * 21 + 2 * 10 + 1)
 #define TEXT_MAX (KEY_MAX + SHA256_HEX)
@@ -67,9 +70,27 @@ bool hash_cache_suits(int path_fd)
 	       fs.f_type != TMPFS_MAGIC;
 }
 
+/* How long a page that was written stays away from the disk, in s; 0: for ever. */
+static time_t stay(void)
+{
+	auto_free char *age = read_file(
+	    -1, "/proc/sys/vm/dirty_expire_centisecs", 32, NULL);
+	auto_free char *pause = read_file(
+	    -1, "/proc/sys/vm/dirty_writeback_centisecs", 32, NULL);
+	long long age_cs = age ? atoll(age) : 0;
+	long long pause_cs = pause ? atoll(pause) : 0;
+
+	return age_cs > 0 && pause_cs > 0 ? (age_cs + pause_cs + 99) / 100 : 0;
+}
+
 bool hash_cache_settled(const struct hash_key *key, const struct timespec *now)
 {
-	return cache_settled(&key->ctime, now, AGE_S);
+	time_t s;
+
+	if (!cache_settled(&key->ctime, now, AGE_S))
+		return false;
+	s = stay();
+	return s > 0 && cache_settled(&key->ctime, now, s + MARGIN_S);
 }
 
 struct entry {
