@@ -178,6 +178,8 @@ ALLOW_IF(socketpair, IS(0, AF_UNIX)) DENY(EPERM, socketpair)
 ALLOW(accept) ALLOW(accept4) ALLOW(bind) ALLOW(connect) ALLOW(getpeername)
 ALLOW(getsockname) ALLOW(getsockopt) ALLOW(listen) ALLOW(recvfrom)
 ALLOW(recvmmsg) ALLOW(recvmsg) ALLOW(sendmmsg) ALLOW(sendmsg) ALLOW(sendto)
+/* A key for TCP-AO names its hash, and the host loads the module of that name. */
+DENY_IF(EPERM, setsockopt, BOTH(IS(1, IPPROTO_TCP), IS(2, 38)))
 ALLOW(setsockopt) ALLOW(shutdown)
 
 /* Terminals: typing for the user (TIOCSTI, TIOCLINUX paste), line disciplines,

@@ -183,6 +183,11 @@ static const struct attempt attempts[] = {
 	  EPERM },
 	{ "ioctl SIOCSIFVLAN", SYS_ioctl, { NONE, 0x8983, BAD }, EPERM },
 	{ "ioctl SIOCADDDLCI", SYS_ioctl, { NONE, 0x8980, BAD }, EPERM },
+	{ "TCP_AO_ADD_KEY", SYS_setsockopt, { NONE, 6, 38, BAD, 1 }, EPERM },
+	{ "TCP_AO_ADD_KEY high",
+	  SYS_setsockopt,
+	  { NONE, HIGH | 6, HIGH | 38, BAD, 1 },
+	  EPERM },
 	/* file systems within file systems */
 	{ "ioctl BTRFS_IOC_SUBVOL_CREATE",
 	  SYS_ioctl,
