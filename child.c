@@ -441,9 +441,9 @@ static int filter_calls(struct child_context *c)
 }
 
 /*
- * Descriptors first, so that nothing later can leak one; seccomp last but for
- * a limit that it is asked about, since it may forbid the calls above (no_new_privs lets it be loaded without rights).
- * Landlock after all that opens files by path for itself, and in this process
+ * Descriptors first, so that nothing later can leak one; seccomp last but for a
+ * limit that it is asked about, since it may forbid the calls above
+ * (no_new_privs lets it be loaded without rights).  Landlock after all that opens files by path for itself, and in this process
  * alone: PID 1 stays outside of the domain, where the payload cannot signal it.
  * Who records what is executed and refused listens to that same filter: a second
  * one for it would never be asked, since the kernel takes an error before a

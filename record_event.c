@@ -32,8 +32,7 @@ double record_number(const cJSON *object, const char *key)
 char *record_peer(const cJSON *object)
 {
 	const char *name = record_text(object, "name");
-	unsigned int port = (unsigned int)record_number(object, "port") &
-			    0xffff;
+	unsigned int port = (uint64_t)record_number(object, "port") & 0xffff;
 	const char *host = *name ? name : record_text(object, "addr");
 
 	if (strcmp(record_text(object, "direction"), "in") == 0)
@@ -112,7 +111,7 @@ static void add_net(struct record *r, const cJSON *event,
 		 record_text(event, "reason"));
 	snprintf(e.remedy, sizeof(e.remedy), "%s",
 		 record_text(event, "remedy"));
-	e.port = (uint16_t)record_number(event, "port");
+	e.port = (uint16_t)(uint64_t)record_number(event, "port");
 	e.inbound = record_text(event, "direction")[0] != '\0';
 	e.error = record_text(event, "error")[0] != '\0';
 	e.bytes_out = (uint64_t)record_number(event, "bytes_out");
@@ -249,7 +248,7 @@ static void on_exit_event(struct record *r, const cJSON *event)
 	       strcmp(outcome_status_name(o->status),
 		      record_text(event, "status")) != 0)
 		o->status++;
-	o->exit_code = (int)record_number(event, "exit_code") & 0xff;
+	o->exit_code = (uint64_t)record_number(event, "exit_code") & 0xff;
 	o->duration_ms = (uint64_t)record_number(event, "duration_ms");
 	snprintf(o->error.stage, sizeof(o->error.stage), "%s",
 		 record_text(event, "stage"));
