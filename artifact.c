@@ -43,12 +43,15 @@ struct report {
 static const char *const logs[] = { "events.jsonl", "stdout.log", "stderr.log",
 				    "changes.json", "changes.patch" };
 
-#define LOGS ARRAY_SIZE(logs)
+#define LOGS       ARRAY_SIZE(logs)
+#define FLUSH_SIZE (32 << 20)
 
 struct target {
 	struct replace_names names; /* of the request's path */
 	int dir_fd;
-	int fd; /* of the temporary one */
+	int fd;        /* of the temporary one */
+	off_t flushed; /* so much was sent to the disk */
+	int error;     /* errno of that, 0 none */
 };
 
 struct job {
@@ -131,7 +134,25 @@ static int build(const void *arg, void *out)
 
 /* --- the parent --------------------------------------------------------- */
 
-static int run_child(struct job *job, struct report *report)
+/*
+ * The disk works while the processor does: what is on it already need not be
+ * waited for at the end.  A failure is told once, to whoever asks first.
+ */
+static void flush(void *own)
+{
+	struct target *target = own;
+	struct stat st;
+
+	if (fstat(target->fd, &st) < 0 ||
+	    st.st_size - target->flushed < FLUSH_SIZE)
+		return;
+	target->flushed = st.st_size;
+	if (fdatasync(target->fd) < 0 && target->error == 0)
+		target->error = errno;
+}
+
+static int run_child(struct job *job, struct target *target,
+		     struct report *report)
 {
 	int keep[LOGS + 3] = { job->wd->work_fd, job->out_fd,
 			       job->progress_fd };
@@ -141,7 +162,9 @@ static int run_child(struct job *job, struct report *report)
 					.keep = keep,
 					.n_keep = ARRAY_SIZE(keep),
 					.work = build,
-					.arg = job };
+					.arg = job,
+					.meanwhile = flush,
+					.own = target };
 
 	memcpy(keep + 3, job->log_fds, sizeof(job->log_fds));
 	if (confined_run(&child, report, sizeof(*report)) < 0)
@@ -202,8 +225,9 @@ static int open_target(struct target *target, const char *path, const char *tag)
 /* On the disk first, then under its name, then the name on the disk. */
 static int publish(const struct target *target, const char *path)
 {
-	if (fsync(target->fd) < 0)
-		return fail(errno, "cannot write the archive %s", path);
+	if (fsync(target->fd) < 0 || target->error)
+		return fail(target->error ? target->error : errno,
+			    "cannot write the archive %s", path);
 	if (renameat(target->dir_fd, target->names.temp, target->dir_fd,
 		     target->names.name) < 0)
 		return fail(errno, "cannot rename the archive to %s", path);
@@ -234,7 +258,7 @@ static int write_target(struct target *target, const struct workdir *wd,
 	if (req->progress)
 		job.progress_fd = progress_open(STDERR_FILENO);
 	if (rc == 0)
-		rc = run_child(&job, report);
+		rc = run_child(&job, target, report);
 	cleanup_fd(&job.progress_fd);
 	for (size_t i = 0; i < LOGS; i++)
 		cleanup_fd(&job.log_fds[i]);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 
 #include "err.h"
 #include "util.h"
+
+#define TURN_MS 100
 
 static int compare_fds(const void *a, const void *b)
 {
@@ -103,6 +106,15 @@ static int wait_for(const struct confined *c, pid_t pid)
 	return 0;
 }
 
+/* Until the child says something, if only by its end. */
+static void pass_time(const struct confined *c, int error_fd)
+{
+	struct pollfd pfd = { error_fd, POLLIN, 0 };
+
+	while (c->meanwhile && poll(&pfd, 1, TURN_MS) == 0)
+		c->meanwhile(c->own);
+}
+
 /* What the child says, after which it is reaped. */
 static int collect(const struct confined *c, pid_t pid, int error_fd,
 		   int report_fd, void *report, size_t size)
@@ -110,8 +122,10 @@ static int collect(const struct confined *c, pid_t pid, int error_fd,
 	struct err_record record;
 	auto_free char *bytes = NULL;
 	size_t len = 0;
-	int failed = err_receive(error_fd, &record);
+	int failed;
 
+	pass_time(c, error_fd);
+	failed = err_receive(error_fd, &record);
 	if (failed)
 		err_set(&record);
 	else

@@ -22,6 +22,9 @@ struct confined {
 	/* By fail(); fills the report. */
 	int (*work)(const void *arg, void *report);
 	const void *arg;
+	/* In the parent, some times a second while it waits; may be NULL. */
+	void (*meanwhile)(void *own);
+	void *own;
 };
 
 /* Forks, waits, and takes its report of `size` bytes or its failure over. */

@@ -84,6 +84,16 @@ if ! sanitized; then
 	is "nothing was lost" "$lost" 0
 	is "nothing half was left" "$half" 0
 	is "none was passed over" "$silent" 0
+
+	# Sent to the disk on the way, by pieces; gzip takes its time for these.
+	strace -f -qq -o "$T/fault" -e trace=fdatasync \
+		-e inject=fdatasync:error=EIO:when=1 "${RUN[@]}" sh -c '
+			echo made >made; head -c 48M /dev/urandom >noise' \
+		>"$T/out" 2>"$T/err" </dev/null
+	is "a fault on the way is one at the end" \
+		"$? $(grep -c INJECTED "$T/fault") $(where)" "125 1 made"
+	matches "$T/err" 'artifact: cannot write the archive .*: Input/output error'
+	clear_all
 fi
 
 # --- killed ------------------------------------------------------------------
