@@ -38,6 +38,13 @@ static int keep_only(int control_fd, int signal_fd)
 	return close_range(2, ~0U, 0);
 }
 
+/* All but PID 1.  Outside of a namespace of our own, -1 would be all there are. */
+static void kill_others(void)
+{
+	if (getpid() == 1)
+		kill(-1, SIGKILL);
+}
+
 /*
  * Reaps what ended.  True once the payload did: init->end says how, and whether
  * anybody else lives in the namespace.
@@ -86,7 +93,7 @@ static void end_others(struct init *init)
 	struct pollfd signals = { SIGNALS, POLLIN, 0 };
 	struct signalfd_siginfo info;
 
-	kill(-1, SIGKILL);
+	kill_others();
 	while (!init->end.alone && now_ms(CLOCK_MONOTONIC) < until) {
 		if (await(&signals, 1, init, until) < 0 ||
 		    (signals.revents && read(SIGNALS, &info, sizeof(info)) < 0))
@@ -119,7 +126,7 @@ static int obey(const struct init *init)
 	if (message.kind == CONTROL_SIGNAL)
 		kill(-init->payload, message.value);
 	else if (message.kind == CONTROL_KILL)
-		kill(-1, SIGKILL);
+		kill_others();
 	return 0;
 }
 
@@ -141,7 +148,7 @@ static int watch(struct init *init)
 		    now_ms(CLOCK_MONOTONIC) >= init->deadline) {
 			init->deadline = 0;
 			init->end.late = true;
-			kill(-1, SIGKILL);
+			kill_others();
 		}
 	}
 	return tell_end(init);
