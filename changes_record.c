@@ -174,7 +174,7 @@ static int record(const struct workdir *wd, const struct plan *plan,
 				   : -1;
 	/* Root's home is closed to the child; --apply goes by it, too. */
 	bool closed = plan->project.roots && geteuid() == 0;
-	struct named named;
+	struct named named = { 0 };
 	const struct job job = { .request = { .work_fd = wd->work_fd,
 					      .lower_fd = tree->dir_fd,
 					      .tree = plan->project.path,

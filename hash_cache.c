@@ -77,8 +77,8 @@ static time_t stay(void)
 	    -1, "/proc/sys/vm/dirty_expire_centisecs", 32, NULL);
 	auto_free char *pause = read_file(
 	    -1, "/proc/sys/vm/dirty_writeback_centisecs", 32, NULL);
-	long long age_cs = age ? atoll(age) : 0;
-	long long pause_cs = pause ? atoll(pause) : 0;
+	long long age_cs = age ? strtoll(age, NULL, 10) : 0;
+	long long pause_cs = pause ? strtoll(pause, NULL, 10) : 0;
 
 	return age_cs > 0 && pause_cs > 0 ? (age_cs + pause_cs + 99) / 100 : 0;
 }

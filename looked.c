@@ -136,7 +136,7 @@ void looked_start(struct looked *l, const char *dir, int root_fd,
 	auto_fd int dir_fd = -1;
 	auto_free char *text = NULL;
 	struct stat st;
-	size_t len;
+	size_t len = 0;
 
 	if (dir == NULL || fstat(root_fd, &st) < 0)
 		return;

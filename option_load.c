@@ -117,6 +117,8 @@ void wrong_type(struct parse *p, const char *expects, const cJSON *value)
 	complain(p, "must be %s, not %s", expects, name_of(value->type & 0xff));
 }
 
+#define EXACT_MAX 9007199254740992.0 /* 2^53 */
+
 /*
  * A scalar as the text a user would have written after the flag: judged by the
  * same code.  NULL after a complaint: from 2^53 on a double is no longer the
@@ -129,7 +131,7 @@ static const char *scalar_text(struct parse *p, const cJSON *value,
 
 	if (cJSON_IsString(value))
 		return value->valuestring;
-	if (!(n > -0x1p53 && n < 0x1p53)) {
+	if (!(n > -EXACT_MAX && n < EXACT_MAX)) {
 		complain(p, "is a number beyond 2^53, larger than any that can "
 			    "be given here");
 		return NULL;

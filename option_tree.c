@@ -32,10 +32,11 @@ static void free_copy(const struct spec_copy *copy)
 static struct spec_copy *same_target(struct copies list,
 				     const struct spec_copy *copy)
 {
+	struct spec_copy *all = *list.v;
+
 	for (size_t i = 0; !copy->glob && i < *list.n; i++)
-		if (!(*list.v)[i].glob &&
-		    strcmp((*list.v)[i].to, copy->to) == 0)
-			return &(*list.v)[i];
+		if (!all[i].glob && strcmp(all[i].to, copy->to) == 0)
+			return &all[i];
 	return NULL;
 }
 
