@@ -39,10 +39,13 @@ is "a run has its own limit all the same" "$(sort -u "$T/out")" 1024
 expect_exit 0 "$M9M" -q --no-artifact --network allow --allow example.org true
 exec 6>&-
 wait
-# A profile may forbid to set it when it is set last.
-echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["prlimit64"],
-"action":"SCMP_ACT_ERRNO"}]}' >"$T/profile.json"
-expect_exit 0 "$M9M" -q --no-artifact --seccomp "$T/profile.json" \
-	grep 'Max open files' /proc/self/limits
-is "nor with a profile that forbids to set it" \
-	"$(awk '{ print $4, $5 }' "$T/out")" "1024 1024"
+# A profile may forbid to set it when it is set last.  The sanitizers cannot
+# compile one.
+if ! sanitized; then
+	echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["prlimit64"],
+	"action":"SCMP_ACT_ERRNO"}]}' >"$T/profile.json"
+	expect_exit 0 "$M9M" -q --no-artifact --seccomp "$T/profile.json" \
+		grep 'Max open files' /proc/self/limits
+	is "nor with a profile that forbids to set it" \
+		"$(awk '{ print $4, $5 }' "$T/out")" "1024 1024"
+fi
