@@ -81,6 +81,37 @@ static int listen_to(const struct sock_filter *code, size_t n)
 	return fd;
 }
 
+/*
+ * In front of a filter: who makes a socket of the internet (or else everybody
+ * but him) is answered here, and the others go on to it.
+ */
+enum { FRONT_ANSWER = 7, FRONT_LEN };
+
+static void put_front(struct sock_filter *code, bool internet, uint32_t answer)
+{
+	const uint8_t yes = internet ? FRONT_ANSWER : FRONT_LEN;
+	const uint8_t no = internet ? FRONT_LEN : FRONT_ANSWER;
+	const struct sock_filter front[FRONT_LEN] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_AUDIT_ARCH, 0,
+			 (uint8_t)(no - 2)),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0,
+			 (uint8_t)(no - 4)),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, (uint8_t)(yes - 6),
+			 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6,
+			 (uint8_t)(yes - 7), (uint8_t)(no - 7)),
+		BPF_STMT(BPF_RET | BPF_K, answer),
+	};
+
+	memcpy(code, front, sizeof(front));
+}
+
 /* The kernel's own order: from the hardest on. */
 static bool ends(uint32_t verdict)
 {
@@ -94,58 +125,29 @@ static bool ends(uint32_t verdict)
  */
 static int load_ends(const struct seccomp_filter *filter)
 {
-	static const struct sock_filter others[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_AUDIT_ARCH, 0, 5),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, args[0])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
 	struct sock_filter code[BPF_MAXINSNS];
-	const size_t n = ARRAY_SIZE(others);
+	struct sock_filter *at = code + FRONT_LEN;
 
-	memcpy(code, others, sizeof(others));
+	put_front(code, false, SECCOMP_RET_ALLOW);
 	for (size_t i = 0; i < filter->n; i++) {
-		code[n + i] = filter->code[i];
-		if (code[n + i].code == (BPF_RET | BPF_K) &&
-		    !ends(code[n + i].k))
-			code[n + i].k = SECCOMP_RET_ALLOW;
+		at[i] = filter->code[i];
+		if (at[i].code == (BPF_RET | BPF_K) && !ends(at[i].k))
+			at[i].k = SECCOMP_RET_ALLOW;
 	}
-	return load(code, n + filter->n, 0);
+	return load(code, FRONT_LEN + filter->n, 0);
 }
 
 static int load_questions(const struct seccomp_filter *filter)
 {
-	static const struct sock_filter sockets[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_AUDIT_ARCH, 0, 6),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, args[0])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-	};
 	struct sock_filter code[BPF_MAXINSNS];
 
-	if (!filter->sockets ||
-	    filter->n + ARRAY_SIZE(sockets) > ARRAY_SIZE(code))
+	if (!filter->sockets || filter->n + FRONT_LEN > ARRAY_SIZE(code))
 		return listen_to(filter->code, filter->n);
 	if (filter->code != seccomp_default.code && load_ends(filter) < 0)
 		return -1;
-	memcpy(code, sockets, sizeof(sockets));
-	memcpy(code + ARRAY_SIZE(sockets), filter->code,
-	       filter->n * sizeof(*code));
-	return listen_to(code, filter->n + ARRAY_SIZE(sockets));
+	put_front(code, true, SECCOMP_RET_USER_NOTIF);
+	memcpy(code + FRONT_LEN, filter->code, filter->n * sizeof(*code));
+	return listen_to(code, filter->n + FRONT_LEN);
 }
 
 int seccomp_apply(const struct seccomp_filter *filter, int *listener_fd,
