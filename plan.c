@@ -381,6 +381,7 @@ static void plan_run(struct plan *plan, const struct spec *spec,
 	plan->hostname = xstrdup(spec->hostname ? spec->hostname : "sandbox");
 	plan->runs_dir = path_join(host->state_dir, "runs");
 	plan->hashes_dir = path_join(host->state_dir, "hashes");
+	plan->looks_dir = path_join(host->state_dir, "looks");
 	plan->prompt = spec->prompt;
 	plan->window = host->window;
 	plan->landlock = host->landlock;
@@ -465,6 +466,7 @@ void plan_free(struct plan *plan)
 	free(plan->hostname);
 	free(plan->runs_dir);
 	free(plan->hashes_dir);
+	free(plan->looks_dir);
 	free(plan->workdir);
 	project_free(&plan->project);
 	free(plan->artifact);

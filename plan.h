@@ -116,7 +116,7 @@ struct plan {
 	uint64_t timeout_ms, grace_ms;
 	uint64_t output;
 
-	char *runs_dir, *hashes_dir;
+	char *runs_dir, *hashes_dir, *looks_dir;
 	char *workdir; /* inside */
 	struct plan_project project;
 	bool artifact_asked;

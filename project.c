@@ -155,7 +155,6 @@ int project_plan(struct plan *plan, const struct spec *spec,
 		 const struct host *host)
 {
 	struct plan_project *project = &plan->project;
-	auto_free char *looks = path_join(host->state_dir, "looks");
 	auto_fd int fd = -1;
 	const char *holds;
 	struct stat st;
@@ -185,7 +184,7 @@ int project_plan(struct plan *plan, const struct spec *spec,
 				   "--project-mode overlay and --apply");
 	}
 	if (hidden_find(&project->hidden, fd, &spec->show,
-			how_to_look[project->mode], looks) < 0)
+			how_to_look[project->mode], plan->looks_dir) < 0)
 		return -1;
 	plan_git(plan, spec, host, fd);
 	warn_hidden(plan);

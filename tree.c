@@ -498,10 +498,10 @@ static int keep_apart(const struct plan *plan, const struct spec *spec,
 	auto_free char *metrics = spec->metrics_dir
 				      ? path_join(spec->metrics_dir, "file")
 				      : NULL;
-	auto_free char *looks = path_join(host->state_dir, "looks");
-	const char *places[] = { plan->runs_dir, plan->hashes_dir, looks,
-				 plan->artifact, spec->result,     spec->events,
-				 metrics,        host->audit_path };
+	const char *places[] = { plan->runs_dir,  plan->hashes_dir,
+				 plan->looks_dir, plan->artifact,
+				 spec->result,    spec->events,
+				 metrics,         host->audit_path };
 	auto_free char *real = realpath(host->state_dir, NULL);
 	auto_mounted struct mounted mounted = { 0 };
 	const char *lies = NULL;
