@@ -365,26 +365,25 @@ static bool comes_last(const struct child_context *c,
 	       seccomp_lets(&c->plan->filter, SYS_prlimit64, set);
 }
 
-static int set_rlimits(struct child_context *c)
+static int set_those(const struct child_context *c, bool last)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(c->plan->rlimits); i++) {
 		const struct plan_rlimit *r = &c->plan->rlimits[i];
 
-		if (!comes_last(c, r) && set_rlimit(c, r) < 0)
+		if (comes_last(c, r) == last && set_rlimit(c, r) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+static int set_rlimits(struct child_context *c)
+{
+	return set_those(c, false);
+}
+
 static int limit_files(struct child_context *c)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(c->plan->rlimits); i++) {
-		const struct plan_rlimit *r = &c->plan->rlimits[i];
-
-		if (comes_last(c, r) && set_rlimit(c, r) < 0)
-			return -1;
-	}
-	return 0;
+	return set_those(c, true);
 }
 
 /* linux/ioprio.h, which is no part of older headers */
@@ -443,8 +442,9 @@ static int filter_calls(struct child_context *c)
 /*
  * Descriptors first, so that nothing later can leak one; seccomp last but for a
  * limit that it is asked about, since it may forbid the calls above
- * (no_new_privs lets it be loaded without rights).  Landlock after all that opens files by path for itself, and in this process
- * alone: PID 1 stays outside of the domain, where the payload cannot signal it.
+ * (no_new_privs lets it be loaded without rights).  Landlock after all that
+ * opens files by path for itself, and in this process alone: PID 1 stays outside
+ * of the domain, where the payload cannot signal it.
  * Who records what is executed and refused listens to that same filter: a second
  * one for it would never be asked, since the kernel takes an error before a
  * question.

@@ -61,7 +61,8 @@ struct event_log {
 
 /*
  * Opens the sinks.  audit_path may be NULL: no audit log.  events_path may be
- * NULL or "-" (stdout); events_fd -1; at most one of the two.  By fail(); then none is open.
+ * NULL or "-" (stdout); events_fd -1; at most one of the two.  By fail(); then
+ * none is open.
  * The caller ignores SIGPIPE: a reader that goes away must not end the run.
  */
 int event_open(struct event_log *log, const char *run_id, const char *id,

@@ -19,9 +19,8 @@
  * Through a mapping only the first write to a page sets the ctime, and the first
  * one after each time that the page went to the disk: within 35 s as the kernel
  * comes, and a file is to be a minute old, or older where the disk is written
- * less often (to spare a battery).  Most kernels execute none
- * that anybody has open for writing, besides.  On tmpfs not even the first write
- * sets it.
+ * less often (to spare a battery).  Most kernels execute none that anybody has
+ * open for writing, besides.  On tmpfs not even the first write sets it.
  *
  * What exchanges the blocks of two files sets it of neither: no payload has that
  * call (seccomp_table.h), and the user's defragmenters change no content.

@@ -38,9 +38,9 @@ enum hidden_look {
 
 /*
  * `shown` are paths that stay visible, `how` is of HIDDEN_..., `looks` is the
- * folder of looked.h, or NULL.  By fail(): the
- * user's list cannot be read or understood, there is too much to look through
- * or to hide; hidden_free is due then, too.
+ * folder of looked.h, or NULL.  By fail(): the user's list cannot be read or
+ * understood, there is too much to look through or to hide; hidden_free is due
+ * then, too.
  */
 int hidden_find(struct hidden *hidden, int project_fd, const struct strv *shown,
 		unsigned int how, const char *looks);

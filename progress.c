@@ -10,9 +10,8 @@
 /* O_NONBLOCK on the descriptor that we have would be everybody's who has it. */
 int progress_open(int terminal_fd)
 {
-	auto_free char *path = xasprintf("/proc/self/fd/%d", terminal_fd);
-
-	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return open(fd_path(terminal_fd).s,
+		    O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 void progress_start(struct progress *p, int fd, const char *what,
