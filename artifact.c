@@ -214,10 +214,11 @@ static int open_target(struct target *target, const char *path, const char *tag)
 	target->dir_fd = walk_make_dirs(target->names.folder, 0700);
 	if (target->dir_fd < 0)
 		return -1;
-	/* Better now than after all the work. */
-	if (fstatat(target->dir_fd, target->names.name, &st, 0) == 0 &&
-	    S_ISDIR(st.st_mode))
-		return fail(EISDIR, "cannot write the archive %s", path);
+	/* What the rename would say, better now than after all the work. */
+	if (fstatat(target->dir_fd, target->names.name, &st, 0) == 0)
+		errno = S_ISDIR(st.st_mode) ? EISDIR : 0;
+	if (errno == EISDIR || errno == ENAMETOOLONG)
+		return fail(errno, "cannot write the archive %s", path);
 	target->fd = open_temp(target, path);
 	return target->fd < 0 ? -1 : 0;
 }
@@ -242,6 +243,19 @@ static void close_target(struct target *target)
 	cleanup_fd(&target->fd);
 	cleanup_fd(&target->dir_fd);
 	replace_names_free(&target->names);
+}
+
+int artifact_check(const char *path, const char *tag)
+{
+	struct target target = { .dir_fd = -1, .fd = -1 };
+	int rc = open_target(&target, path, tag);
+
+	if (rc == 0)
+		(void)unlinkat(target.dir_fd, target.names.temp, 0);
+	close_target(&target);
+	return rc == 0 ? 0
+		       : fail_remedy("--artifact FILE writes the archive "
+				     "elsewhere, --no-artifact makes none");
 }
 
 static int write_target(struct target *target, const struct workdir *wd,

@@ -41,6 +41,11 @@ struct artifact {
 int artifact_compression_of(const char *path, enum artifact_compression *out);
 
 /*
+ * Would artifact_write find the place?  Opens it as that does, before all the
+ * work, and leaves no more than the folder; by fail().
+ */
+int artifact_check(const char *path, const char *tag);
+/*
  * Writes the archive under a temporary name, fsyncs it and its folder, renames.
  * Runs in a child process that has the uid of the workdir's owner, so that
  * nothing the payload left is parsed with more rights than it had; the tree's

@@ -147,9 +147,16 @@ static int make_workdir(struct run *run)
 		return -1;
 	if (plan->artifact == NULL)
 		return journal_add(wd->journal_fd, "no-artifact", "");
-	if (journal_add(wd->journal_fd, "artifact", plan->artifact) < 0)
+	if (journal_add(wd->journal_fd, "artifact", plan->artifact) < 0 ||
+	    event_attach_run(&run->log, wd->run_fd) < 0)
 		return -1;
-	return event_attach_run(&run->log, wd->run_fd);
+	err_stage("artifact");
+	if (artifact_check(plan->artifact, wd->tag) == 0)
+		return 0;
+	/* Nothing is in it yet that would have to be kept. */
+	(void)workdir_remove(wd);
+	workdir_close(wd);
+	return -1;
 }
 
 /* Of runs that were killed; never a reason for this one to fail. */

@@ -212,19 +212,64 @@ kept() {
 	is "$1: it is what it was" "$(cat "$place/work/made")" made
 	chmod -R u+rwX "$STATE/runs" && rm -rf "${STATE:?}/runs"
 }
-touch "$T/file"
-run "$M9M" -q --result "$T/r.json" --artifact "$T/file/a.tar" \
-	sh -c 'echo made >made; exit 3'
+# meanwhile COMMAND: the place is closed while the payload works.
+meanwhile() {
+	local pid
+	: >"$T/out"
+	mkfifo "$T/go"
+	"${M9M_RUN[@]}" sh -c 'echo made >made; echo ready; read -r _; exit 3' \
+		<"$T/go" >"$T/out" 2>"$T/err" &
+	pid=$!
+	exec 7>"$T/go"
+	await_line "$T/out" ready
+	eval "$1"
+	exec 7>&-
+	rm "$T/go"
+	rc=0
+	wait $pid || rc=$?
+}
+meanwhile 'rmdir "$T/archives"; touch "$T/archives"'
 json_is "$T/r.json" .payload_exit_code 3
 kept "a file where a folder should be"
-mkdir "$T/archives/a.tar"
-m9m sh -c 'echo made >made'
+rm "$T/archives"
+meanwhile 'mkdir "$A"'
 kept "a folder where the archive should be"
-rmdir "$T/archives/a.tar"
+rmdir "$A"
 if ! is_root; then
-	chmod 555 "$T/archives"
-	m9m sh -c 'echo made >made'
+	meanwhile 'chmod 555 "$T/archives"'
 	kept "a folder that is closed"
+	chmod 755 "$T/archives"
+fi
+is "nothing is there" "$(ls -A "$T/archives")" ""
+
+# --- it is known at the start that it cannot: nothing is started -------------
+
+# refused WHAT FILE WHY
+refused() {
+	run "$M9M" -q --result "$T/r.json" --artifact "$2" sh -c 'echo STARTED'
+	is "$1: exit 125" "$rc" 125
+	lacks "$T/out" STARTED
+	json_is "$T/r.json" '.stage + " " + (.started | tostring)' "artifact false"
+	contains "$T/err" "$3"
+	contains "$T/err" "--artifact FILE writes the archive elsewhere"
+	is "$1: nothing is kept" "$(left)" ""
+}
+touch "$T/file"
+refused "a file where a folder should be" "$T/file/a.tar" "Not a directory"
+mkdir "$T/archives/a.tar"
+refused "a folder where the archive should be" "$A" "Is a directory"
+rmdir "$T/archives/a.tar"
+long=$T/archives/$(printf 'l%.0s' {1..252}).tar
+refused "too long a name" "$long" "File name too long"
+refused "where nothing can be made" /proc/m9m/a.tar "No such file or directory"
+if is_root; then
+	mount -t tmpfs -o ro m9m-ro "$T/archives"
+	refused "a read-only file system" "$A" "Read-only file system"
+	umount "$T/archives"
+else
+	chmod 555 "$T/archives"
+	refused "a closed folder" "$A" "Permission denied"
+	refused "a folder in it" "$T/archives/b/a.tar" "Permission denied"
 	chmod 755 "$T/archives"
 fi
 is "nothing is there" "$(ls -A "$T/archives")" ""

@@ -112,20 +112,37 @@ expect_exit 0 "$M9M" --explain --disk 4Mi true
 matches "$T/out" 'disk +4194304 bytes, in memory'
 
 echo "# the archive cannot be written"
-touch "$T/file"
-expect_exit 125 "$M9M" -q --disk 4Mi --artifact "$T/file/a.tar" \
-	--result "$T/r.json" sh -c 'echo precious >x'
+# While the payload works, a file takes the folder's place.
+closed() {
+	local pid
+	rm -rf "$T/spot"
+	: >"$T/out"
+	mkfifo "$T/go"
+	"$M9M" -q --disk 4Mi --artifact "$T/spot/a.tar" --result "$T/r.json" \
+		sh -c 'echo precious >x; echo ready; read -r _' <"$T/go" \
+		>"$T/out" 2>"$T/err" &
+	pid=$!
+	exec 7>"$T/go"
+	await_line "$T/out" ready
+	rmdir "$T/spot"
+	touch "$T/spot"
+	eval "$1"
+	exec 7>&-
+	rm "$T/go"
+	rc=0
+	wait $pid || rc=$?
+	is "exit 125" "$rc" 125
+}
+closed :
 json_is "$T/r.json" .stage artifact
 kept=$(json "$T/r.json" .artifact.path)
 check "it is where archives usually are: $kept" test -f "$kept"
 contains "$T/r.json" "the archive is in $kept instead"
 is "and has it all" "$(tar --zstd -xOf "$kept" work/x)" precious
-rm -rf "$STATE/artifacts"
-touch "$STATE/artifacts"
-expect_exit 125 "$M9M" -q --disk 4Mi --artifact "$T/file/a.tar" \
-	--result "$T/r.json" sh -c 'echo precious >x'
+closed 'rm -rf "$STATE/artifacts"; touch "$STATE/artifacts"'
 contains "$T/r.json" "what it held is lost"
 is "nothing is left" "$(left)" ""
+rm "$STATE/artifacts"
 
 echo "# other ways to end"
 expect_exit 124 disk --timeout 3s sh -c 'echo kept >x; sleep 60'
