@@ -114,12 +114,14 @@ is "after a timeout" "$(survivors $tag)" 0
 # --- the time is kept by PID 1, too: nothing that holds us up gives more ---
 tag=73$$
 rm -f "$T/sig" "$T/events.jsonl"
-bg --events "$T/events.jsonl" --timeout 1s --grace 100ms \
-	sh -c "echo ready; exec sleep $tag" >"$T/sig" &
+bg --events "$T/events.jsonl" --timeout 3s --grace 100ms \
+	--ro-bind "$T/survive.py" /s.py python3 /s.py $tag wait >"$T/sig" &
 pid=$!
 await_line "$T/sig" ready
 kill -STOP $pid
-await_exit "$(pgrep -fx "sleep $tag")"
+for child in $(pgrep -fx "sleep $tag"); do
+	await_exit "$child"
+done
 is "it ended although we were stopped" "$(survivors $tag)" 0
 kill -CONT $pid
 wait $pid

@@ -17,10 +17,14 @@ left() { find "$STATE/runs" -mindepth 1 2>/dev/null | head -n 3; }
 cat >"$T/try.py" <<'END'
 import os, socket, sys, time
 
-held = socket.create_connection(("good.test", 80), 5)
+held = socket.create_connection(("good.test", 80), 60)
+r, w = os.pipe()
 if os.fork() == 0:
     os.setsid()
     os.execvp("sleep", ["sleep", sys.argv[1]])
+# Its end when that one is what it is to be.
+os.close(w)
+os.read(r, 1)
 print("ready", flush=True)
 while True:
     try:
@@ -127,7 +131,7 @@ if is_root && ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
 	echo "# the supervisor, with a helper"
 	mkdir "$T/roots"
 	rc=0
-	"$(dirname "$M9M")/keeper" 10 strace -f -o "$T/trace" \
+	"$(dirname "$M9M")/keeper" 60 strace -f -o "$T/trace" \
 		-e inject=kill:signal=KILL "$M9M" -q --no-artifact \
 		--project "$T/roots" true >"$T/out" 2>&1 || rc=$?
 	contains "$T/trace" "ns/user"
