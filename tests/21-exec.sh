@@ -150,12 +150,20 @@ SH
 recorded --ro-bind "$T/sly.sh" /sly.sh -- sh /sly.sh
 is "what takes its own bit away did run" "$(executed | grep -cxF './hides allowed')" 1
 json_is "$T/result.json" .commands.denied 0
-is "what writes over itself has no hash of that" "$(events program |
-	jq -c 'select(.path == "/work/forges") | [.sha256, .reason]')" \
-	'[null,"changed while it was read"]'
+# Which of the two is first is nobody's to say.
+was=$(sed -n "s/^printf '\(.*\)' >forges\$/\1/p" "$T/sly.sh")
+# shellcheck disable=SC2059  # as the payload does
+was=$(printf "$was" | sha256sum | cut -d ' ' -f 1)
+is "what writes over itself has the hash of what was executed, or none" \
+	"$(events program | jq -r --arg was "$was" 'select(
+		.path == "/work/forges").sha256 | . == null or . == $was')" true
 
 # What is due by the clock comes after what was executed before.
-recorded --timeout 2s -- sh -c 'while :; do /usr/bin/true; done'
+# How much of either comes in a second is the machine's business.
+for seconds in 2 8 32; do
+	recorded --timeout ${seconds}s -- sh -c 'while :; do /usr/bin/true; done'
+	[ "$(events sample | wc -l)" -le 2 ] || break
+done
 is "a time-out and samples among executions" "$rc" 124
 check "samples were taken" test "$(events sample | wc -l)" -gt 2
 is "are in time" "$(jq -r 'select(.event != "program").ts' "$T/events.jsonl" |
@@ -185,7 +193,10 @@ is "long lines are cut" "$(events exec '.argv_cut' | wc -l)" 2
 check "to a kilobyte or so" test \
 	"$(awk '{ if (length > n) n = length } END { print n }' "$T/events.jsonl")" -lt 2000
 flood='f() { while :; do /usr/bin/true; done; }; f & f & f & f'
-recorded --timeout 1s --grace 1s -- sh -c "$flood"
+for seconds in 1 8; do
+	recorded --timeout ${seconds}s --grace 1s -- sh -c "$flood"
+	[ "$(json "$T/result.json" .commands.allowed)" -lt 50 ] || break
+done
 is "a flood ends on time: 124" "$rc" 124
 check "and soon" test "$(json "$T/result.json" .duration_ms)" -lt 30000
 check "with all of it counted" test \
