@@ -52,7 +52,7 @@ is "and the payload came to its end" "$(tar -xOf "$T/full.tar" work/end)" writte
 mkfifo "$T/stuck"
 exec 8<>"$T/stuck"
 expect_exit 124 timeout -s KILL 60 bash -c 'exec "$@" >&8' - \
-	"$M9M" --summary never --timeout 1s --grace 1s --artifact "$T/stuck.tar" \
+	"$M9M" --summary never --timeout 3s --grace 1s --artifact "$T/stuck.tar" \
 	--result "$T/r.json" sh -c 'head -c 130000 /dev/zero; sleep 60'
 contains "$T/err" "not all of standard output was passed on: Timer expired"
 matches "$T/r.json" 'not all of standard output was passed on'
