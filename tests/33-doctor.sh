@@ -185,8 +185,12 @@ for how in deaf silent mute; do
 	export DBUS_SESSION_BUS_ADDRESS=unix:path=$T/bus
 	export DBUS_SYSTEM_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS
 	here="mount -t tmpfs none /run && mkdir -p /run/systemd/system"
-	doctor in_namespace "$here"
-	# What waits for the bus as a run does takes five seconds more.
+	# What waits for the bus as a run does takes five seconds more.  The best
+	# of five, as above.
+	for _ in 1 2 3 4 5; do
+		doctor in_namespace "$here"
+		[ "$took" -ge $((3000 + 2 * alone)) ] || break
+	done
 	check "$how: it took $took ms, $alone without" \
 		test "$took" -lt $((3000 + 2 * alone))
 	[ "$(layer cgroup .works)" = true ] ||
