@@ -386,7 +386,7 @@ for i in 1 2 3 4 5 6 7 8; do
 done
 # One goes on to hold the name until all others have been refused.
 won=0 lost=0
-while [ $((won + lost)) -lt 8 ] && read -r -t 20 line <&9; do
+while [ $((won + lost)) -lt 8 ] && read -r -t 60 line <&9; do
 	case $line in won) won=$((won + 1)) ;; lost) lost=$((lost + 1)) ;; esac
 done
 echo go >&8
