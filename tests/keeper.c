@@ -175,9 +175,12 @@ static bool reap_all(bool patient)
 	}
 }
 
+/* Who is told to end takes all along: a server that lives on would keep what it
+ * has, and the locks that it was started under. */
 static void on_signal(int sig)
 {
 	kill_children(false);
+	reap_all(false);
 	_exit(128 + sig);
 }
 
