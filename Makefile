@@ -18,7 +18,7 @@ B       ?= build
 PKG_CONFIG ?= pkg-config
 PACKAGES   := libnl-3.0 libcjson libarchive libzstd zlib
 HOSTCC     ?= $(CC)
-MACHINE    := $(shell $(CC) -dumpmachine)
+MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
 
 WARN   := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
           -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \

@@ -94,7 +94,7 @@ fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	echo "deps.sh: no apt here.  Install what these Debian packages hold:" >&2
-	echo "$BUILD $CHECK" | tr -s '[:space:]' ' ' >&2
+	packages "$@" | xargs >&2
 	exit 1
 fi
 
