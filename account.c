@@ -33,6 +33,26 @@ void account_failure(struct outcome *out)
 	err_reset();
 }
 
+/* The failure changes nothing about what the run came to, but is told: a script
+ * asks for no summary. */
+static void tell_failure(struct outcome *out, const char *what)
+{
+	auto_free char *text = xasprintf("%s%s", what, err_get()->message);
+	auto_free char *visible = text_visible(text, true);
+
+	outcome_add_warning(out, "%s", text);
+	warn("%s", visible);
+	err_reset();
+}
+
+void account_outputs(struct outcome *out)
+{
+	if (out->status == OUTCOME_OK || out->status == OUTCOME_ERROR)
+		account_failure(out);
+	else
+		tell_failure(out, "");
+}
+
 void account_layers(struct outcome *out, const struct plan *plan)
 {
 	static const char *const always[] = { "no_new_privs", "capabilities",
@@ -142,11 +162,8 @@ void account_metrics(const struct spec *spec, const struct plan *plan,
 {
 	err_stage("metrics");
 	if (metrics_add(spec->metrics_dir,
-			plan->agent ? plan->agent->name : NULL, out) == 0)
-		return;
-	outcome_add_warning(out, "not counted: %s", err_get()->message);
-	warn("not counted: %s", err_get()->message);
-	err_reset();
+			plan->agent ? plan->agent->name : NULL, out) < 0)
+		tell_failure(out, "not counted: ");
 }
 
 /* Messages hold names that a payload may have chosen. */

@@ -16,6 +16,9 @@
 /* Takes the process's failure, if there is one, over into the outcome: the
  * first decides, the others are warnings. */
 void account_failure(struct outcome *out);
+/* The same for outputs that could not be copied.  But where the time was up, or
+ * the command failed, that is why: then it is a warning. */
+void account_outputs(struct outcome *out);
 /* What the plan puts in force, does without, and warns of. */
 void account_layers(struct outcome *out, const struct plan *plan);
 

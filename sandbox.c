@@ -280,7 +280,7 @@ static void copy_outputs(struct run *run)
 
 	err_stage("outputs");
 	if (workdir_copy_out(&run->workdir, spec->outputs, spec->n_outputs) < 0)
-		account_failure(run->out);
+		account_outputs(run->out);
 }
 
 static void end_artifact(struct run *run)
