@@ -470,7 +470,8 @@ static void add_env(struct parse *p, const char *name, const char *value)
 	struct spec_env *entry = NULL;
 
 	if (!is_env_name(name)) {
-		complain(p, NO_VARIABLE, name);
+		complain(p, NO_VARIABLE "%s", name,
+			 strchr(name, '=') ? ": its value is given apart" : "");
 		return;
 	}
 	for (size_t i = 0; i < spec->n_env; i++)

@@ -117,14 +117,21 @@ char *workdir_path(struct parse *p, const char *text)
 
 	if (!fits(p, text))
 		return NULL;
-	if (text[0] == '/' || path_climbs(text)) {
+	if (text[0] == '/') {
+		complain(p, "\"%.80s\" is not relative to the workdir", text);
+		return NULL;
+	}
+	if (path_climbs(text)) {
 		complain(p, "\"%.80s\" is not below the workdir", text);
 		return NULL;
 	}
 	rooted = path_join("/", text);
 	clean = path_clean(rooted);
 	if (strcmp(clean, "/") == 0) {
-		complain(p, "\"%.80s\" names the workdir itself", text);
+		complain(p,
+			 "\"%.80s\" names the workdir itself: name what is in "
+			 "it (--project shows a tree there)",
+			 text);
 		free(clean);
 		return NULL;
 	}

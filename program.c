@@ -24,6 +24,9 @@ static int not_found(const struct lookup *lookup, const char *name,
 			       : " on PATH or where agents are installed");
 	if (agent && strv_has(&agent->binaries, name))
 		fail_remedy("install it: %s", agent->install);
+	else if (strchr(name, ' '))
+		fail_remedy("give program and arguments as words of their own, "
+			    "or sh -c and a line for a shell");
 	else if (near)
 		fail_remedy("did you mean %s?", near);
 	else if (is_path)

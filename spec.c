@@ -38,7 +38,7 @@ static const char *const exclusive[][2] = {
 	{ "events", "events-fd" },
 };
 
-/* What bubblewrap has, and we do in another way. */
+/* What bubblewrap, firejail and docker have, and we do in another way. */
 static const struct {
 	const char *flag, *instead;
 } foreign[] = {
@@ -46,6 +46,10 @@ static const struct {
 	{ "unshare-net", "always so: leave it out" },
 	{ "unshare-pid", "always so: leave it out" },
 	{ "unshare-user", "always so: leave it out" },
+	{ "unshare-ipc", "always so: leave it out" },
+	{ "unshare-uts", "always so: leave it out" },
+	{ "unshare-cgroup", "always so: leave it out" },
+	{ "private", "always so: leave it out" },
 	{ "share-net", "say --network host" },
 	{ "proc", "there is a /proc: leave it out" },
 	{ "dev", "there is a /dev: leave it out" },
@@ -54,6 +58,12 @@ static const struct {
 	{ "dir", "say --tmpfs DIR" },
 	{ "ro-bind-try", "say --ro-bind" },
 	{ "bind-try", "say --bind" },
+	{ "dev-bind", "say --bind: no device is shown" },
+	{ "symlink", "those of the host's / are there: leave it out" },
+	{ "whitelist", "say --bind or --ro-bind" },
+	{ "volume", "say --bind or --ro-bind" },
+	{ "net", "say --network MODE" },
+	{ "env", "say --setenv NAME VALUE" },
 };
 
 static const struct option *row_of(const char *name)

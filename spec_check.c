@@ -207,7 +207,8 @@ static void check_mounts(struct parse *p)
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		if (strcmp(spec->mounts[i].destination, spec->workdir) == 0)
 			complain_at(p, option_given(p, "mounts"),
-				    "%s is the workdir (--workdir moves it)",
+				    "%s is the workdir (--project shows a tree "
+				    "there, --workdir moves it)",
 				    spec->workdir);
 }
 

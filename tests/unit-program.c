@@ -512,6 +512,13 @@ static void check_remedies(void)
 	err_reset();
 	program_free(&program);
 	free(argv.v[0]);
+	argv.v[0] = xstrdup("mine -l");
+	program_resolve(&program, &argv, NULL, NULL);
+	ok(strstr(err_get()->remedy, "words of their own") != NULL,
+	   "a line is no program: %s", err_get()->remedy);
+	err_reset();
+	program_free(&program);
+	free(argv.v[0]);
 	argv.v[0] = xstrdup("claude");
 	setenv("HOME", "/nonexistent", 1);
 	setenv("PATH", "/usr/bin", 1);
