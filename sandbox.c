@@ -442,11 +442,21 @@ static void run_sandbox(struct run *run)
 
 /*** main ***/
 
-/* An agent that finds an empty folder is a common surprise. */
+/* `cat notes` means the file that is here. */
+static bool names_file(const struct strv *command)
+{
+	for (size_t i = 1; i < command->n; i++)
+		if (command->v[i][0] != '/' && access(command->v[i], F_OK) == 0)
+			return true;
+	return false;
+}
+
+/* Who finds an empty folder is often surprised. */
 static void hint_empty(const struct spec *spec, const struct plan *plan)
 {
-	if (plan->agent && spec->n_inputs == 0 && !spec->project &&
-	    (plan->pty || spec->prompt))
+	if (spec->n_inputs == 0 && !spec->project && !spec->chdir &&
+	    (plan->pty || spec->prompt) &&
+	    (plan->agent || names_file(&spec->command)))
 		dprintf(STDERR_FILENO,
 			"m9m-sandbox: the workdir %s starts empty; --project . "
 			"shows this folder there, and keeps changes apart\n",

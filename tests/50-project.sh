@@ -256,6 +256,12 @@ expect_exit 0 "$M9M" --prompt x "$T/claude"
 contains "$T/err" "--project ."
 expect_exit 0 "$M9M" --project "$P" --prompt x "$T/claude"
 lacks "$T/err" "starts empty"
+cd "$T" || exit
+expect_exit 2 "$M9M" --prompt x ls claude
+contains "$T/err" "starts empty; --project ."
+expect_exit 2 "$M9M" --prompt x ls nothing
+lacks "$T/err" "starts empty"
+cd "$OLDPWD" || exit
 
 # --- where it cannot be laid -----------------------------------------------
 
