@@ -44,6 +44,12 @@ enter_network() {
 		enter=(unshare -U -n --map-current-user --keep-caps)
 		drop=(setpriv --ambient-caps=-all --inh-caps=-all)
 	fi
+	"${enter[@]}" true || {
+		echo "demo: no network for the stand-in can be had here: as root" \
+			"it may be.  What the sandbox itself can have:" >&2
+		"$m9m" --doctor >&2 || :
+		exit 1
+	}
 	# shellcheck disable=SC2016  # for the inner shell
 	M9M_DEMO_PLACE=own exec "${enter[@]}" bash -c '
 		ip link set lo up &&
