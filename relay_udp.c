@@ -24,29 +24,38 @@
  *	- a socket that asks too fast is known by its port, and for a second the
  *	  kernel drops what comes from there before it is in the queue, at the
  *	  asker's expense.  Which address it asks from is its own choice, as
- *	  every address is local.
- * A flood from very many sockets can still take places; the resolver inside is
+ *	  every address is local;
+ *	- where all together ask too fast, a few questions of each are enough to
+ *	  be too fast: a resolver has a new socket for each name.
+ * A flood from yet more sockets can still take places; the resolver inside is
  * told to ask five times.
  */
 
 /* Of one turn of the loop: all that the queue holds. */
 #define SHARE       512
+/* In one second: of one socket; of all, and of one when all have so many. */
 #define PER_SECOND  500
-#define REFUSED_MAX 64
+#define CROWD       2000
+#define IN_CROWD    8
+/* So many ports the kernel's filter has room for: it takes 8 bytes for each,
+ * twice while it is changed, of the 20 KiB that a socket's options may take. */
+#define REFUSED_MAX 1000
 #define REFUSED_MS  1000
 #define PORTS       65536
 
 struct asker {
 	uint32_t second;
-	uint32_t n; /* in that second */
+	uint32_t n : 31; /* in that second */
+	uint32_t refused : 1;
 };
 
 struct udp {
 	struct watch watch;
 	struct relay_state *state;
 	struct asker *askers; /* by port: pages come as they are touched */
+	struct asker all;
 	uint16_t refused[REFUSED_MAX];
-	size_t n_refused;
+	size_t n_refused, n_filtered; /* the filter knows of these */
 	struct timer_list forgiving;
 	struct timer forgive;
 	bool said;
@@ -54,28 +63,45 @@ struct udp {
 
 /*** Who asks too fast ***/
 
+#define BLOCK      200 /* A jump reaches 255 instructions. */
+#define BLOCKS     ((REFUSED_MAX + BLOCK - 1) / BLOCK)
+#define FILTER_MAX (REFUSED_MAX + 2 * BLOCKS + 2)
+
+/* A datagram begins with its UDP header here, that with the source. */
+static size_t write_filter(const struct udp *udp, struct sock_filter *filter)
+{
+	size_t n = 0, left;
+
+	filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 0);
+	for (size_t i = 0; i < udp->n_refused; i += BLOCK) {
+		left = udp->n_refused - i;
+		if (left > BLOCK)
+			left = BLOCK;
+		for (size_t k = 0; k < left; k++)
+			filter[n++] = (struct sock_filter)BPF_JUMP(
+			    BPF_JMP | BPF_JEQ | BPF_K, udp->refused[i + k],
+			    (uint8_t)(left - k), 0);
+		filter[n++] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 1);
+		filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	}
+	filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ~0u);
+	return n;
+}
+
 /* Without the memory for it the socket is as it was: that is no harm. */
 static void set_filter(struct udp *udp)
 {
-	struct sock_filter filter[2 + 2 * REFUSED_MAX];
+	struct sock_filter filter[FILTER_MAX];
 	struct sock_fprog program = { .filter = filter };
 	static const int unused = 0;
-	size_t n = 0;
 
+	udp->n_filtered = udp->n_refused;
 	if (udp->n_refused == 0) {
 		setsockopt(udp->watch.fd, SOL_SOCKET, SO_DETACH_FILTER, &unused,
 			   sizeof(unused));
 		return;
 	}
-	/* A datagram begins with its UDP header here, that with the source. */
-	filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 0);
-	for (size_t i = 0; i < udp->n_refused; i++) {
-		filter[n++] = (struct sock_filter)BPF_JUMP(
-		    BPF_JMP | BPF_JEQ | BPF_K, udp->refused[i], 0, 1);
-		filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	}
-	filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ~0u);
-	program.len = (unsigned short)n;
+	program.len = (unsigned short)write_filter(udp, filter);
 	setsockopt(udp->watch.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
 		   sizeof(program));
 }
@@ -88,37 +114,48 @@ static void forgive_expired(struct timer *timer)
 	set_filter(udp);
 }
 
-static void refuse(struct udp *udp, uint16_t port)
+static void refuse(struct udp *udp, uint16_t port, const char *reason)
 {
 	if (!udp->said)
-		relay_event_limit(udp->state, "dns", "",
-				  "too many questions at once from one socket: "
-				  "some are not answered");
+		relay_event_limit(udp->state, "dns", "", reason);
 	udp->said = true;
 	if (udp->n_refused == REFUSED_MAX)
 		return;
 	if (udp->n_refused == 0)
 		timer_start(&udp->state->loop, &udp->forgiving, &udp->forgive);
 	udp->refused[udp->n_refused++] = port;
-	set_filter(udp);
+}
+
+/* How many it has asked in this second. */
+static uint32_t count(struct asker *asker, uint32_t second)
+{
+	if (asker->second != second)
+		*asker = (struct asker){ .second = second };
+	return ++asker->n;
 }
 
 static bool asks_too_fast(struct udp *udp, const struct sockaddr_storage *peer)
 {
-	uint32_t second = (uint32_t)(udp->state->loop.now / 1000);
+	uint32_t second = (uint32_t)(udp->state->loop.now / 1000), n;
+	bool crowd = count(&udp->all, second) > CROWD;
 	struct in6_addr addr;
 	struct asker *asker;
 	uint16_t port = 0;
 
 	netaddr_from_socket(peer, &addr, &port);
 	asker = &udp->askers[port];
-	if (asker->second != second)
-		*asker = (struct asker){ .second = second };
-	if (asker->n++ < PER_SECOND)
+	n = count(asker, second);
+	if (n <= (crowd ? IN_CROWD : PER_SECOND))
 		return false;
 	/* More may have been in the queue already. */
-	if (asker->n == PER_SECOND + 1)
-		refuse(udp, port);
+	if (!asker->refused)
+		refuse(
+		    udp, port,
+		    n > PER_SECOND
+			? "too many questions at once from one socket: some "
+			  "are not answered"
+			: "too many questions at once: some are not answered");
+	asker->refused = true;
 	return true;
 }
 
@@ -198,6 +235,8 @@ static void ready(struct watch *watch, uint32_t events)
 	(void)events;
 	for (int i = 0; i < SHARE && answer_one(udp); i++)
 		;
+	if (udp->n_filtered != udp->n_refused)
+		set_filter(udp);
 }
 
 int relay_udp_open(struct relay_state *state, int fd)

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,7 +16,10 @@
 #include "util.h"
 
 #define PER_SECOND  500
-#define REFUSED_MAX 64
+#define CROWD       2000
+#define IN_CROWD    8
+#define REFUSED_MAX 1000
+#define BLOCK       200 /* of ports in the filter: two instructions more */
 /* So many find room in the socket at once. */
 #define BATCH       100
 
@@ -88,7 +92,8 @@ static int dropped_ports(void)
 
 	if (getsockopt(server_fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0)
 		return -1;
-	return len == 0 ? 0 : (int)(len - 2) / 2;
+	return len == 0 ? 0
+			: (int)(len - 2 - 2 * ((len - 3) / (BLOCK + 2) + 1));
 }
 
 /* In all that is told till now. */
@@ -100,7 +105,7 @@ static size_t count_limits(void)
 	do {
 		turn();
 		while (recv(events_fd, &event, sizeof(event), MSG_DONTWAIT) > 0)
-			n += strstr(event.reason, "from one socket") != NULL;
+			n += strstr(event.reason, "too many questions") != NULL;
 	} while (state.events.n > 0);
 	return n;
 }
@@ -151,23 +156,64 @@ static void test_fast(void)
 	clock_hands->ahead += 1000;
 }
 
+/* All too fast together: each has a few, and one that is new has them, too. */
+static void test_crowd(void)
+{
+	int fds[CROWD / PER_SECOND], fd;
+	size_t answers = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = asker(INADDR_LOOPBACK, 0);
+		answers += ask(fds[i], PER_SECOND);
+	}
+	ok(answers == CROWD && dropped_ports() == 0,
+	   "so many of all in a second are answered: %zu", answers);
+	fd = asker(INADDR_LOOPBACK, 0);
+	answers = ask(fd, IN_CROWD);
+	ok(answers == IN_CROWD && dropped_ports() == 0,
+	   "then so many of each: %zu", answers);
+	answers = ask(fd, 1);
+	ok(answers == 0 && dropped_ports() == 1,
+	   "no more, and the port is dropped: %zu, %d", answers,
+	   dropped_ports());
+	ok(ask(fds[0], 1) == 0 && dropped_ports() == 2,
+	   "who had more before has none now");
+	clock_hands->ahead += 1000;
+	turn();
+	ok(dropped_ports() == 0 && ask(fd, IN_CROWD + 1) == IN_CROWD + 1,
+	   "for a second");
+	close(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	clock_hands->ahead += 1000;
+}
+
 /* More than the filter has room for are not answered, all the same. */
 static void test_many(void)
 {
-	int fds[REFUSED_MAX + 6];
-	size_t answers = 0;
+	static int fds[REFUSED_MAX + 6];
+	const size_t first = CROWD / BATCH;
+	size_t answers = 0, unanswered = 0;
 
 	/* All open to the end: no port of theirs comes again. */
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
 		fds[i] = asker(INADDR_LOOPBACK, 0);
-		answers += ask(fds[i], PER_SECOND + BATCH);
+		answers += ask(fds[i], BATCH);
 	}
+	ok(answers == CROWD + (ARRAY_SIZE(fds) - first) * IN_CROWD,
+	   "of many none has more: %zu", answers);
+	ok(dropped_ports() == (int)(ARRAY_SIZE(fds) - first),
+	   "the kernel drops %d of them", dropped_ports());
+	for (size_t i = 0; i < first; i++)
+		answers = ask(fds[i], 1);
+	ok(answers == 0 && dropped_ports() == REFUSED_MAX,
+	   "no more than %d of all", dropped_ports());
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		unanswered += ask(fds[i], 1) == 0;
+	ok(unanswered == ARRAY_SIZE(fds), "none of them has an answer: %zu",
+	   unanswered);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
-	ok(answers == (size_t)(REFUSED_MAX + 6) * PER_SECOND,
-	   "of many none has more: %zu", answers);
-	ok(dropped_ports() == REFUSED_MAX, "the kernel drops %d of them",
-	   dropped_ports());
 	ok(count_limits() == 0, "it was told of before");
 	clock_hands->ahead += 1000;
 	turn();
@@ -232,8 +278,13 @@ int main(void)
 	struct net_policy policy = { .mode = NET_RELAY,
 				     .rules = &rule,
 				     .n_rules = 1 };
+	struct rlimit files;
 	char why[200];
 
+	/* Of its own it has as many as it may. */
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	if (!clock_init() ||
 	    net_rule_parse("t.test:443", &rule, why, sizeof(why)) < 0)
 		return !ok(false, "a clock and a rule");
@@ -244,6 +295,7 @@ int main(void)
 	if (!ok(open_all(), "a name service"))
 		return done();
 	test_fast();
+	test_crowd();
 	test_many();
 	test_address();
 	test_odd_ones();
