@@ -44,14 +44,14 @@ begin() {
 	pid=$!
 	await_line "$T/out" ready
 	relay=$(pgrep -P $pid -f "network relay")
-	inner=$(pgrep -P $pid | grep -vx "$relay")
+	inner=$(inner $pid | grep -vx "$relay")
 }
 alive() { pgrep -f "sleep $1" | wc -l; }
 
 echo "# the relay"
 tag=81$$
 begin $tag
-is "supervisor, relay, PID 1" "$(pgrep -P $pid | wc -l)" 2
+is "one PID 1" "$(wc -w <<<"$inner")" 1
 is "the relay is the one" "$(tr '\0' '\n' <"/proc/$relay/cmdline" | head -n 1)" \
 	"m9m-sandbox: network relay"
 is "the payload's child lives" "$(alive $tag)" 1

@@ -88,7 +88,7 @@ except OSError:
 		-exec cat {} + | sort -u | grep -cx 2147483648)" 1
 	is "the payload is in there" "$(find /sys/fs/cgroup -path '*/m9m-*' \
 		-name cgroup.procs -exec cat {} + | sort -u |
-		grep -cx "$(pgrep -P "$(pgrep -P $pid)")")" 1
+		grep -cx "$(pgrep -P "$(inner $pid)")")" 1
 	exec 9>&-
 	wait $pid
 	is "it ends" $? 0

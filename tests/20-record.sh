@@ -277,7 +277,7 @@ for _ in range(20):
 dead=$!
 exec 5<>"$T/pipe"
 await_line "$T/dead.out" up
-inner=$(pgrep -P "$dead")
+inner=$(inner "$dead")
 kill -KILL "$dead"
 wait "$dead" 2>/dev/null
 await_exit "$inner"

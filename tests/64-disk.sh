@@ -152,7 +152,7 @@ bg() { exec "$M9M" -q --disk 4Mi "$@"; }
 bg sh -c 'echo x >x; echo ready; sleep 60' >"$T/out" 2>"$T/err" &
 pid=$!
 await_line "$T/out" ready
-inner=$(pgrep -P $pid)
+inner=$(inner $pid)
 kill -KILL $pid
 wait $pid 2>/dev/null
 check "SIGKILL: all is gone" await_exit "$inner"

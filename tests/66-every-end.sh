@@ -190,7 +190,7 @@ options=()
 pay bomb >"$T/out" 2>"$T/err" &
 pid=$!
 await_line "$T/out" ready
-inner=$(pgrep -P $pid | tail -n 1)
+inner=$(inner $pid)
 kill -KILL $pid
 wait $pid 2>/dev/null
 check "PID 1 ends" await_exit "$inner"

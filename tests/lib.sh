@@ -243,6 +243,9 @@ looker() {
 			"$(readlink /proc/self/ns/pid)" ] || echo "$child"
 	done
 }
+# inner PID: the sandbox's PID 1; as a user, whose we cannot look at, its relay
+# too.
+inner() { pgrep -P "$1" | grep -vx "$(looker "$1")"; }
 
 # serve COMMAND...: a server in the background whose first line of output says
 # that it is ready (printed in $T/serve.N); killed at the end.  Sets $served.
