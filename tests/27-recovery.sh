@@ -315,6 +315,8 @@ echo "# what cannot be archived stays, and delays nobody"
 clear_all
 dead -- 'echo precious >file'
 kept=$id
+# Its start has made the folder.
+rmdir "$ARCHIVES"
 echo "in the way" >"$ARCHIVES"
 for _ in 1 2; do
 	expect_exit 0 "$M9M" -q --no-artifact --result "$T/r.json" true
