@@ -166,8 +166,10 @@ fi
 	echo ready; exec sleep 60" >"$T/out" 2>&1 &
 pid=$!
 await_line "$T/out" ready
+inner=$(inner "$pid")
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
+await_exit "$inner"
 is "its records are there" "$(find "$STATE/runs" -path '*/git/worktrees' | wc -l)" 1
 expect_exit 0 "$M9M" --gc
 is "nothing is left of it" "$(find "$STATE/runs" -mindepth 1)" ""

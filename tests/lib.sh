@@ -243,9 +243,15 @@ looker() {
 			"$(readlink /proc/self/ns/pid)" ] || echo "$child"
 	done
 }
-# inner PID: the sandbox's PID 1; as a user, whose we cannot look at, its relay
-# too.
-inner() { pgrep -P "$1" | grep -vx "$(looker "$1")"; }
+# inner PID: the sandbox's PID 1.  By what anybody may read: who looks may come
+# at any moment, and the relay's namespace is no ordinary user's to see.
+inner() {
+	local child
+	for child in $(pgrep -P "$1"); do
+		! grep -q $'^NSpid:.*\t1$' "/proc/$child/status" 2>/dev/null ||
+			echo "$child"
+	done
+}
 
 # serve COMMAND...: a server in the background whose first line of output says
 # that it is ready (printed in $T/serve.N); killed at the end.  Sets $served.
