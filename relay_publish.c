@@ -193,7 +193,7 @@ static void door_ready(struct watch *watch, uint32_t events)
 		state->inlets->guests++;
 		conn_let_in(state, fd, door->publish);
 	} else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-		relay_pause(state);
+		relay_starve(state, errno);
 	}
 }
 

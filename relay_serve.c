@@ -82,10 +82,9 @@ static void listener_ready(struct watch *watch, uint32_t events)
 			accept_one(l, fd);
 			continue;
 		}
-		/* Out of descriptors or memory: what waits can wait on. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM)
-			relay_pause(l->state);
+			relay_starve(l->state, errno);
 		if (errno != ECONNABORTED && errno != EINTR)
 			return;
 	}
@@ -103,6 +102,19 @@ void relay_pause(struct relay_state *state)
 		set_listening(state, 0);
 	state->paused = true;
 	timer_start(&state->loop, &state->resuming, &state->resume);
+}
+
+/* Out of descriptors or memory: what waits can wait on. */
+void relay_starve(struct relay_state *state, int error)
+{
+	auto_free char *reason = xasprintf("new connections wait till one can "
+					   "be taken: %s",
+					   strerror(error));
+
+	if (!state->said_starved)
+		relay_event_limit(state, "tcp", "", reason);
+	state->said_starved = true;
+	relay_pause(state);
 }
 
 static void resume_expired(struct timer *timer)

@@ -66,7 +66,7 @@ struct relay_state {
 	size_t n_pipes, max_pipes;
 	size_t n_dns_clients;
 	uint64_t last_id;
-	bool said_full;
+	bool said_full, said_starved;
 	bool has_packets; /* attempts at other ports are seen */
 	uint8_t *window;  /* INSPECT_WINDOW octets, for whoever runs */
 
@@ -100,6 +100,8 @@ _Noreturn void relay_serve(const struct net_policy *policy, pid_t parent,
 _Noreturn void relay_give_up(int sockets_fd);
 /* No new connections and questions until there is room again. */
 void relay_pause(struct relay_state *state);
+/* The same when one could not be taken for `error`, which is told once. */
+void relay_starve(struct relay_state *state, int error);
 /* Is there, for one more connection? */
 bool relay_has_room(struct relay_state *state);
 /* A watch that a pause is for, too; by fail(). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What waits to be told, within a turn of the relay's loop and after it. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,11 @@ static void stop(struct watch *watch, uint32_t events)
 	(void)events;
 	loop->stop = true;
 	loop_close(loop, watch);
+}
+
+static void ignore(struct timer *timer)
+{
+	(void)timer;
 }
 
 static size_t read_ids(int fd, uint64_t *next)
@@ -110,6 +116,25 @@ static void test_limit(struct relay_state *state)
 	   "a limit is told of by what it is");
 }
 
+/* Nobody can be let in for a while: told of once, however often. */
+static void test_starved(struct relay_state *state)
+{
+	const struct event_queue *q = &state->events;
+	const struct net_event *e;
+	size_t before = q->n;
+
+	timer_list_init(&state->loop, &state->resuming, 1000, ignore);
+	relay_starve(state, EMFILE);
+	relay_starve(state, ENOMEM);
+	e = &q->ring[(q->head + q->n - 1) % q->size];
+	ok(q->n == before + 1 && e->kind == NET_EVENT_LIMIT &&
+	       strstr(e->reason, strerror(EMFILE)),
+	   "a want of descriptors is told of once: %s", e->reason);
+	ok(state->paused, "and new ones wait");
+	timer_stop(&state->resume);
+	state->events.n = before;
+}
+
 /* At the end all is taken, by a reader that takes its time; one that is gone is
  * not waited for. */
 static void test_flush(struct relay_state *state, int fds[2])
@@ -184,6 +209,7 @@ int main(void)
 	test_crowd(&state, fds[1], &next);
 	test_lost(&state, fds[1]);
 	test_limit(&state);
+	test_starved(&state);
 	test_flush(&state, fds);
 	return done();
 }
