@@ -408,7 +408,7 @@ static void tell_changes(struct record *record)
 		cJSON_AddStringToObject(row, "control",
 					record_text(one, "what"));
 		cJSON_AddItemToArray(record->changes, row);
-		record->more_changes--;
+		record->more_changes -= record->more_changes > 0;
 	}
 }
 

@@ -542,6 +542,7 @@ static void put_page(FILE *out, const struct record *r)
 }
 
 struct job {
+	const char *source;
 	int source_fd, page_fd;
 };
 
@@ -552,7 +553,7 @@ static int work(const void *arg, void *done)
 	FILE *out = record ? fdopen(job->page_fd, "w") : NULL;
 
 	if (record == NULL)
-		return -1;
+		return record_blame(job->source);
 	if (!out)
 		return fail(errno, "cannot write the page");
 	put_page(out, record);
@@ -568,7 +569,7 @@ int report_write(const char *path, const char *source)
 	auto_fd int source_fd = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
 						 O_NOCTTY);
 	auto_fd int page_fd = memfd_create("page", MFD_CLOEXEC);
-	const struct job job = { source_fd, page_fd };
+	const struct job job = { source, source_fd, page_fd };
 	const int keep[] = { source_fd, page_fd };
 	/* It parses what anybody wrote: root's rights are of no use to it. */
 	const struct confined child = { .name = "writer of the page",
@@ -592,7 +593,7 @@ int report_write(const char *path, const char *source)
 	if (record_is_archive(source_fd) && unpack_load() < 0)
 		return -1;
 	if (confined_run(&child, &done, sizeof(done)) < 0)
-		return record_blame(source);
+		return -1;
 	if (lseek(page_fd, 0, SEEK_SET) < 0 ||
 	    !(page = read_fd(page_fd, PAGE_MAX, NULL)))
 		return fail(errno, "cannot read the page");

@@ -26,6 +26,7 @@ struct suggestion {
 	struct spec *spec;
 	FILE *out, *remarks;
 	bool json;
+	const char *seen;
 	int seen_fd;
 	struct net_policy policy; /* of the spec as it was */
 	struct strv hosts, commands;
@@ -320,8 +321,10 @@ static int answer(struct suggestion *s, const struct agent *agent)
 	forget(s->spec, "env");
 	forget(s->spec, "unsetenv");
 	before = print(s->spec);
-	if (!before || record_scan(s->seen_fd, &reader) < 0)
+	if (!before)
 		return -1;
+	if (record_scan(s->seen_fd, &reader) < 0)
+		return record_blame(s->seen);
 	widen(s, agent);
 	if (s->untold)
 		fputs("left out: more than these, each for such a reason\n",
@@ -379,6 +382,7 @@ int suggest_spec(struct spec *spec, const char *seen, bool json, FILE *out,
 				      .out = out,
 				      .remarks = remarks,
 				      .json = json,
+				      .seen = seen,
 				      .seen_fd = fd };
 	const int keep[] = { fileno(out), fileno(remarks), fd };
 	/* Root's rights are of no use to a record. */
@@ -398,7 +402,5 @@ int suggest_spec(struct spec *spec, const char *seen, bool json, FILE *out,
 		return fail(0, "cannot read %s: it is no file", seen);
 	if (unpack_load() < 0)
 		return -1;
-	return confined_run(&child, &report, sizeof(report)) < 0
-		   ? record_blame(seen)
-		   : 0;
+	return confined_run(&child, &report, sizeof(report));
 }

@@ -247,6 +247,21 @@ contains "$T/out" "And 7 more executions."
 contains "$T/out" "It was longer"
 contains "$T/out" "It says that it did not succeed"
 
+python3 - "$T/uncounted.json" <<'END'
+import json, sys
+rows = [{"path": "f%d" % i, "what": "x"} for i in range(3000)]
+json.dump({"status": "ok", "changes": {"added": 1, "control": rows}},
+          open(sys.argv[1], "w"))
+END
+page uncounted "$T/uncounted.json"
+contains "$T/out" "And 1000 more changes."
+if strace -o /dev/null -f true 2>/dev/null; then
+	expect_exit 125 strace -o /dev/null -e inject=clone:error=EAGAIN \
+		"$M9M" --report "$T/none.html" "$T/uncounted.json"
+	contains "$T/err" "cannot fork the writer of the page"
+	lacks "$T/err" "should be the archive, the result or the events"
+fi
+
 echo "# what is not in the archive, which no record in it knew"
 expect_exit 0 "$M9M" -q --artifact "$T/beyond.tar.zst" python3 -c '
 import os
