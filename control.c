@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -52,6 +53,11 @@ int control_send_message(int socket, struct control_message *message,
 	struct iovec iov = { message, sizeof(*message) };
 	union carried carried = { 0 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	bool asks = message->kind == CONTROL_SIGNAL ||
+		    message->kind == CONTROL_KILL;
+	/* Of a PID 1 that stands still: whoever would end it must not wait for
+	 * it to read. */
+	int flags = MSG_NOSIGNAL | (asks ? MSG_DONTWAIT : 0);
 	ssize_t sent;
 
 	if (n > 0) {
@@ -66,7 +72,7 @@ int control_send_message(int socket, struct control_message *message,
 		memcpy(CMSG_DATA(header), fds, n * sizeof(*fds));
 	}
 	do
-		sent = sendmsg(socket, &msg, MSG_NOSIGNAL);
+		sent = sendmsg(socket, &msg, flags);
 	while (sent < 0 && errno == EINTR);
 	return sent == (ssize_t)sizeof(*message) ? 0 : -1;
 }

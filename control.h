@@ -44,7 +44,8 @@ struct control_message {
 
 /* Makes the pair, both close-on-exec; by fail(). */
 int control_pair(int fds[2]);
-/* Sends; fd is -1 or goes along.  0, or -1 with errno. */
+/* Sends; fd is -1 or goes along.  0, or -1 with errno.  SIGNAL and KILL wait for
+ * nobody (EAGAIN). */
 int control_send(int socket, enum control_kind kind, int value, int fd);
 int control_send_message(int socket, struct control_message *message,
 			 const int *fds, size_t n);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The end, when a signal has us leave at once. */
+/* The end, when a signal has us leave at once; signals that nobody reads. */
 
 #include "signals.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "tap.h"
 
 #define TRIES  100
@@ -52,6 +54,26 @@ static int end_one(int i)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* To a PID 1 that someone has stopped: it is not waited for. */
+static void test_deaf(void)
+{
+	int fds[2], sent = 0;
+
+	if (control_pair(fds) < 0) {
+		ok(false, "a pair");
+		return;
+	}
+	alarm(20);
+	while (control_send(fds[0], CONTROL_SIGNAL, SIGTERM, -1) == 0)
+		sent++;
+	ok(errno == EAGAIN, "who does not read gets %d signals", sent);
+	ok(control_send(fds[0], CONTROL_KILL, 0, -1) < 0 && errno == EAGAIN,
+	   "and is not asked to end");
+	alarm(0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	int ended = 0;
@@ -60,5 +82,6 @@ int main(void)
 		ended += end_one(i) == 7;
 	ok(ended == TRIES, "a signal ends us at each moment: %d of %d times",
 	   ended, TRIES);
+	test_deaf();
 	return done();
 }
