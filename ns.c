@@ -238,6 +238,19 @@ static int spawn(struct child *child, struct child_context *context,
 	return 0;
 }
 
+static int open_sources(struct mount_sources *sources, const struct plan *plan,
+			int work_fd)
+{
+	if (mount_open_sources(sources, plan, work_fd) == 0)
+		return 0;
+	return errno == EMFILE
+		   ? fail_remedy("each of %zu places takes an open file (of "
+				 "--rootfs all that is in /, /etc, /home and "
+				 "/var): raise the hard limit, ulimit -Hn",
+				 plan->n_mounts)
+		   : -1;
+}
+
 /* A child that is gone has said why by another way: it need not take more. */
 static int hand_in(int control_fd, struct control_message *message,
 		   const int *fds, size_t n)
@@ -300,7 +313,7 @@ int ns_spawn(struct child *child, const struct plan *plan,
 	int rc = spawn(child, &context, wd, &ends, feed_stdin);
 
 	if (rc == 0)
-		rc = mount_open_sources(&sources, plan, work_fd);
+		rc = open_sources(&sources, plan, work_fd);
 	if (rc == 0)
 		rc = send_sources(ends.control[0], &sources);
 	if (rc == 0) {

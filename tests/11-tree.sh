@@ -106,6 +106,15 @@ done
 is "an image's homes are there, and ours beside them" \
 	"$(m9m --rootfs "$image" /bin/sh -c 'echo x >~/made && echo /home/* ~/*')" \
 	"/home/agent /home/svc /home/agent/made"
+if is_root; then
+	# As an ordinary user they are opened inside, one at a time.
+	mkdir "$image"/home/{1..300}
+	expect_exit 125 prlimit --nofile=256 "$M9M" -q --no-artifact \
+		--rootfs "$image" /bin/sh -c :
+	contains "$T/err" "Too many open files"
+	contains "$T/err" "raise the hard limit, ulimit -Hn"
+	rmdir "$image"/home/{1..300}
+fi
 ln -s nowhere "$image/bin/ls"
 expect_exit 127 m9m --rootfs "$image" ls
 lacks "$T/err" "did you mean ls"
