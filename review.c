@@ -425,12 +425,15 @@ const char *review_path(const char *path)
 const char *review_link(const char *path)
 {
 	auto_free char *plain = plain_path(path);
+	const char *end = plain + strlen(plain);
 
 	for (const char *rest = plain; rest; rest = next_part(rest)) {
-		size_t n = strlen(rest);
+		size_t n = (size_t)(end - rest);
 
 		for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
-			if (strncmp(controls[i].name, rest, n) == 0 &&
+			/* As in starts(). */
+			if (*controls[i].name == *rest &&
+			    strncmp(controls[i].name, rest, n) == 0 &&
 			    controls[i].name[n] == '/')
 				return controls[i].what;
 	}
