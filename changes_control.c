@@ -28,40 +28,52 @@ static char *folder_of(const char *path, const char *rest)
 
 /* --- what the user's configuration names ----------------------------------- */
 
-/* Is it one, or below one?  Of both there may be many. */
+/* Of those from `low` on, which are alike in their first `from` bytes, the first
+ * that is not before `part`; `past`: nor begins with it. */
+static size_t bound(const struct strv *names, size_t low, size_t high,
+		    size_t from, const char *part, size_t len, bool past)
+{
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strncmp(names->v[mid] + from, part, len);
+
+		if (order < 0 || (past && order == 0))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* Is it one, or below one?  Of both there may be many, and deep ones: each part
+ * is looked for among those that have all before it. */
 static bool is_under(const struct strv *names, const char *path)
 {
-	auto_free char *part = xstrdup(path);
+	size_t low = 0, high = names->n, from = 0;
 
 	if (strv_search(names, NAMED_ALL))
 		return true;
-	for (char *s = strchr(part, '/'); s; s = strchr(s + 1, '/')) {
-		bool found;
+	while (low < high && path[from]) {
+		const char *part = path + from;
+		size_t len = 1 + strcspn(part + 1, "/");
 
-		*s = '\0';
-		found = strv_search(names, part);
-		*s = '/';
-		if (found)
+		low = bound(names, low, high, from, part, len, false);
+		high = bound(names, low, high, from, part, len, true);
+		from += len;
+		/* It comes before those that go on. */
+		if (low < high && names->v[low][from] == '\0')
 			return true;
 	}
-	return strv_search(names, part);
+	return false;
 }
 
 static bool is_above(const struct strv *names, const char *path)
 {
 	auto_free char *below = xasprintf("%s/", path);
-	size_t low = 0, high = names->n;
+	size_t len = strlen(below);
+	size_t low = bound(names, 0, names->n, 0, below, len, false);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (strcmp(names->v[mid], below) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < names->n &&
-	       strncmp(names->v[low], below, strlen(below)) == 0;
+	return low < names->n && strncmp(names->v[low], below, len) == 0;
 }
 
 /* Or a link that comes in the place of a folder above it. */
