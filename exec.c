@@ -48,6 +48,8 @@
 #define AT_EXECVE_CHECK 0x10000 /* Linux 6.14 */
 #endif
 
+#define TIMEOUT_MAX (3600 * 1000)
+
 /* The structures of a newer kernel may be longer than those of our headers. */
 union request {
 	struct seccomp_notif notif;
@@ -433,7 +435,7 @@ static int error_of(const struct exec_recorder *r,
 					  : ENOSYS;
 }
 
-static void serve_one(struct exec_recorder *r,
+static bool serve_one(struct exec_recorder *r,
 		      const struct seccomp_notif *notif)
 {
 	int error = error_of(r, notif);
@@ -444,20 +446,21 @@ static void serve_one(struct exec_recorder *r,
 	if (error) {
 		exec_settle(r);
 		exec_refuse(r, notif, error);
-		return;
+		return false;
 	}
 	if (notif->data.nr == SYS_socket) {
 		r->on_socket(r->context);
 		exec_answer(r, notif->id, 0);
-		return;
+		return false;
 	}
 	if (r->asked)
 		serve_exec(r, notif);
 	else
 		serve_first(r, notif);
+	return r->lost.status == 0;
 }
 
-void exec_serve(struct exec_recorder *r, short revents)
+bool exec_serve(struct exec_recorder *r, short revents)
 {
 	union request request;
 
@@ -467,14 +470,15 @@ void exec_serve(struct exec_recorder *r, short revents)
 		memset(&request, 0, sizeof(request));
 		if (ioctl(r->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) ==
 		    0)
-			serve_one(r, &request.notif);
-		else if (errno != ENOENT && errno != EINTR)
+			return serve_one(r, &request.notif);
+		if (errno != ENOENT && errno != EINTR)
 			exec_lose(r);
-		return;
+		return false;
 	}
 	/* End of file: all who could ask are dead. */
 	cleanup_fd(&r->listener_fd);
 	r->listener_fd = -1;
+	return false;
 }
 
 /*** Idle moments, and the end ***/
@@ -487,6 +491,22 @@ bool exec_has_work(const struct exec_recorder *r)
 void exec_work(struct exec_recorder *r)
 {
 	exec_hash_step(r->hashes);
+}
+
+int exec_timeout(const struct exec_recorder *r, uint64_t until)
+{
+	uint64_t due = r->later_until, now;
+
+	if (exec_has_work(r))
+		return 0;
+	if (until && (due == 0 || until < due))
+		due = until;
+	if (due == 0)
+		return -1;
+	now = now_ms(CLOCK_MONOTONIC);
+	if (due <= now)
+		return 0;
+	return due - now > TIMEOUT_MAX ? TIMEOUT_MAX : (int)(due - now);
 }
 
 void exec_close(struct exec_recorder *r)

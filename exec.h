@@ -14,6 +14,7 @@
  * answers ENOSYS.
  */
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -85,14 +86,22 @@ void exec_open(struct exec_recorder *recorder, const struct plan *plan,
 void exec_listen(struct exec_recorder *recorder, int listener_fd, int error);
 void exec_program(struct exec_recorder *recorder, int program_fd);
 /* Answers one who waits; `revents` is what poll said of listener_fd.  When
- * `lost` is set somebody waits for ever. */
-void exec_serve(struct exec_recorder *recorder, short revents);
+ * `lost` is set somebody waits for ever.  Was it an execution? */
+bool exec_serve(struct exec_recorder *recorder, short revents);
+/* The same again and again, for less, while nothing else happens: until one of
+ * `others` is ready, `until` has come (monotonic ms; 0: never), or there may be
+ * other descriptors to wait for (exec_alone.c). */
+void exec_serve_alone(struct exec_recorder *recorder,
+		      const struct pollfd *others, size_t n, uint64_t until);
 /* Records what was answered: due before any other event, which came after. */
 void exec_settle(struct exec_recorder *recorder);
 /* The payload's own execve succeeded. */
 void exec_started(struct exec_recorder *recorder);
 /* Is there work for an idle moment?  Does a piece of it. */
 bool exec_has_work(const struct exec_recorder *recorder);
+/* Milliseconds from now, as poll takes them, to `until` (0: never) or when there
+ * is something to do here. */
+int exec_timeout(const struct exec_recorder *recorder, uint64_t until);
 void exec_work(struct exec_recorder *recorder);
 /* A call that the filter refuses, answered and recorded (exec_refuse.c). */
 void exec_refuse(struct exec_recorder *recorder,

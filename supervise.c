@@ -229,25 +229,24 @@ static void check_deadlines(struct loop *l)
 		kill_all(l);
 }
 
-/* 0: something is due. */
-static int next_timeout(const struct loop *l)
+/* When the first of these is due; 0 none is. */
+static uint64_t next_due(const struct loop *l)
 {
-	const uint64_t times[] = { l->deadline,        l->kill_at,
-				   l->pid1_at,         l->watch.next,
-				   l->straggler.next,  l->sampler.next,
-				   l->exec.later_until };
-	uint64_t now = now_ms(CLOCK_MONOTONIC), next = 0;
+	const uint64_t times[] = { l->deadline,       l->kill_at,
+				   l->pid1_at,        l->watch.next,
+				   l->straggler.next, l->sampler.next };
+	uint64_t next = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
 		if (times[i] && (next == 0 || times[i] < next))
 			next = times[i];
-	if (exec_has_work(&l->exec))
-		return 0;
-	if (next == 0)
-		return -1;
-	if (next <= now)
-		return 0;
-	return next - now > 3600000 ? 3600000 : (int)(next - now);
+	return next;
+}
+
+/* 0: something is due. */
+static int next_timeout(const struct loop *l)
+{
+	return exec_timeout(&l->exec, next_due(l));
 }
 
 /* They are: no time matters any more, and nobody reads.  Only, whoever had it
@@ -517,9 +516,32 @@ static void serve_others(struct loop *l, struct pollfd fds[static SLOT_SLOTS])
 			handlers[i](l);
 }
 
+/* A process waits for each of these answers.  Was one of them all that there is
+ * to do?  Then the next one may be as well. */
+static bool serve_executions(struct loop *l,
+			     struct pollfd fds[static SLOT_SLOTS], int n,
+			     bool again)
+{
+	struct pollfd *asks = &fds[SLOT_EXEC];
+	bool alone;
+
+	if (is_ready(asks))
+		exec_serve(&l->exec, asks->revents);
+	alone = n == 1 && is_ready(asks) && next_timeout(l) != 0;
+	if (alone && again) {
+		asks->fd = -1;
+		exec_serve_alone(&l->exec, fds, SLOT_SLOTS, next_due(l));
+		alone = next_timeout(l) != 0;
+	}
+	if (l->exec.lost.status)
+		fail_run(l, &l->exec.lost);
+	return alone;
+}
+
 static void run_loop(struct loop *l)
 {
 	struct pollfd fds[SLOT_SLOTS];
+	bool alone = false;
 	int n;
 
 	while (!is_over(l)) {
@@ -527,13 +549,8 @@ static void run_loop(struct loop *l)
 		n = poll(fds, SLOT_SLOTS, next_timeout(l));
 		if (n < 0 && errno != EINTR)
 			kill_all(l);
-		/* A process waits for each of these answers. */
-		if (is_ready(&fds[SLOT_EXEC]))
-			exec_serve(&l->exec, fds[SLOT_EXEC].revents);
-		if (l->exec.lost.status)
-			fail_run(l, &l->exec.lost);
-		if (n != 1 || !is_ready(&fds[SLOT_EXEC]) ||
-		    next_timeout(l) == 0)
+		alone = serve_executions(l, fds, n, alone);
+		if (!alone)
 			serve_others(l, fds);
 		/* What nobody waits for has the moments that nobody needs. */
 		if (fds[SLOT_EXEC].revents == 0 && exec_has_work(&l->exec))
@@ -544,27 +561,6 @@ static void run_loop(struct loop *l)
 		straggler_look(&l->straggler, l->run, l->outcome);
 		check_deadlines(l);
 	}
-}
-
-/*** What it came to ***/
-
-static uint64_t timeval_ms(const struct timeval *tv)
-{
-	return (uint64_t)tv->tv_sec * 1000 + (uint64_t)tv->tv_usec / 1000;
-}
-
-static void fill_figures(const struct loop *l, struct outcome *o)
-{
-	const struct rusage *usage = &l->run->child->usage;
-
-	o->cpu_user_ms = timeval_ms(&usage->ru_utime);
-	o->cpu_sys_ms = timeval_ms(&usage->ru_stime);
-	if (o->memory_peak == 0)
-		o->memory_peak = (uint64_t)usage->ru_maxrss * 1024;
-	o->stdout_bytes = l->streams[OUT].total;
-	o->stderr_bytes = l->streams[ERR].total;
-	output_passed_on(o, "output", l->streams[OUT].error);
-	output_passed_on(o, "error", l->streams[ERR].error);
 }
 
 void supervise(const struct supervision *run, struct outcome *outcome)
@@ -594,6 +590,7 @@ void supervise(const struct supervision *run, struct outcome *outcome)
 	cleanup_fd(&l.master_fd);
 	l.verdict.oom = l.watch.over;
 	verdict_reach(&l.verdict, outcome);
-	fill_figures(&l, outcome);
+	verdict_figures(&run->child->usage, &l.streams[OUT], &l.streams[ERR],
+			outcome);
 	output_close(&l.output);
 }

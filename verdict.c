@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "output.h"
+
 static void set_error(struct outcome *o, const char *message)
 {
 	struct err_record error = { .stage = "run", .status = 125 };
@@ -51,4 +53,22 @@ void verdict_reach(const struct verdict *v, struct outcome *o)
 	} else if (!v->have_status) {
 		set_error(o, "the sandbox's PID 1 ended unexpectedly");
 	}
+}
+
+static uint64_t timeval_ms(const struct timeval *tv)
+{
+	return (uint64_t)tv->tv_sec * 1000 + (uint64_t)tv->tv_usec / 1000;
+}
+
+void verdict_figures(const struct rusage *usage, const struct stream *out,
+		     const struct stream *err, struct outcome *o)
+{
+	o->cpu_user_ms = timeval_ms(&usage->ru_utime);
+	o->cpu_sys_ms = timeval_ms(&usage->ru_stime);
+	if (o->memory_peak == 0)
+		o->memory_peak = (uint64_t)usage->ru_maxrss * 1024;
+	o->stdout_bytes = out->total;
+	o->stderr_bytes = err->total;
+	output_passed_on(o, "output", out->error);
+	output_passed_on(o, "error", err->error);
 }

@@ -2,12 +2,15 @@
 #pragma once
 
 /*
- * What a run came to: the status and the exit code, by what happened in it.
+ * What a run came to: the status and the exit code, by what happened in it, and
+ * its figures.
  */
 
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #include "outcome.h"
+#include "stream.h"
 
 struct verdict {
 	bool started;
@@ -20,3 +23,5 @@ struct verdict {
 };
 
 void verdict_reach(const struct verdict *verdict, struct outcome *outcome);
+void verdict_figures(const struct rusage *usage, const struct stream *out,
+		     const struct stream *err, struct outcome *outcome);
