@@ -70,9 +70,12 @@ ALLOW_IF(mknodat, BITS(2, S_IFMT, 0))
 ALLOW_IF(mknodat, BITS(2, S_IFMT, S_IFIFO)) DENY(EPERM, mknodat)
 
 /* Memory.  memfd_create is an executable file system of one file: it goes when
- * there is a list of allowed commands. */
-ALLOW(brk) ALLOW(madvise) ALLOW(membarrier) ALLOW(memfd_create) ALLOW(mincore)
-ALLOW(mlock) ALLOW(mlock2) ALLOW(mlockall) ALLOW(mmap) ALLOW(mprotect)
+ * there is a list of allowed commands.  Huge pages are one pool for the machine,
+ * set aside for the host's databases, and no cap on memory counts them. */
+ALLOW(brk) ALLOW(madvise) ALLOW(membarrier)
+DENY_IF(ENOMEM, memfd_create, BITS_ANY(1, MFD_HUGETLB)) ALLOW(memfd_create)
+ALLOW(mincore) ALLOW(mlock) ALLOW(mlock2) ALLOW(mlockall)
+DENY_IF(ENOMEM, mmap, BITS_ANY(3, MAP_HUGETLB)) ALLOW(mmap) ALLOW(mprotect)
 ALLOW(mremap) ALLOW(msync) ALLOW(munlock) ALLOW(munlockall) ALLOW(munmap)
 ALLOW(pkey_alloc) ALLOW(pkey_free) ALLOW(pkey_mprotect)
 ALLOW(remap_file_pages) ALLOW_NR(map_shadow_stack, 453) ALLOW_NR(mseal, 462)
@@ -161,7 +164,8 @@ DENY(ENOSYS, io_uring_register)
 ALLOW(mq_getsetattr) ALLOW(mq_notify) ALLOW(mq_open) ALLOW(mq_timedreceive)
 ALLOW(mq_timedsend) ALLOW(mq_unlink) ALLOW(msgctl) ALLOW(msgget) ALLOW(msgrcv)
 ALLOW(msgsnd) ALLOW(semctl) ALLOW(semget) ALLOW(semop) ALLOW(semtimedop)
-ALLOW(shmat) ALLOW(shmctl) ALLOW(shmdt) ALLOW(shmget)
+ALLOW(shmat) ALLOW(shmctl) ALLOW(shmdt)
+DENY_IF(ENOMEM, shmget, BITS_ANY(2, SHM_HUGETLB)) ALLOW(shmget)
 
 /* Sockets: unix, IPv4, IPv6 and the route netlink that getifaddrs asks.  The
  * exotic families (vsock, alg, packet, bluetooth, ...) reach past the network

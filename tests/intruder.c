@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/ptrace.h>
@@ -155,6 +156,20 @@ static bool call_aio(void)
 	aio_context_t context = 0;
 
 	return syscall(SYS_io_setup, 1, &context) == 0;
+}
+
+/* One pool is for the whole machine: vm.nr_hugepages.  NORESERVE: it may be
+ * empty. */
+static bool memory_huge(void)
+{
+	return mmap(NULL, 2 << 20, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_HUGETLB,
+		    -1, 0) != MAP_FAILED;
+}
+
+static bool memory_huge_file(void)
+{
+	return syscall(SYS_memfd_create, "x", HIGH | MFD_HUGETLB) >= 0;
 }
 
 static bool call_bpf(void)
@@ -476,6 +491,8 @@ static const struct attack attacks[] = {
 	{ "call-userfault", call_userfault },
 	{ "call-io-uring", call_uring },
 	{ "call-aio", call_aio },
+	{ "memory-huge", memory_huge },
+	{ "memory-huge-file", memory_huge_file },
 	{ "module-bridge", module_bridge },
 	{ "module-vlan", module_vlan },
 	{ "call-keyring", call_keyring },

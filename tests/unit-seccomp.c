@@ -294,6 +294,17 @@ static const struct attempt attempts[] = {
 	  { NONE, BAD, HIGH | S_IFBLK, 0 },
 	  EPERM },
 	{ "mknodat socket", SYS_mknodat, { NONE, BAD, S_IFSOCK, 0 }, EPERM },
+	/* huge pages, which are no memory that is capped */
+	{ "mmap huge",
+	  SYS_mmap,
+	  { 0, 2 << 20, PROT_READ,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_HUGETLB, NONE },
+	  ENOMEM },
+	{ "memfd_create huge high",
+	  SYS_memfd_create,
+	  { BAD, HIGH | MFD_HUGETLB },
+	  ENOMEM },
+	{ "shmget huge", SYS_shmget, { 0, 0, SHM_HUGETLB | 0600 }, ENOMEM },
 	{ CALL(mbind), { 0, 0, 4095, 0, 0, 0 }, EPERM, SOFT },
 	{ CALL(migrate_pages), { NONE, 0, 0, 0 }, EPERM, SOFT },
 	{ CALL(move_pages), { NONE, 0, 0, 0, 0, 0 }, EPERM, SOFT },
@@ -792,10 +803,11 @@ static bool is_constant(const struct seccomp_filter *f, int nr, uint32_t arch)
 	return false;
 }
 
+/* But for mmap, of which the flags are looked at. */
 static const long hot[] = {
-	SYS_read,        SYS_write, SYS_openat,  SYS_close,        SYS_mmap,
-	SYS_munmap,      SYS_futex, SYS_getppid, SYS_newfstatat,   SYS_lseek,
-	SYS_epoll_pwait, SYS_wait4, SYS_sendmsg, SYS_rt_sigaction,
+	SYS_read,  SYS_write,   SYS_openat,       SYS_close, SYS_munmap,
+	SYS_futex, SYS_getppid, SYS_newfstatat,   SYS_lseek, SYS_epoll_pwait,
+	SYS_wait4, SYS_sendmsg, SYS_rt_sigaction,
 };
 
 static void try_bitmap(void)
