@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Of what the machine has a number of for all, a payload gets its share.
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+need python3
+
+# Terminals (kernel.pty.max): by processes, of which each has its open files.
+cat >"$T/terminals.py" <<'PY'
+import os, signal
+total = 0
+for _ in range(2):
+    r, w = os.pipe()
+    if os.fork() == 0:
+        n = 0
+        try:
+            while True:
+                os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+                n += 1
+        except OSError:
+            os.write(w, b"%d" % n)
+            signal.pause()
+    total += int(os.read(r, 9))
+print(total)
+PY
+expect_exit 0 "$M9M" -q --no-artifact --ro-bind "$T/terminals.py" /t.py \
+	python3 /t.py
+is "a payload has so many terminals" "$(cat "$T/out")" 128
