@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hidden.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,7 @@ struct pattern {
 	const char *glob;  /* with a slash: from the top */
 	const char *holds; /* only files with this text, or NULL */
 	bool folder_only;
+	bool exact; /* the user's, as git takes it; ours in capitals as well */
 	bool whole; /* it is of the path, and not of the name */
 	/* What each that matches begins and ends with: few names do, and to
 	 * compare some bytes is a fraction of fnmatch(). */
@@ -64,14 +66,21 @@ struct search {
 
 /* --- names -------------------------------------------------------------- */
 
+static void note_byte(bool set[static 256], const struct pattern *p, char c)
+{
+	set[(unsigned char)c] = true;
+	if (!p->exact)
+		set[(unsigned char)toupper((unsigned char)c)] = true;
+}
+
 /* Of a path it is the name that is looked at, so its beginning says nothing. */
 static void note_ends(struct search *s, const struct pattern *p,
 		      const char *end)
 {
 	if (p->head && !p->whole)
-		s->begins[(unsigned char)p->glob[0]] = true;
+		note_byte(s->begins, p, p->glob[0]);
 	else if (p->tail)
-		s->ends[(unsigned char)end[-1]] = true;
+		note_byte(s->ends, p, end[-1]);
 	else
 		memset(s->begins, true, sizeof(s->begins));
 }
@@ -108,20 +117,33 @@ static bool holds(const struct search *s, const char *text)
 	return n > 0 && memmem(buf, (size_t)n, text, strlen(text));
 }
 
+/* Each name goes by all patterns, and most differ in the first byte. */
+static bool is_same(const struct pattern *p, const char *a, const char *b,
+		    size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i] && (p->exact || (a[i] ^ b[i]) != ('a' ^ 'A') ||
+				     !isalpha((unsigned char)b[i])))
+			return false;
+	return true;
+}
+
 static bool matches(const struct search *s, const struct pattern *p,
 		    const char *name, size_t len, bool folder)
 {
+	const int flags = FNM_PATHNAME | (p->exact ? 0 : FNM_CASEFOLD);
+
 	if (p->folder_only && !folder)
 		return false;
 	if (p->whole) {
 		name = s->path.s;
 		len = s->path.len;
 	}
-	if (len < p->head || memcmp(name, p->glob, p->head) != 0 ||
+	if (len < p->head || !is_same(p, name, p->glob, p->head) ||
 	    len < p->tail ||
-	    memcmp(name + len - p->tail, p->glob + strlen(p->glob) - p->tail,
-		   p->tail) != 0 ||
-	    fnmatch(p->glob, name, FNM_PATHNAME) != 0)
+	    !is_same(p, name + len - p->tail,
+		     p->glob + strlen(p->glob) - p->tail, p->tail) ||
+	    fnmatch(p->glob, name, flags) != 0)
 		return false;
 	if (p->holds == NULL)
 		return true;
@@ -325,7 +347,8 @@ enum { FOUND_FILE = 'f', FOUND_FOLDER = 'd', FOUND_PARTIAL = 'p' };
 /* All that the same folders could be found otherwise by. */
 static void push_rules(struct walk_path *rules)
 {
-	auto_free char *start = xasprintf(M9M_VERSION " %d", HIDDEN_ENTRIES);
+	auto_free char *start = xasprintf(M9M_VERSION " %d caseless",
+					  HIDDEN_ENTRIES);
 
 	walk_push(rules, start);
 	for (size_t i = 0; i < ARRAY_SIZE(defaults); i++) {
@@ -442,8 +465,9 @@ static int take_line(struct search *s, char *line)
 	if (anchored && !strchr(line, '/'))
 		return refuse_line(line, "a wildcard at the top only is not "
 					 "understood");
-	add_pattern(
-	    s, (struct pattern){ .glob = line, .folder_only = folder_only });
+	add_pattern(s, (struct pattern){ .glob = line,
+					 .folder_only = folder_only,
+					 .exact = true });
 	s->n_user++;
 	return 0;
 }

@@ -522,6 +522,7 @@ static void test_hidden(void)
 		     "d/key.key d/private.pem id_rsa .ssh/",
 		     NULL);
 	check_hidden("/none\nd/none\n", usual, NULL);
+	check_hidden("A.TXT\nD/*.txt\n", usual, NULL);
 	check_hidden("!.env\n", "", "--show FILE");
 	check_hidden("a.txt\n!a.txt\n", "", "--show FILE");
 	check_hidden("x\\ \n", "", "ends with a backslash");
@@ -548,6 +549,13 @@ static void test_names(void)
 		const char *name, *text;
 		bool hidden;
 	} rows[] = {
+		{ ".ENV", "", true },
+		{ ".Env.Local", "", true },
+		{ "SERVER.KEY", "", true },
+		{ "CERT.PFX", "", true },
+		{ "Root.PEM", "PRIVATE KEY", true },
+		{ "Root.PEM", "CERTIFICATE", false },
+		{ "My-Service-Account.JSON", "PRIVATE KEY", true },
 		{ "release.keystore", "", true },
 		{ "putty.ppk", "", true },
 		{ "team.kdbx", "", true },
