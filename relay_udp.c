@@ -45,8 +45,8 @@
 
 struct asker {
 	uint32_t second;
-	uint32_t n : 31; /* in that second */
-	uint32_t refused : 1;
+	uint32_t n : 31;      /* in that second */
+	uint32_t refused : 1; /* its port is, until all are forgiven */
 };
 
 struct udp {
@@ -110,6 +110,9 @@ static void forgive_expired(struct timer *timer)
 {
 	struct udp *udp = container_of(timer, struct udp, forgive);
 
+	/* Who goes on in the same second is to be refused again. */
+	for (size_t i = 0; i < udp->n_refused; i++)
+		udp->askers[udp->refused[i]].refused = false;
 	udp->n_refused = 0;
 	set_filter(udp);
 }
@@ -124,13 +127,15 @@ static void refuse(struct udp *udp, uint16_t port, const char *reason)
 	if (udp->n_refused == 0)
 		timer_start(&udp->state->loop, &udp->forgiving, &udp->forgive);
 	udp->refused[udp->n_refused++] = port;
+	udp->askers[port].refused = true;
 }
 
 /* How many it has asked in this second. */
 static uint32_t count(struct asker *asker, uint32_t second)
 {
 	if (asker->second != second)
-		*asker = (struct asker){ .second = second };
+		asker->n = 0;
+	asker->second = second;
 	return ++asker->n;
 }
 
@@ -155,7 +160,6 @@ static bool asks_too_fast(struct udp *udp, const struct sockaddr_storage *peer)
 			? "too many questions at once from one socket: some "
 			  "are not answered"
 			: "too many questions at once: some are not answered");
-	asker->refused = true;
 	return true;
 }
 

@@ -156,6 +156,30 @@ static void test_fast(void)
 	clock_hands->ahead += 1000;
 }
 
+/* Refused at the start of a second, forgiven with another one while that still
+ * goes on: it does not fill the queue for the rest of it. */
+static void test_again(void)
+{
+	int first = asker(INADDR_LOOPBACK, 0), fd = asker(INADDR_LOOPBACK, 0);
+	uint64_t ms = (clock_hands->held + clock_hands->ahead) % 1000;
+
+	clock_hands->ahead += 1000 - ms + 100;
+	ask(first, PER_SECOND + 1);
+	clock_hands->ahead += 950;
+	ask(fd, PER_SECOND + 1);
+	ok(dropped_ports() == 2, "two are too fast, the one later");
+	clock_hands->ahead += 50;
+	turn();
+	ok(dropped_ports() == 0, "they are forgiven together");
+	ok(ask(fd, 1) == 0 && dropped_ports() == 1,
+	   "who goes on is dropped again");
+	close(first);
+	close(fd);
+	clock_hands->ahead += 1000;
+	turn();
+	ok(dropped_ports() == 0, "and forgiven");
+}
+
 /* All too fast together: each has a few, and one that is new has them, too. */
 static void test_crowd(void)
 {
@@ -295,6 +319,7 @@ int main(void)
 	if (!ok(open_all(), "a name service"))
 		return done();
 	test_fast();
+	test_again();
 	test_crowd();
 	test_many();
 	test_address();
