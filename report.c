@@ -554,10 +554,9 @@ static int work(const void *arg, void *done)
 
 	if (record == NULL)
 		return record_blame(job->source);
-	if (!out)
-		return fail(errno, "cannot write the page");
-	put_page(out, record);
-	if (fclose(out) != 0)
+	if (out)
+		put_page(out, record);
+	if (!out || fclose(out) != 0)
 		return fail(errno, "cannot write the page");
 	record_free(record);
 	*(bool *)done = true;
