@@ -124,12 +124,12 @@ is "by a thread whose own is closed" "$(executed | tail -n 1)" \
 	"/proc/self/fd/9 allowed"
 
 # One record waits for others, never longer than for what comes next.
-recorded --verbose -- sh -c '/usr/bin/true 1; echo out; /usr/bin/true 2; mount -t tmpfs x /tmp
+recorded --verbose -- sh -c '/usr/bin/true 1; echo out; /usr/bin/true 2; unshare -m
 	/usr/bin/true 3; exec /usr/bin/true 4'
 order=$(jq -r 'select(.event == "exec" or .event == "denied" or
 	.event == "stdout" or .event == "exit") |
 	.argv[1] // .call // .text // .event' "$T/events.jsonl" | tr -d '\n')
-is "they are in order, with other events" "${order/out/}" "-c12-tmount34exit"
+is "they are in order, with other events" "${order/out/}" "-c12-munshare34exit"
 # It comes by another descriptor than what is executed next.
 check "with output between" grep -qE '^-c1.*out.*exit$' <<<"$order"
 is "and in time" "$(jq -r 'select(.event != "program").ts' "$T/events.jsonl" |
