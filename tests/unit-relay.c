@@ -435,8 +435,8 @@ static void test_upgrades(void)
 static void test_pieces(void)
 {
 	static const char *const pieces[] = {
-		"POST / HTTP/1.1\r\nHost: t.test\r\n"
-		"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+		("POST / HTTP/1.1\r\nHost: t.test\r\n"
+		 "Transfer-Encoding: chunked\r\n\r\n5\r\nab"),
 		"c",
 		"de\r\n0\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: t.test\r\n\r\n",
