@@ -111,9 +111,14 @@ static int limit(const struct cgroup_dir *dir,
 		return cgroup_refuse(refusal, errno,
 				     "cannot limit processes in %s", dir->path);
 	if ((todo & CGROUP_CPU) && limits->cpu > 0 &&
-	    limit_cpu(dir->fd, limits->cpu) < 0)
+	    limit_cpu(dir->fd, limits->cpu) < 0) {
+		if (errno == EINVAL)
+			refusal->remedy = "a cgroup above has less: ask for no "
+					  "more than that with --cpu, or raise "
+					  "its cpu.cfs_quota_us";
 		return cgroup_refuse(refusal, errno, "cannot limit cpu in %s",
 				     dir->path);
+	}
 	return 0;
 }
 

@@ -191,4 +191,18 @@ except OSError:
 os.read(os.pipe()[0], 1)'
 is "--pids holds without a cgroup" "$(cat "$T/out")" 4
 
+# v1's kernel wants no more than the one above has.
+cpu=/sys/fs/cgroup/cpu
+if is_root && mkdir "$cpu/m9m-test-$$" 2>/dev/null; then
+	on_exit "rmdir $cpu/m9m-test-$$ 2>/dev/null"
+	echo 50000 >"$cpu/m9m-test-$$/cpu.cfs_quota_us"
+	below() {
+		sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' \
+			"$cpu/m9m-test-$$" "$M9M" -q --no-artifact --cgroup v1 "$@"
+	}
+	expect_exit 0 below --cpu 0.4 true
+	expect_exit 125 below --cpu 1 true
+	contains "$T/err" "a cgroup above has less: ask for no more"
+fi
+
 is "no cgroup is left" "$(own_cgroups)" ""
