@@ -131,8 +131,6 @@ static bool is_same(const struct pattern *p, const char *a, const char *b,
 static bool matches(const struct search *s, const struct pattern *p,
 		    const char *name, size_t len, bool folder)
 {
-	const int flags = FNM_PATHNAME | (p->exact ? 0 : FNM_CASEFOLD);
-
 	if (p->folder_only && !folder)
 		return false;
 	if (p->whole) {
@@ -143,7 +141,8 @@ static bool matches(const struct search *s, const struct pattern *p,
 	    len < p->tail ||
 	    !is_same(p, name + len - p->tail,
 		     p->glob + strlen(p->glob) - p->tail, p->tail) ||
-	    fnmatch(p->glob, name, flags) != 0)
+	    fnmatch(p->glob, name,
+		    FNM_PATHNAME | (p->exact ? 0 : FNM_CASEFOLD)) != 0)
 		return false;
 	if (p->holds == NULL)
 		return true;
