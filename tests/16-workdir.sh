@@ -294,13 +294,13 @@ is "the others are copied" "$(cat "$T/o/made")" made
 is "nothing stays" "$(left)" ""
 
 # Of a run that did not end well it is told by how it ended.
-ended() { json "$T/r.json" '.status + " " + (.warnings | tostring)'; }
+told() { json "$T/r.json" '.status + " " + (.warnings | tostring)'; }
 NONE='cannot copy out none: No such file or directory'
 out --output-file "none:$T/o/none" sh -c 'exit 3'
-is "missing after a failure" "$rc $(ended | grep -c "^failed.*$NONE")" "3 1"
+is "missing after a failure" "$rc $(told | grep -c "^failed.*$NONE")" "3 1"
 contains "$T/err" "warning: $NONE"
 out --output-file "none:$T/o/none" --timeout 1s --grace 0s sleep 60
-is "missing after a timeout" "$rc $(ended | grep -c "^timeout.*$NONE")" "124 1"
+is "missing after a timeout" "$rc $(told | grep -c "^timeout.*$NONE")" "124 1"
 m9m --output-file "none:$T/o/none" sh -c 'echo made >made'
 is "with an archive: it is there" "$(member work/made)" made
 rm -f "$A" "$T/o/made"
