@@ -71,9 +71,10 @@ ALLOW_IF(mknodat, BITS(2, S_IFMT, S_IFIFO)) DENY(EPERM, mknodat)
 
 /* Memory.  memfd_create is an executable file system of one file: it goes when
  * there is a list of allowed commands.  Huge pages are one pool for the machine,
- * set aside for the host's databases, and no cap on memory counts them. */
+ * set aside for the host's databases, and no cap on memory counts them.  Chromium
+ * tries all flags at once, and ends unless that is EINVAL. */
 ALLOW(brk) ALLOW(madvise) ALLOW(membarrier)
-DENY_IF(ENOMEM, memfd_create, BITS_ANY(1, MFD_HUGETLB)) ALLOW(memfd_create)
+DENY_IF(EINVAL, memfd_create, BITS_ANY(1, MFD_HUGETLB)) ALLOW(memfd_create)
 ALLOW(mincore) ALLOW(mlock) ALLOW(mlock2) ALLOW(mlockall)
 DENY_IF(ENOMEM, mmap, BITS_ANY(3, MAP_HUGETLB)) ALLOW(mmap) ALLOW(mprotect)
 ALLOW(mremap) ALLOW(msync) ALLOW(munlock) ALLOW(munlockall) ALLOW(munmap)

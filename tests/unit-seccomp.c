@@ -303,7 +303,7 @@ static const struct attempt attempts[] = {
 	{ "memfd_create huge high",
 	  SYS_memfd_create,
 	  { BAD, HIGH | MFD_HUGETLB },
-	  ENOMEM },
+	  EINVAL },
 	{ "shmget huge", SYS_shmget, { 0, 0, SHM_HUGETLB | 0600 }, ENOMEM },
 	{ CALL(mbind), { 0, 0, 4095, 0, 0, 0 }, EPERM, SOFT },
 	{ CALL(migrate_pages), { NONE, 0, 0, 0 }, EPERM, SOFT },
