@@ -255,7 +255,7 @@ json.dump({"status": "ok", "changes": {"added": 1, "control": rows}},
 END
 page uncounted "$T/uncounted.json"
 contains "$T/out" "And 1000 more changes."
-if strace -o /dev/null -f true 2>/dev/null; then
+if ! sanitized && strace -o /dev/null -f true 2>/dev/null; then
 	expect_exit 125 strace -o /dev/null -e inject=clone:error=EAGAIN \
 		"$M9M" --report "$T/none.html" "$T/uncounted.json"
 	contains "$T/err" "cannot fork the writer of the page"
