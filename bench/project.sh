@@ -31,13 +31,17 @@ took_us() {
 
 tar_zstd() { tar --zstd -cf "$work/peer.tar.zst" -C "$1" .; }
 zstd_file() { zstd -q -f -T0 -3 -o "$work/peer.zst" "$1"; }
+zstd_synced() { zstd_file "$1" && sync -d "$work/peer.zst"; }
 
 # archives NAME PEER SOURCE: both in turn, and the median of their ratios.
 archives() {
 	local ours peer rounds=$((runs >= 50 ? 7 : 1))
 	: >"$work/ratios"
 	for _ in $(seq "$rounds"); do
+		# What one leaves to be written is not the other's to wait for.
+		sync -f "$work"
 		peer=$(took_us "$2" "$3")
+		sync -f "$work"
 		ours=$(archive_ms --input "$3:in")
 		if [ -z "$ours" ] || [ -z "$peer" ]; then continue; fi
 		printf '%s\n' "$(ratio "$ours" "$peer")" >>"$work/ratios"
@@ -110,6 +114,9 @@ bench_project() {
 	mkdir "$work/one"
 	head -c "$((size * 3 / 4))M" /dev/urandom | base64 -w 0 >"$work/one/file"
 	archives "archive of one file, by zstd -T0" zstd_file "$work/one/file"
+	# Ours is on the disk when it is there.
+	archives "archive of one file, by zstd -T0 and a sync" zstd_synced \
+		"$work/one/file"
 	rm -rf "$work/one" "$work"/out.* "$work"/peer.*
 
 	echo "a project of $many files:"
