@@ -48,8 +48,6 @@
 #define AT_EXECVE_CHECK 0x10000 /* Linux 6.14 */
 #endif
 
-#define TIMEOUT_MAX (3600 * 1000)
-
 /* The structures of a newer kernel may be longer than those of our headers. */
 union request {
 	struct seccomp_notif notif;
@@ -495,18 +493,11 @@ void exec_work(struct exec_recorder *r)
 
 int exec_timeout(const struct exec_recorder *r, uint64_t until)
 {
-	uint64_t due = r->later_until, now;
-
 	if (exec_has_work(r))
 		return 0;
-	if (until && (due == 0 || until < due))
-		due = until;
-	if (due == 0)
-		return -1;
-	now = now_ms(CLOCK_MONOTONIC);
-	if (due <= now)
-		return 0;
-	return due - now > TIMEOUT_MAX ? TIMEOUT_MAX : (int)(due - now);
+	if (until == 0 || (r->later_until && r->later_until < until))
+		until = r->later_until;
+	return timeout_until(until);
 }
 
 void exec_close(struct exec_recorder *r)

@@ -73,13 +73,8 @@ static bool reap(struct init *init)
 static int await(struct pollfd *fds, nfds_t n, const struct init *init,
 		 uint64_t until)
 {
-	uint64_t now = now_ms(CLOCK_MONOTONIC), left = until - now;
-	int timeout = left > 3600000 ? 3600000 : (int)left;
+	int timeout = init->more ? 0 : timeout_until(until);
 
-	if (init->more || (until && until <= now))
-		timeout = 0;
-	else if (until == 0)
-		timeout = -1;
 	return poll(fds, n, timeout) < 0 && errno != EINTR ? -1 : 0;
 }
 

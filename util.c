@@ -324,6 +324,19 @@ uint64_t now_ms(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+int timeout_until(uint64_t until)
+{
+	const uint64_t most = 3600000;
+	uint64_t now;
+
+	if (until == 0)
+		return -1;
+	now = now_ms(CLOCK_MONOTONIC);
+	if (until <= now)
+		return 0;
+	return (int)(until - now < most ? until - now : most);
+}
+
 /* Years begin in March here, so that the leap day is the last of one. */
 struct tm utc_time(time_t when)
 {

@@ -100,6 +100,9 @@ int parse_size(const char *s, uint64_t *bytes);
 int parse_duration(const char *s, uint64_t *ms);
 
 uint64_t now_ms(clockid_t clock);
+/* From now to `until` (monotonic ms), as poll takes it: 0 when it has come, -1 for
+ * `until` 0, which is never; an hour at most. */
+int timeout_until(uint64_t until);
 /* As gmtime_r, which reads the local time zone's file at its first call. */
 struct tm utc_time(time_t when);
 

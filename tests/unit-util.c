@@ -143,6 +143,19 @@ static void test_time(void)
 	ok(wrong == 0, "utc_time is gmtime_r (%lld)", (long long)wrong);
 }
 
+static void test_timeout(void)
+{
+	uint64_t now = now_ms(CLOCK_MONOTONIC);
+	int left = timeout_until(now + 60000);
+
+	ok(timeout_until(0) == -1, "never");
+	ok(timeout_until(now) == 0 && timeout_until(1) == 0, "it has come");
+	ok(left > 0 && left <= 60000, "within a minute: %d", left);
+	ok(timeout_until(now + 100 * 3600000ULL) == 3600000 &&
+	       timeout_until(UINT64_MAX) == 3600000,
+	   "an hour at most");
+}
+
 static void test_hex(void)
 {
 	static const char all[] = "0123456789abcdef0123456789ABCDEF";
@@ -188,6 +201,7 @@ int main(void)
 	test_read();
 	test_ownership();
 	test_time();
+	test_timeout();
 	test_hex();
 	test_base64();
 	return done();
