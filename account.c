@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "human.h"
 #include "metrics.h"
 #include "ns.h"
 #include "result.h"
@@ -192,6 +193,18 @@ void account_print(const struct outcome *out)
 		print_line("", text);
 }
 
+/* Whoever reads a log is not to guess why the command ended. */
+static void print_cap(const struct plan *plan, const struct outcome *out)
+{
+	auto_free char *memory = human_bytes(plan->caps.memory);
+	auto_free char *time = human_time(plan->timeout_ms);
+
+	if (out->status == OUTCOME_TIMEOUT)
+		print_line("stopped: time is up, --timeout is ", time);
+	if (out->status == OUTCOME_OOM)
+		print_line("killed: out of memory, --memory is ", memory);
+}
+
 static bool wants_summary(const struct spec *spec)
 {
 	if (spec->summary == SPEC_AUTO)
@@ -225,8 +238,11 @@ void account_tell(const struct spec *spec, const struct plan *plan,
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	if (out->patch_fd >= 0)
 		changes_show(out->patch_fd, stderr, color);
-	if (wants_summary(spec) && plan->label)
+	if (wants_summary(spec) && plan->label) {
 		summary_print(stderr, plan->label, out, color);
-	else
-		account_print(out);
+		return;
+	}
+	if (spec->summary == SPEC_AUTO)
+		print_cap(plan, out);
+	account_print(out);
 }

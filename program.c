@@ -8,6 +8,7 @@
 #include "err.h"
 #include "lookup.h"
 #include "needs.h"
+#include "option.h"
 #include "package.h"
 
 #define auto_needs __attribute__((cleanup(needs_free)))
@@ -27,6 +28,8 @@ static int not_found(const struct lookup *lookup, const char *name,
 	else if (strchr(name, ' '))
 		fail_remedy("give program and arguments as words of their own, "
 			    "or sh -c and a line for a shell");
+	else if (option_by_flag(name, strlen(name)))
+		fail_remedy("did you mean the option --%s?", name);
 	else if (near)
 		fail_remedy("did you mean %s?", near);
 	else if (is_path)

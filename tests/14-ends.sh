@@ -36,6 +36,10 @@ contains "$T/err" --chdir
 # --- time ---
 expect_exit 124 m9m --timeout 200ms sleep 60
 json_is "$T/r.json" .status timeout
+is "quiet says nothing of it" "$(cat "$T/err")" ""
+expect_exit 124 "$M9M" --no-artifact --timeout 200ms sleep 60
+is "a log is told why it ended" "$(cat "$T/err")" \
+	"m9m-sandbox: stopped: time is up, --timeout is 200 ms"
 expect_exit 124 m9m --timeout 200ms --grace 200ms sh -c 'trap "" TERM; sleep 60 & wait; sleep 60'
 json_is "$T/r.json" .status timeout
 # The polite signal comes first, and what it makes the payload say is kept.

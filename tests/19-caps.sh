@@ -21,6 +21,8 @@ if m9m --memory 100Mi true 2>"$T/refusal"; then
 	expect_exit 137 m9m --memory 100Mi python3 -c "$hog"
 	json_is "$T/r.json" .status oom
 	lacks "$T/out" "had it"
+	expect_exit 137 m9m --summary auto --memory 100Mi python3 -c "$hog"
+	contains "$T/err" "killed: out of memory, --memory is 100 MiB"
 	expect_exit 0 m9m --memory 500Mi python3 -c "$hog"
 	check "the peak is counted" test "$(json "$T/r.json" .memory_peak)" -gt 314572800
 	# What is killed inside is not us: memory in a tmpfs counts as well.

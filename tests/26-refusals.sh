@@ -134,6 +134,8 @@ printf '#!/no/such/interpreter\n' >"$T/orphan"
 chmod 755 "$T/orphan"
 refused "not found" 127 plan '^cannot find no-such-command' \
 	'install it' "$M9M" "${ARGS[@]}" no-such-command
+refused "the name of an option" 127 plan '^cannot find doctor' \
+	'the option --doctor' "$M9M" "${ARGS[@]}" doctor
 if ! is_root; then
 	mkdir -m 0 "$T/closed"
 	refused "not found, with a closed folder on PATH" 127 plan \
