@@ -220,11 +220,13 @@ bool account_is_watched(const struct spec *spec)
 void account_result(const struct spec *spec, const struct plan *plan,
 		    const struct host *host, struct outcome *out)
 {
-	auto_free char *json = result_json(
-	    host->run_id, spec->id, plan->agent ? plan->agent->name : NULL, out,
-	    false);
+	auto_free char *json = NULL;
 
+	if (spec->result == NULL && spec->result_fd < 0)
+		return;
 	err_stage("result");
+	json = result_json(host->run_id, spec->id,
+			   plan->agent ? plan->agent->name : NULL, out, false);
 	if (result_write(spec->result, spec->result_fd, json) < 0)
 		account_failure(out);
 }
