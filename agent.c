@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "json.h"
 #include "near.h"
 
 struct embedded {
@@ -52,41 +52,39 @@ static struct strv *list_of(struct agent *agent, const struct list_key *key)
 	return (struct strv *)((char *)agent + key->offset);
 }
 
-static int read_list(const cJSON *object, const struct list_key *key,
+static int read_list(const struct json *object, const struct list_key *key,
 		     struct agent *agent)
 {
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key->key);
-	const cJSON *item;
+	const struct json *list = json_get(object, key->key);
+	const struct json *item;
 
-	if (!cJSON_IsArray(list))
+	if (!json_is(list, JSON_ARRAY))
 		return -1;
-	cJSON_ArrayForEach(item, list)
-	{
-		if (!cJSON_IsString(item))
+	json_each(item, list) {
+		if (!json_is(item, JSON_STRING))
 			return -1;
-		strv_push(list_of(agent, key), xstrdup(item->valuestring));
+		strv_push(list_of(agent, key), xstrdup(item->text));
 	}
 	return 0;
 }
 
-static int read_string(const cJSON *object, const char *key, char **out)
+static int read_string(const struct json *object, const char *key, char **out)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	const struct json *item = json_get(object, key);
 
-	if (!cJSON_IsString(item))
+	if (!json_is(item, JSON_STRING))
 		return -1;
-	*out = xstrdup(item->valuestring);
+	*out = xstrdup(item->text);
 	return 0;
 }
 
-static int read_signal(const cJSON *object, int *out)
+static int read_signal(const struct json *object, int *out)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object,
-							     "stop_signal");
+	const struct json *item = json_get(object, "stop_signal");
 
 	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++) {
-		if (!cJSON_IsString(item) ||
-		    strcmp(item->valuestring, stop_signals[i].name) != 0)
+		if (!json_is(item, JSON_STRING) ||
+		    strcmp(item->text, stop_signals[i].name) != 0)
 			continue;
 		*out = stop_signals[i].number;
 		return 0;
@@ -94,7 +92,7 @@ static int read_signal(const cJSON *object, int *out)
 	return -1;
 }
 
-static int read_agent(const cJSON *object, struct agent *agent)
+static int read_agent(const struct json *object, struct agent *agent)
 {
 	if (read_string(object, "name", &agent->name) < 0 ||
 	    read_string(object, "install", &agent->install) < 0 ||
@@ -111,10 +109,12 @@ static int read_agent(const cJSON *object, struct agent *agent)
 static struct agent *load(const struct embedded *profile)
 {
 	struct agent *agent = xcalloc(1, sizeof(*agent));
-	cJSON *object = cJSON_Parse(profile->json);
+	struct json_fault fault;
+	struct json *object = json_read(profile->json, strlen(profile->json),
+					&fault);
 	int rc = read_agent(object, agent);
 
-	cJSON_Delete(object);
+	json_free(object);
 	if (rc == 0)
 		return agent;
 	agent_free(agent);

@@ -18,15 +18,15 @@ static void push(struct parse *p, const struct option *o, const char *text)
 		strv_push(list, xstrdup(text));
 }
 
-static cJSON *dump_strings(const struct spec *spec, const struct option *o)
+static struct json *dump_strings(const struct spec *spec,
+				 const struct option *o)
 {
 	const struct strv *list = option_field(spec, o);
 
 	/* An empty list can say something: no command is allowed. */
 	if (list->n == 0)
-		return cJSON_CreateArray();
-	return cJSON_CreateStringArray((const char *const *)list->v,
-				       (int)list->n);
+		return json_new(JSON_ARRAY);
+	return json_new_texts(list->v, list->n);
 }
 
 static void clear_strings(struct spec *spec, const struct option *o)
@@ -36,23 +36,22 @@ static void clear_strings(struct spec *spec, const struct option *o)
 
 /* The command is one value, not a list that adds up. */
 static void load_command(struct parse *p, const struct option *o,
-			 const cJSON *value)
+			 const struct json *value)
 {
 	struct strv *command = option_field(p->spec, o);
-	const cJSON *word;
+	const struct json *word;
 	size_t index = 0;
 
-	if (!cJSON_IsArray(value)) {
+	if (!json_is(value, JSON_ARRAY)) {
 		wrong_type(p, "an array of strings such as [\"make\", \"-k\"]",
 			   value);
 		return;
 	}
-	cJSON_ArrayForEach(word, value)
-	{
+	json_each(word, value) {
 		size_t back = where_index(p, index++);
 
-		if (cJSON_IsString(word))
-			strv_push(command, xstrdup(word->valuestring));
+		if (json_is(word, JSON_STRING))
+			strv_push(command, xstrdup(word->text));
 		else
 			wrong_type(p, "a string", word);
 		where_back(p, back);
@@ -90,7 +89,7 @@ static void set_command(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_commands = {
-	.json = cJSON_String,
+	.json = JSON_STRING,
 	.expects = STRINGS,
 	.set = set_command,
 	.load = load_list,
@@ -129,7 +128,7 @@ static void set_layer(struct parse *p, const struct option *o, char *const *arg)
 }
 
 const struct option_type type_layers = {
-	.json = cJSON_String,
+	.json = JSON_STRING,
 	.expects = STRINGS,
 	.set = set_layer,
 	.load = load_list,
@@ -153,14 +152,13 @@ static void set_host(struct parse *p, const struct option *o, char *const *arg)
 	spec->allow[spec->n_allow++] = rule;
 }
 
-static cJSON *dump_hosts(const struct spec *spec, const struct option *o)
+static struct json *dump_hosts(const struct spec *spec, const struct option *o)
 {
-	cJSON *list = cJSON_CreateArray();
+	struct json *list = json_new(JSON_ARRAY);
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_allow; i++)
-		cJSON_AddItemToArray(list,
-				     cJSON_CreateString(spec->allow[i].text));
+		json_add(list, NULL, json_new_text(spec->allow[i].text));
 	return list;
 }
 
@@ -175,7 +173,7 @@ static void clear_hosts(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_hosts = {
-	.json = cJSON_String,
+	.json = JSON_STRING,
 	.expects = STRINGS,
 	.set = set_host,
 	.load = load_list,
@@ -217,24 +215,24 @@ static void set_port(struct parse *p, const struct option *o, char *const *arg)
 }
 
 static void load_ports(struct parse *p, const struct option *o,
-		       const cJSON *value)
+		       const struct json *value)
 {
 	load_list(p, o, value);
 	/* Taken for "the default", an empty list would open a port. */
-	if (!cJSON_IsArray(value) || value->child)
+	if (!json_is(value, JSON_ARRAY) || value->child)
 		return;
 	complain(p, "is empty (leave the key out instead)");
 	/* As it will be: what it conflicts with is no second problem. */
 	option_forget(p, o);
 }
 
-static cJSON *dump_ports(const struct spec *spec, const struct option *o)
+static struct json *dump_ports(const struct spec *spec, const struct option *o)
 {
 	struct ports ports = ports_of(spec, o);
-	cJSON *list = cJSON_CreateArray();
+	struct json *list = json_new(JSON_ARRAY);
 
 	for (size_t i = 0; i < *ports.n; i++)
-		cJSON_AddItemToArray(list, cJSON_CreateNumber((*ports.v)[i]));
+		json_add(list, NULL, json_new_number((*ports.v)[i]));
 	return list;
 }
 
@@ -248,7 +246,7 @@ static void clear_ports(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_ports = {
-	.json = cJSON_Number,
+	.json = JSON_NUMBER,
 	.expects = "an array of port numbers",
 	.set = set_port,
 	.load = load_ports,
@@ -297,16 +295,17 @@ static void set_publish(struct parse *p, const struct option *o,
 	spec->publish[spec->n_publish++] = entry;
 }
 
-static cJSON *dump_publish(const struct spec *spec, const struct option *o)
+static struct json *dump_publish(const struct spec *spec,
+				 const struct option *o)
 {
-	cJSON *list = cJSON_CreateArray();
+	struct json *list = json_new(JSON_ARRAY);
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_publish; i++) {
 		auto_free char *text = xasprintf(
 		    "%u:%u", spec->publish[i].host_port, spec->publish[i].port);
 
-		cJSON_AddItemToArray(list, cJSON_CreateString(text));
+		json_add(list, NULL, json_new_text(text));
 	}
 	return list;
 }
@@ -320,7 +319,7 @@ static void clear_publish(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_publish = {
-	.json = cJSON_String | cJSON_Number,
+	.json = JSON_STRING | JSON_NUMBER,
 	.expects = "an array such as [\"8080:80\", 3000]",
 	.set = set_publish,
 	.load = load_list,
@@ -383,24 +382,23 @@ static void set_resolve(struct parse *p, const struct option *o,
 }
 
 /* Calls `add` with each string member; complains of other members. */
-static void each_string(struct parse *p, const cJSON *object,
+static void each_string(struct parse *p, const struct json *object,
 			void (*add)(struct parse *p, const char *name,
 				    const char *value))
 {
-	const cJSON *member;
+	const struct json *member;
 
-	if (!cJSON_IsObject(object)) {
+	if (!json_is(object, JSON_OBJECT)) {
 		wrong_type(p, "an object of strings", object);
 		return;
 	}
 	if (too_many(p, object))
 		return;
-	cJSON_ArrayForEach(member, object)
-	{
-		size_t back = where_key(p, member->string);
+	json_each(member, object) {
+		size_t back = where_key(p, member->key);
 
-		if (cJSON_IsString(member))
-			add(p, member->string, member->valuestring);
+		if (json_is(member, JSON_STRING))
+			add(p, member->key, member->text);
 		else
 			wrong_type(p, "a string", member);
 		where_back(p, back);
@@ -414,15 +412,16 @@ static void add_resolve_member(struct parse *p, const char *name,
 }
 
 static void load_resolve(struct parse *p, const struct option *o,
-			 const cJSON *value)
+			 const struct json *value)
 {
 	(void)o;
 	each_string(p, value, add_resolve_member);
 }
 
-static cJSON *dump_resolve(const struct spec *spec, const struct option *o)
+static struct json *dump_resolve(const struct spec *spec,
+				 const struct option *o)
 {
-	cJSON *object = cJSON_CreateObject();
+	struct json *object = json_new(JSON_OBJECT);
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_resolve; i++) {
@@ -432,7 +431,7 @@ static cJSON *dump_resolve(const struct spec *spec, const struct option *o)
 
 		inet_ntop(v4 ? AF_INET : AF_INET6, &addr->s6_addr[v4 ? 12 : 0],
 			  text, sizeof(text));
-		cJSON_AddStringToObject(object, spec->resolve[i].name, text);
+		json_add(object, spec->resolve[i].name, json_new_text(text));
 	}
 	return object;
 }
@@ -511,22 +510,22 @@ static void load_env(struct parse *p, const char *name, const char *value)
 }
 
 static void load_setenv(struct parse *p, const struct option *o,
-			const cJSON *value)
+			const struct json *value)
 {
 	(void)o;
 	each_string(p, value, load_env);
 }
 
 /* Values may be secrets, and a printed spec gets pasted into tickets. */
-static cJSON *dump_setenv(const struct spec *spec, const struct option *o)
+static struct json *dump_setenv(const struct spec *spec, const struct option *o)
 {
-	cJSON *object = cJSON_CreateObject();
+	struct json *object = json_new(JSON_OBJECT);
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_env; i++)
 		if (spec->env[i].value)
-			cJSON_AddStringToObject(object, spec->env[i].name,
-						OPTION_REDACTED);
+			json_add(object, spec->env[i].name,
+				 json_new_text(OPTION_REDACTED));
 	return object;
 }
 
@@ -556,20 +555,20 @@ static void set_unsetenv(struct parse *p, const struct option *o,
 	add_env(p, arg[0], NULL);
 }
 
-static cJSON *dump_unsetenv(const struct spec *spec, const struct option *o)
+static struct json *dump_unsetenv(const struct spec *spec,
+				  const struct option *o)
 {
-	cJSON *list = cJSON_CreateArray();
+	struct json *list = json_new(JSON_ARRAY);
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_env; i++)
 		if (!spec->env[i].value)
-			cJSON_AddItemToArray(
-			    list, cJSON_CreateString(spec->env[i].name));
+			json_add(list, NULL, json_new_text(spec->env[i].name));
 	return list;
 }
 
 const struct option_type type_unsetenv = {
-	.json = cJSON_String,
+	.json = JSON_STRING,
 	.expects = STRINGS,
 	.set = set_unsetenv,
 	.load = load_list,
@@ -586,7 +585,7 @@ static void set_pass_env(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_pass_env = {
-	.json = cJSON_String,
+	.json = JSON_STRING,
 	.expects = STRINGS,
 	.set = set_pass_env,
 	.load = load_list,

@@ -98,10 +98,10 @@ static const struct {
 	int type;
 	const char *name;
 } json_types[] = {
-	{ cJSON_String, "a string" }, { cJSON_Number, "a number" },
-	{ cJSON_True, "true" },       { cJSON_False, "false" },
-	{ cJSON_Array, "an array" },  { cJSON_Object, "an object" },
-	{ cJSON_NULL, "null" },
+	{ JSON_STRING, "a string" }, { JSON_NUMBER, "a number" },
+	{ JSON_TRUE, "true" },       { JSON_FALSE, "false" },
+	{ JSON_ARRAY, "an array" },  { JSON_OBJECT, "an object" },
+	{ JSON_NULL, "null" },
 };
 
 static const char *name_of(int type)
@@ -112,9 +112,9 @@ static const char *name_of(int type)
 	return "nothing";
 }
 
-void wrong_type(struct parse *p, const char *expects, const cJSON *value)
+void wrong_type(struct parse *p, const char *expects, const struct json *value)
 {
-	complain(p, "must be %s, not %s", expects, name_of(value->type & 0xff));
+	complain(p, "must be %s, not %s", expects, name_of(value->type));
 }
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
@@ -124,13 +124,13 @@ void wrong_type(struct parse *p, const char *expects, const cJSON *value)
  * same code.  NULL after a complaint: from 2^53 on a double is no longer the
  * number that was written, nor is anything so large meant.
  */
-static const char *scalar_text(struct parse *p, const cJSON *value,
+static const char *scalar_text(struct parse *p, const struct json *value,
 			       char number[32])
 {
-	double n = value->valuedouble;
+	double n = value->number;
 
-	if (cJSON_IsString(value))
-		return value->valuestring;
+	if (json_is(value, JSON_STRING))
+		return value->text;
 	if (!(n > -EXACT_MAX && n < EXACT_MAX)) {
 		complain(p, "is a number beyond 2^53, larger than any that can "
 			    "be given here");
@@ -145,7 +145,7 @@ static const char *scalar_text(struct parse *p, const cJSON *value,
 }
 
 static void set_scalar(struct parse *p, const struct option *o,
-		       const cJSON *value)
+		       const struct json *value)
 {
 	char number[32];
 	const char *text = scalar_text(p, value, number);
@@ -155,7 +155,7 @@ static void set_scalar(struct parse *p, const struct option *o,
 }
 
 static void load_scalar(struct parse *p, const struct option *o,
-			const cJSON *value)
+			const struct json *value)
 {
 	const char *expects = o->type->expects;
 
@@ -167,28 +167,28 @@ static void load_scalar(struct parse *p, const struct option *o,
 	set_scalar(p, o, value);
 }
 
-bool too_many(struct parse *p, const cJSON *list)
+bool too_many(struct parse *p, const struct json *list)
 {
-	bool is = cJSON_GetArraySize(list) > LIST_MAX;
+	bool is = json_count(list) > LIST_MAX;
 
 	if (is)
 		complain(p, "has more than %d items", LIST_MAX);
 	return is;
 }
 
-void load_list(struct parse *p, const struct option *o, const cJSON *value)
+void load_list(struct parse *p, const struct option *o,
+	       const struct json *value)
 {
-	const cJSON *item;
+	const struct json *item;
 	size_t index = 0;
 
-	if (!cJSON_IsArray(value)) {
+	if (!json_is(value, JSON_ARRAY)) {
 		wrong_type(p, o->type->expects, value);
 		return;
 	}
 	if (too_many(p, value))
 		return;
-	cJSON_ArrayForEach(item, value)
-	{
+	json_each(item, value) {
 		size_t back = where_index(p, index++);
 
 		if (item->type & o->type->json)
@@ -199,7 +199,8 @@ void load_list(struct parse *p, const struct option *o, const cJSON *value)
 	}
 }
 
-void option_load(struct parse *p, const struct option *o, const cJSON *value)
+void option_load(struct parse *p, const struct option *o,
+		 const struct json *value)
 {
 	(o->type->load ? o->type->load : load_scalar)(p, o, value);
 }
@@ -212,14 +213,14 @@ void complain_unknown(struct parse *p, const char *near)
 		complain(p, "unknown key");
 }
 
-const char *member_string(struct parse *p, const cJSON *object,
+const char *member_string(struct parse *p, const struct json *object,
 			  const char *name, bool needed)
 {
-	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
+	const struct json *member = json_get(object, name);
 	size_t back;
 
-	if (cJSON_IsString(member))
-		return member->valuestring;
+	if (json_is(member, JSON_STRING))
+		return member->text;
 	if (!member && needed)
 		complain(p, "\"%s\" is missing", name);
 	if (member) {
@@ -230,24 +231,23 @@ const char *member_string(struct parse *p, const cJSON *object,
 	return NULL;
 }
 
-void only_members(struct parse *p, const cJSON *object,
+void only_members(struct parse *p, const struct json *object,
 		  const char *const *names)
 {
-	const cJSON *member;
+	const struct json *member;
 
-	cJSON_ArrayForEach(member, object)
-	{
-		struct near_match match = { .word = member->string };
+	json_each(member, object) {
+		struct near_match match = { .word = member->key };
 		bool known = false;
 		size_t back;
 
 		for (size_t i = 0; names[i]; i++) {
 			near_offer(&match, names[i]);
-			known |= strcmp(names[i], member->string) == 0;
+			known |= strcmp(names[i], member->key) == 0;
 		}
 		if (known)
 			continue;
-		back = where_key(p, member->string);
+		back = where_key(p, member->key);
 		complain_unknown(p, match.best);
 		where_back(p, back);
 	}

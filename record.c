@@ -9,7 +9,6 @@
 
 #include "err.h"
 #include "event.h"
-#include "json.h"
 #include "result.h"
 #include "unpack.h"
 
@@ -37,12 +36,13 @@ static int bad(const char *what)
 static int take_line(struct lines *lines)
 {
 	struct json_fault fault;
-	cJSON *event = json_read(lines->text, lines->len, &fault);
+	struct json *event = json_read(lines->text, lines->len, &fault);
 
 	lines->n++;
 	lines->len = 0;
-	if (!cJSON_IsObject(event) || record_text(event, "event")[0] == '\0') {
-		cJSON_Delete(event);
+	if (!json_is(event, JSON_OBJECT) ||
+	    record_text(event, "event")[0] == '\0') {
+		json_free(event);
 		return fail(0, "line %llu is no event",
 			    (unsigned long long)lines->n);
 	}
@@ -116,7 +116,7 @@ static int read_member(struct unpack *u, struct lines *lines,
 }
 
 /* NULL for a member that is not there. */
-static int parse(const struct member *member, cJSON **tree)
+static int parse(const struct member *member, struct json **tree)
 {
 	struct json_fault fault;
 
@@ -127,28 +127,28 @@ static int parse(const struct member *member, cJSON **tree)
 	return *tree ? 0 : bad(fault.what);
 }
 
-static void take_result(struct lines *lines, cJSON *result)
+static void take_result(struct lines *lines, struct json *result)
 {
 	lines->result = record_text(result, "status")[0] != '\0';
 	if (lines->result)
 		lines->reader->result(lines->reader->arg, result);
 	else
-		cJSON_Delete(result);
+		json_free(result);
 }
 
-static void take_changes(const struct record_reader *reader, cJSON *tree)
+static void take_changes(const struct record_reader *reader, struct json *tree)
 {
-	cJSON *list = cJSON_DetachItemFromObjectCaseSensitive(tree, "changes");
+	struct json *list = json_get(tree, "changes");
 
 	if (list)
-		reader->changes(reader->arg, list,
+		reader->changes(reader->arg, json_take(tree, list),
 				record_number(tree, "left_out"));
-	cJSON_Delete(tree);
+	json_free(tree);
 }
 
 static int take_members(struct lines *lines, const struct member *members)
 {
-	cJSON *list, *result;
+	struct json *list, *result;
 
 	if (members[SKIPPED].text)
 		lines->reader->skipped(lines->reader->arg,
@@ -232,13 +232,13 @@ static int read_text(int fd, struct lines *lines)
 	size_t len = 0;
 	auto_free char *text = read_fd(fd, RESULT_MAX, &len);
 	struct json_fault fault = { 0 };
-	cJSON *result = text ? json_read(text, len, &fault) : NULL;
+	struct json *result = text ? json_read(text, len, &fault) : NULL;
 
 	if (result && record_text(result, "event")[0] == '\0') {
 		take_result(lines, result);
 		return lines->result ? 0 : bad("it is no result");
 	}
-	cJSON_Delete(result);
+	json_free(result);
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return fail(errno, "cannot read it twice");
 	return read_events(fd, lines);
@@ -274,19 +274,19 @@ int record_blame(const char *path)
 
 /*** Of one run ***/
 
-static void keep_event(void *record, cJSON *event)
+static void keep_event(void *record, struct json *event)
 {
 	record_event(record, event);
 }
 
-static void keep_result(void *arg, cJSON *result)
+static void keep_result(void *arg, struct json *result)
 {
 	struct record *record = arg;
 
 	record->result = result;
 }
 
-static void keep_changes(void *arg, cJSON *list, double more)
+static void keep_changes(void *arg, struct json *list, double more)
 {
 	struct record *record = arg;
 
@@ -317,17 +317,17 @@ static const char *loss_of(const char *kind)
 	return "left out";
 }
 
-static cJSON *skipped_row(const char *line)
+static struct json *skipped_row(const char *line)
 {
 	size_t n = strcspn(line, " ");
 	auto_free char *kind = xstrndup(line, n);
 	const char *why = loss_of(kind);
-	cJSON *row = cJSON_CreateObject();
+	struct json *row = json_new(JSON_OBJECT);
 
-	cJSON_AddStringToObject(row, "kind", kind);
-	cJSON_AddStringToObject(row, "path", line + n + (line[n] == ' '));
+	json_add(row, "kind", json_new_text(kind));
+	json_add(row, "path", json_new_text(line + n + (line[n] == ' ')));
 	if (why)
-		cJSON_AddStringToObject(row, "control", why);
+		json_add(row, "control", json_new_text(why));
 	return row;
 }
 
@@ -339,11 +339,11 @@ static void keep_skipped(void *arg, const char *text)
 	unsigned long long unlisted = 0;
 	auto_free char *left_out = NULL;
 
-	record->skipped = cJSON_CreateArray();
+	record->skipped = json_new(JSON_ARRAY);
 	while (*text) {
 		size_t len = strcspn(text, "\n");
 		auto_free char *line = xstrndup(text, len);
-		cJSON *row;
+		struct json *row;
 		bool loss;
 
 		text += len + (text[len] == '\n');
@@ -352,13 +352,13 @@ static void keep_skipped(void *arg, const char *text)
 		    sscanf(line, "and %18llu more", &unlisted) == 1)
 			break;
 		row = skipped_row(line);
-		loss = cJSON_HasObjectItem(row, "control");
+		loss = json_get(row, "control");
 		if (n[loss]++ < RECORD_EVENTS_MAX) {
-			cJSON_AddItemToArray(record->skipped, row);
+			json_add(record->skipped, NULL, row);
 			continue;
 		}
 		record->more_skipped++;
-		cJSON_Delete(row);
+		json_free(row);
 	}
 	record->more_skipped += unlisted;
 	left_out = outcome_left_out("", n[true] + unlisted, ", listed below");
@@ -366,7 +366,7 @@ static void keep_skipped(void *arg, const char *text)
 		outcome_add_warning(&record->seen, "%s", left_out);
 }
 
-static cJSON *tell_seen(struct record *record)
+static struct json *tell_seen(struct record *record)
 {
 	static const struct err_record cut = {
 		.stage = "events",
@@ -392,22 +392,19 @@ static void tell_changes(struct record *record)
 {
 	static const char *const kinds[] = { "added", "modified", "deleted",
 					     "renamed" };
-	const cJSON *changes = cJSON_GetObjectItemCaseSensitive(record->result,
-								"changes");
-	const cJSON *one;
+	const struct json *changes = json_get(record->result, "changes");
+	const struct json *one;
 
-	record->changes = cJSON_CreateArray();
+	record->changes = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		record->more_changes += record_number(changes, kinds[i]);
-	cJSON_ArrayForEach(one,
-			   cJSON_GetObjectItemCaseSensitive(changes, "control"))
-	{
-		cJSON *row = cJSON_CreateObject();
+	json_each(one, json_get(changes, "control")) {
+		struct json *row = json_new(JSON_OBJECT);
 
-		cJSON_AddStringToObject(row, "path", record_text(one, "path"));
-		cJSON_AddStringToObject(row, "control",
-					record_text(one, "what"));
-		cJSON_AddItemToArray(record->changes, row);
+		json_add(row, "path", json_new_text(record_text(one, "path")));
+		json_add(row, "control",
+			 json_new_text(record_text(one, "what")));
+		json_add(record->changes, NULL, row);
 		record->more_changes -= record->more_changes > 0;
 	}
 }
@@ -421,7 +418,7 @@ struct record *record_read(int fd)
 	double length;
 
 	record->seen = OUTCOME_NONE;
-	record->events = cJSON_CreateArray();
+	record->events = json_new(JSON_ARRAY);
 	if (record_scan(fd, &reader) < 0) {
 		record_free(record);
 		return NULL;
@@ -442,10 +439,10 @@ void record_free(struct record *record)
 		return;
 	for (size_t i = 0; i < record->n_lanes; i++)
 		free(record->lanes[i].label);
-	cJSON_Delete(record->result);
-	cJSON_Delete(record->changes);
-	cJSON_Delete(record->skipped);
-	cJSON_Delete(record->events);
+	json_free(record->result);
+	json_free(record->changes);
+	json_free(record->skipped);
+	json_free(record->events);
 	outcome_free(&record->seen);
 	free(record->run);
 	free(record);

@@ -161,7 +161,7 @@ bool option_claim(struct parse *p, const struct option *o)
 }
 
 void option_read(struct parse *p, const struct option *o, char *const *arg,
-		 const cJSON *value)
+		 const struct json *value)
 {
 	size_t before = p->problems;
 
@@ -439,20 +439,20 @@ void spec_free(struct spec *spec)
 }
 
 /* Takes `value` over; "network.hosts" goes into the object "network". */
-static void put(cJSON *tree, const char *key, cJSON *value)
+static void put(struct json *tree, const char *key, struct json *value)
 {
 	const char *dot = strchr(key, '.');
 	char *auto_free name = dot ? xstrndup(key, (size_t)(dot - key)) : NULL;
-	cJSON *group;
+	struct json *group;
 
 	if (!dot) {
-		cJSON_AddItemToObject(tree, key, value);
+		json_add(tree, key, value);
 		return;
 	}
-	group = cJSON_GetObjectItemCaseSensitive(tree, name);
+	group = json_get(tree, name);
 	if (!group)
-		group = cJSON_AddObjectToObject(tree, name);
-	cJSON_AddItemToObject(group, dot + 1, value);
+		group = json_add(tree, name, json_new(JSON_OBJECT));
+	json_add(group, dot + 1, value);
 }
 
 static bool is_printed(const struct spec *spec, const struct option *o)
@@ -468,34 +468,36 @@ static bool is_printed(const struct spec *spec, const struct option *o)
 }
 
 /* Paths may hold any bytes, JSON may not. */
-static bool can_be_json(const cJSON *value)
+static bool can_be_json(const struct json *value)
 {
-	char *auto_free text = cJSON_PrintUnformatted(value);
+	char *auto_free text = json_print(value, false);
 	struct json_fault fault;
-	cJSON *again = text ? json_read(text, strlen(text), &fault) : NULL;
+	struct json *again = text ? json_read(text, strlen(text), &fault)
+				  : NULL;
 
-	cJSON_Delete(again);
+	json_free(again);
 	return again != NULL;
 }
 
 int spec_print(const struct spec *spec, FILE *out)
 {
-	cJSON *tree = cJSON_CreateObject();
+	struct json *tree = json_new(JSON_OBJECT);
 	const char *bad = NULL;
 	char *auto_free text = NULL;
 
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *o = &option_table[i];
-		cJSON *value = is_printed(spec, o) ? o->type->dump(spec, o)
-						   : NULL;
+		struct json *value = is_printed(spec, o)
+					 ? o->type->dump(spec, o)
+					 : NULL;
 
 		if (value && !can_be_json(value))
 			bad = o->key;
 		if (value)
 			put(tree, o->key, value);
 	}
-	text = cJSON_Print(tree);
-	cJSON_Delete(tree);
+	text = json_print(tree, true);
+	json_free(tree);
 	if (bad) {
 		fail(0,
 		     "cannot print the spec: what is given as %s is not UTF-8",
