@@ -114,7 +114,8 @@ $(B)/seccomp_gen: seccomp_gen.c | $(B)/.libraries
 $(B)/seccomp_filter.inc: $(B)/seccomp_gen
 	$(call say,GEN,$@)
 	$(Q)$(B)/seccomp_gen >$@.tmp && mv $@.tmp $@
-$(B)/seccomp.o $(B)/unit-seccomp $(B)/filtered: $(B)/seccomp_filter.inc
+$(B)/seccomp.o $(B)/unit-seccomp $(B)/unit-seccomp-rows $(B)/filtered: \
+    $(B)/seccomp_filter.inc
 
 # The same program with layers that tests can switch off.  It is never installed.
 SWITCHED := child mount quotas mount_project holes gitdir

@@ -21,17 +21,6 @@
  * jump needs to know is there already.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/fs.h>
-#include <linux/fscrypt.h>
-#include <linux/netlink.h>
-#include <linux/seccomp.h>
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,88 +28,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/shm.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "seccomp_rows.h"
 
-/* compat: newer than some headers */
-#ifndef FS_IOC_ENABLE_VERITY
-#define FS_IOC_ENABLE_VERITY 0x40806685
-#endif
-#ifndef CLONE_NEWCGROUP
-#define CLONE_NEWCGROUP 0x02000000
-#endif
-
-#define NEW_TIME 0x80 /* CLONE_NEWTIME; in clone() these bits are a signal */
-#define NEW_NAMESPACES                                                         \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |         \
-	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
-
-struct condition {
-	bool used;
-	bool any;  /* some bit of the mask, not (argument & mask) == value */
-	bool wide; /* all 64 bits, a pointer: NULL */
-	int arg;
-	uint32_t mask;
-	uint32_t value;
-};
-
-struct row {
-	const char *name;
-	int nr;        /* -1: libseccomp knows */
-	uint32_t arch; /* 0: all */
-	bool soft;     /* not in the floor */
-	uint32_t action;
-	struct condition cond[2];
-};
-
-/* The table's words. */
-#define E(error)    (SECCOMP_RET_ERRNO | (error))
-#define TELL(error) (SECCOMP_RET_USER_NOTIF | (error))
-#define IS(a, v)                                                               \
-	{                                                                      \
-		true, .arg = (a), .mask = 0xffffffff, .value = (v)             \
-	}
-#define BITS(a, m, v)                                                          \
-	{                                                                      \
-		true, .arg = (a), .mask = (m), .value = (v)                    \
-	}
-#define BITS_ANY(a, m)                                                         \
-	{                                                                      \
-		true, .any = true, .arg = (a), .mask = (m)                     \
-	}
-#define IS_NULL(a)                                                             \
-	{                                                                      \
-		true, .wide = true, .arg = (a), .mask = 0xffffffff             \
-	}
-#define BOTH(one, two) one, two
-#define ROW(name, nr, arch, soft, action, ...)                                 \
-	{ #name, nr, arch, soft, action, { __VA_ARGS__ } },
-#define ALLOW(name)        ROW(name, -1, 0, false, SECCOMP_RET_ALLOW)
-#define ALLOW_NR(name, nr) ROW(name, nr, 0, false, SECCOMP_RET_ALLOW)
-#define ALLOW_X86_64(name, nr)                                                 \
-	ROW(name, nr, SCMP_ARCH_X86_64, false, SECCOMP_RET_ALLOW)
-#define ALLOW_IF(name, ...)                                                    \
-	ROW(name, -1, 0, false, SECCOMP_RET_ALLOW, __VA_ARGS__)
-#define ASK(name)                ROW(name, -1, 0, false, TELL(0))
-#define ABSENT(name)             ROW(name, -1, 0, false, E(ENOSYS))
-#define PRETEND_IF(name, ...)    ROW(name, -1, 0, false, E(0), __VA_ARGS__)
-#define DENY(error, name)        ROW(name, -1, 0, false, TELL(error))
-#define DENY_NR(error, name, nr) ROW(name, nr, 0, false, TELL(error))
-#define DENY_IF(error, name, ...)                                              \
-	ROW(name, -1, 0, false, TELL(error), __VA_ARGS__)
-#define DENY_SOFT(error, name)        ROW(name, -1, 0, true, TELL(error))
-#define DENY_SOFT_NR(error, name, nr) ROW(name, nr, 0, true, TELL(error))
-#define DENY_QUIETLY(error, name)     ROW(name, -1, 0, true, E(error))
-
-static const struct row rows[] = {
-#include "seccomp_table.h"
-};
+#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
+#define SPANS_MAX 512
 
 static const struct arch {
 	const char *name;
@@ -140,6 +52,16 @@ struct span {
 	unsigned label;
 };
 
+/* A test, and what brings its word into the accumulator. */
+struct node {
+	size_t load;   /* 0: it is there */
+	uint32_t mask; /* 0: it is to be compared as it is */
+	uint16_t test;
+	uint32_t k;
+	unsigned yes;
+	unsigned no;
+};
+
 /* A program under construction, last instruction first; a label is the index
  * of an instruction in this order, and jumps go to lower ones. */
 struct program {
@@ -150,8 +72,14 @@ struct program {
 		unsigned label;
 	} returns[16];
 	unsigned n_returns;
-	struct span spans[1024];
+	struct {
+		struct node node;
+		unsigned label;
+	} nodes[1024];
+	unsigned n_nodes;
+	struct span spans[SPANS_MAX];
 	unsigned n_spans;
+	uint32_t numbers; /* of calls that we know: they are below */
 	bool floor;
 };
 
@@ -205,35 +133,37 @@ static unsigned returning(struct program *p, uint32_t action)
 	return p->returns[p->n_returns++].label;
 }
 
-static unsigned test_half(struct program *p, const struct condition *c,
-			  size_t offset, unsigned yes, unsigned no)
+static bool same_node(const struct node *a, const struct node *b)
 {
-	if (c->any) {
-		branch(p, BPF_JSET, c->mask, yes, no);
-	} else {
-		branch(p, BPF_JEQ, c->value, yes, no);
-		if (c->mask != 0xffffffff)
-			put(p, BPF_ALU | BPF_AND | BPF_K, c->mask, 0, 0);
-	}
-	return load(p, offset);
+	return a->load == b->load && a->mask == b->mask && a->test == b->test &&
+	       a->k == b->k && a->yes == b->yes && a->no == b->no;
 }
 
-static unsigned test_condition(struct program *p, const struct condition *c,
-			       unsigned yes, unsigned no)
+/* Once for all who need it, be it for another call. */
+static unsigned put_node(struct program *p, const struct node *node)
 {
-	/* The low half of the argument: both machines are little endian. */
-	size_t low = offsetof(struct seccomp_data, args) +
-		     (size_t)c->arg * sizeof(uint64_t);
+	unsigned label;
 
-	yes = test_half(p, c, low, yes, no);
-	return c->wide ? test_half(p, c, low + sizeof(uint32_t), yes, no) : yes;
+	for (unsigned i = 0; i < p->n_nodes; i++)
+		if (same_node(&p->nodes[i].node, node))
+			return p->nodes[i].label;
+	if (p->n_nodes == COUNT(p->nodes))
+		die("too many tests", "table");
+	label = branch(p, node->test, node->k, node->yes, node->no);
+	if (node->mask)
+		label = put(p, BPF_ALU | BPF_AND | BPF_K, node->mask, 0, 0);
+	if (node->load)
+		label = load(p, node->load);
+	p->nodes[p->n_nodes].node = *node;
+	p->nodes[p->n_nodes++].label = label;
+	return label;
 }
 
 static int number(const struct row *row, const struct arch *arch)
 {
 	int nr = row->nr;
 
-	if (row->arch && row->arch != arch->scmp)
+	if (row->arch && row->arch != arch->audit)
 		return -1;
 	if (nr >= 0)
 		return nr;
@@ -251,26 +181,157 @@ static unsigned verdict(struct program *p, const struct row *row)
 	return returning(p, waived ? SECCOMP_RET_ALLOW : row->action);
 }
 
-/* All rows of one call, written from the last one up. */
-static unsigned put_rows(struct program *p, const struct row *first, size_t n)
+/*** One call: its rows as a decision ***/
+
+/* (word & mask) == value, of a word of the arguments. */
+struct test {
+	size_t offset;
+	uint32_t mask;
+	uint32_t value;
+};
+
+/* On the way to an instruction: what the tests before it said, and which word
+ * the accumulator holds, as far as a mask has left it whole. */
+struct way {
+	struct {
+		struct test test;
+		bool holds;
+	} known[32];
+	size_t n_known;
+	size_t held;
+	uint32_t whole;
+};
+
+/* The tests of a row, and whether they are to hold. */
+static size_t tests_of(const struct row *row, struct test tests[static 4],
+		       bool want[static 4])
 {
-	unsigned label = verdict(p, &first[n - 1]);
+	size_t n = 0;
 
-	if (first[n - 1].cond[0].used)
-		die("the last row has a condition", first->name);
-	for (size_t i = n - 1; i-- > 0;) {
-		const struct condition *c = first[i].cond;
-		unsigned otherwise = label;
-		unsigned yes = verdict(p, &first[i]);
+	for (size_t i = 0; i < COUNT(row->cond) && row->cond[i].used; i++) {
+		const struct condition *c = &row->cond[i];
+		/* Both machines are little endian: the low half is first. */
+		size_t at = offsetof(struct seccomp_data, args) +
+			    (size_t)c->arg * sizeof(uint64_t);
 
-		if (!c[0].used)
-			die("rows after one without condition", first->name);
-		if (c[1].used)
-			yes = test_condition(p, &c[1], yes, otherwise);
-		label = test_condition(p, &c[0], yes, otherwise);
+		want[n] = !c->any;
+		tests[n++] = (struct test){ at, c->mask, c->value };
+		if (!c->wide)
+			continue;
+		want[n] = true;
+		tests[n++] = (struct test){ at + sizeof(uint32_t), c->mask, 0 };
 	}
-	return label;
+	return n;
 }
+
+enum answer { OPEN, YES, NO };
+
+static enum answer answer_by(const struct test *known, bool holds,
+			     const struct test *t)
+{
+	uint32_t both = known->mask & t->mask;
+
+	if (known->offset != t->offset)
+		return OPEN;
+	if (!holds)
+		return both == known->mask && (t->value & both) == known->value
+			   ? NO
+			   : OPEN;
+	if ((known->value ^ t->value) & both)
+		return NO;
+	return both == t->mask ? YES : OPEN;
+}
+
+static enum answer answer_of(const struct way *way, const struct test *t)
+{
+	enum answer answer = OPEN;
+
+	for (size_t i = 0; i < way->n_known && answer == OPEN; i++)
+		answer = answer_by(&way->known[i].test, way->known[i].holds, t);
+	return answer;
+}
+
+static void learn(struct way *way, const struct test *t, bool holds)
+{
+	if (way->n_known == COUNT(way->known))
+		die("too many conditions of one call", "table");
+	way->known[way->n_known].test = *t;
+	way->known[way->n_known++].holds = holds;
+}
+
+/* What the accumulator needs for a test: nothing, where the one before it was of
+ * the same word, and of no fewer of its bits. */
+static struct node plan_node(struct way *way, const struct test *t)
+{
+	struct node node = { .test = BPF_JEQ, .k = t->value };
+
+	if (way->held != t->offset || t->mask & ~way->whole) {
+		node.load = t->offset;
+		way->held = t->offset;
+		way->whole = 0xffffffff;
+	}
+	if (t->mask != way->whole && t->value == 0) {
+		node.test = BPF_JSET;
+		node.k = t->mask;
+	} else if (t->mask != way->whole) {
+		node.mask = t->mask;
+		way->whole = t->mask;
+	}
+	return node;
+}
+
+/*
+ * From this row on, with its first tests passed.  What is known already is not
+ * tested again: `socket` is asked for its family once, whatever the rows say.
+ */
+static unsigned decide(struct program *p, const struct row *row, size_t passed,
+		       struct way way)
+{
+	struct test tests[4];
+	bool want[4];
+	size_t n = tests_of(row, tests, want);
+	enum answer answer = OPEN;
+	struct way ways[2];
+	struct node node;
+
+	for (; passed < n; passed++) {
+		answer = answer_of(&way, &tests[passed]);
+		if (answer != (want[passed] ? YES : NO))
+			break;
+	}
+	if (passed == n)
+		return verdict(p, row);
+	if (answer != OPEN)
+		return decide(p, row + 1, 0, way);
+	node = plan_node(&way, &tests[passed]);
+	for (int holds = 0; holds < 2; holds++) {
+		unsigned *to = holds ? &node.yes : &node.no;
+
+		ways[holds] = way;
+		learn(&ways[holds], &tests[passed], holds);
+		*to = holds == want[passed]
+			  ? decide(p, row, passed + 1, ways[holds])
+			  : decide(p, row + 1, 0, ways[holds]);
+	}
+	if (node.test == BPF_JSET) {
+		unsigned yes = node.yes;
+
+		node.yes = node.no;
+		node.no = yes;
+	}
+	return put_node(p, &node);
+}
+
+static unsigned put_rows(struct program *p, const struct row *rows_of, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rows_of[i].cond[0].used == (i == n - 1))
+			die("the last row, and no other, has no condition",
+			    rows_of->name);
+	return decide(p, rows_of, 0, (struct way){ 0 });
+}
+
+/*** All calls ***/
 
 static void add_span(struct program *p, uint32_t from, unsigned label)
 {
@@ -320,6 +381,7 @@ static void close_spans(struct program *p, const struct arch *arch)
 		out[n++] = p->spans[i];
 		next = p->spans[i].from + 1;
 	}
+	p->numbers = next;
 	out[n++] = (struct span){ next, other };
 	if (arch->x32) {
 		out[n++] = (struct span){
@@ -334,15 +396,123 @@ static void close_spans(struct program *p, const struct arch *arch)
 			add_span(p, out[i].from, out[i].label);
 }
 
+/*** The search for a number ***/
+
+/*
+ * A start pays for it twice: the kernel checks, converts and compiles each
+ * instruction (0.3 us), and follows each number through the program (6 ns a
+ * step), to know those that it need not be run for.  All in steps, to find the
+ * cheapest of all trees.
+ */
+#define INSTRUCTION 50
+
+/* A call whose arguments are looked at runs the program each time, besides. */
+#define ASKED 8
+
+/* The spans from the first index to before the second. */
+static struct tree {
+	uint64_t weight; /* what passes here */
+	uint64_t cost;
+	unsigned split; /* those from here on are apart; 0: nothing is split */
+	unsigned rest;  /* what differs from this one is picked out */
+} trees[SPANS_MAX][SPANS_MAX + 1];
+
+static bool is_return(const struct program *p, unsigned label)
+{
+	for (unsigned i = 0; i < p->n_returns; i++)
+		if (p->returns[i].label == label)
+			return true;
+	return false;
+}
+
+static uint64_t weight_of(const struct program *p, unsigned i)
+{
+	uint32_t from = p->spans[i].from;
+	uint32_t to = i + 1 < p->n_spans ? p->spans[i + 1].from : UINT32_MAX;
+
+	if (from >= p->numbers)
+		return 0;
+	return (to < p->numbers ? to : p->numbers) - from +
+	       (is_return(p, p->spans[i].label) ? 0 : ASKED);
+}
+
+static bool is_single(const struct program *p, unsigned i)
+{
+	return p->spans[i].from == UINT32_MAX ||
+	       (i + 1 < p->n_spans &&
+		p->spans[i + 1].from == p->spans[i].from + 1);
+}
+
+/* How many are to be picked out so that only those like `rest` are left; 0: it
+ * cannot be, one of the others is more than a number. */
+static unsigned picks(const struct program *p, unsigned lo, unsigned hi,
+		      unsigned rest)
+{
+	unsigned n = 0;
+
+	for (unsigned i = lo; i < hi; i++) {
+		if (p->spans[i].label == p->spans[rest].label)
+			continue;
+		if (!is_single(p, i))
+			return 0;
+		n++;
+	}
+	return n;
+}
+
+static void improve(struct tree *tree, uint64_t cost, unsigned split,
+		    unsigned rest)
+{
+	if (cost >= tree->cost)
+		return;
+	tree->cost = cost;
+	tree->split = split;
+	tree->rest = rest;
+}
+
+static void plan_tree(const struct program *p, unsigned lo, unsigned hi)
+{
+	struct tree *tree = &trees[lo][hi];
+	uint64_t test = INSTRUCTION + (tree->weight = trees[lo][hi - 1].weight +
+						      weight_of(p, hi - 1));
+
+	tree->cost = UINT64_MAX;
+	for (unsigned i = lo; i < hi && i < lo + 2; i++) {
+		unsigned n = picks(p, lo, hi, i);
+
+		if (n)
+			improve(tree, n * test, 0, i);
+	}
+	for (unsigned i = lo + 1; i < hi; i++)
+		improve(tree, test + trees[lo][i].cost + trees[i][hi].cost, i,
+			0);
+}
+
+static void plan_search(const struct program *p)
+{
+	for (unsigned lo = 0; lo < p->n_spans; lo++)
+		trees[lo][lo + 1] = (struct tree){ weight_of(p, lo), 0, 0, lo };
+	for (unsigned len = 2; len <= p->n_spans; len++)
+		for (unsigned lo = 0; lo + len <= p->n_spans; lo++)
+			plan_tree(p, lo, lo + len);
+}
+
 static unsigned put_search(struct program *p, unsigned lo, unsigned hi)
 {
-	unsigned mid = lo + (hi - lo) / 2, below, above;
+	const struct tree *tree = &trees[lo][hi];
+	unsigned label = p->spans[tree->rest].label, above;
 
-	if (hi - lo == 1)
-		return p->spans[lo].label;
-	above = put_search(p, mid, hi);
-	below = put_search(p, lo, mid);
-	return branch(p, BPF_JGE, p->spans[mid].from, above, below);
+	if (tree->split) {
+		above = put_search(p, tree->split, hi);
+		label = put_search(p, lo, tree->split);
+		return branch(p, BPF_JGE, p->spans[tree->split].from, above,
+			      label);
+	}
+	for (unsigned i = lo; i < hi; i++)
+		if (p->spans[i].label != p->spans[tree->rest].label)
+			label = branch(p, BPF_JEQ, p->spans[i].from,
+				       p->spans[i].label, label);
+	return label;
 }
 
 static void compile(struct program *p, const struct arch *arch)
@@ -352,6 +522,7 @@ static void compile(struct program *p, const struct arch *arch)
 	returning(p, SECCOMP_RET_ALLOW);
 	put_calls(p, arch);
 	close_spans(p, arch);
+	plan_search(p);
 	put_search(p, 0, p->n_spans);
 	ours = load(p, offsetof(struct seccomp_data, nr));
 	branch(p, BPF_JEQ, arch->audit, ours,
@@ -388,6 +559,15 @@ static void print_names(const struct arch *arch)
 	printf("\"\n");
 }
 
+/* Of each row, for the test; -1: this architecture has none. */
+static void print_numbers(const struct arch *arch)
+{
+	printf("\nstatic const int numbers_%s[] = {\n", arch->name);
+	for (size_t i = 0; i < COUNT(rows); i++)
+		printf("\t%d,\n", number(&rows[i], arch));
+	printf("};\n");
+}
+
 static void print_arch(const struct arch *arch)
 {
 	static struct program programs[2];
@@ -398,6 +578,7 @@ static void print_arch(const struct arch *arch)
 		print(&programs[i], arch);
 	}
 	print_names(arch);
+	print_numbers(arch);
 }
 
 int main(void)
