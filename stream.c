@@ -12,7 +12,8 @@
 void stream_open(struct stream *s, int from_fd, int to_fd)
 {
 	*s = (struct stream){ .from_fd = from_fd, .to_fd = to_fd };
-	s->data = xcalloc(1, STREAM_SIZE);
+	/* Not cleared: most streams stay empty, and have no page of it. */
+	s->data = xrealloc_array(NULL, STREAM_SIZE, 1);
 }
 
 void stream_feed(struct stream *s, const char *text, size_t len)
