@@ -112,9 +112,11 @@ static int open_zstd(struct pack *pack)
 	if (lazy_load("libzstd.so.1", zstd_symbols, ARRAY_SIZE(zstd_symbols)) <
 	    0)
 		return -1;
-	z = pack->zstd = xcalloc(1, sizeof(*z));
+	/* What it holds is not cleared: a small archive touches little of it. */
+	z = pack->zstd = xrealloc_array(NULL, 1, sizeof(*z));
 	z->ctx = zstd.createCCtx();
 	z->held = malloc(HOLD);
+	z->len = 0;
 	if (z->ctx == NULL || z->held == NULL)
 		return fail(ENOMEM, "cannot set up zstd");
 	if (set_zstd(z->ctx, ZSTD_c_compressionLevel, ZSTD_LEVEL) < 0)
