@@ -404,13 +404,20 @@ char *fd_name(int fd)
 
 char *path_join(const char *a, const char *b)
 {
-	size_t n = strlen(a);
+	size_t n = strlen(a), m;
+	char *joined;
 
 	while (n > 0 && a[n - 1] == '/')
 		n--;
 	while (*b == '/')
 		b++;
-	return xasprintf("%.*s/%s", (int)n, a, b);
+	/* A start joins sixty: printf takes five times as long. */
+	m = strlen(b);
+	joined = xcalloc(n + m + 2, 1);
+	memcpy(joined, a, n);
+	joined[n] = '/';
+	memcpy(joined + n + 1, b, m);
+	return joined;
 }
 
 char *path_clean(const char *absolute)
