@@ -167,19 +167,13 @@ static void add_entry(struct plan *plan, const char *host_path,
 		      const char *destination)
 {
 	char target[PATH_MAX];
-	struct stat st;
-	ssize_t n;
+	ssize_t n = readlink(host_path, target, sizeof(target) - 1);
 
-	if (lstat(host_path, &st) < 0)
-		return;
-	if (!S_ISLNK(st.st_mode)) {
-		tree_add(plan, PLAN_BIND, destination, xstrdup(host_path));
-		return;
-	}
-	n = readlink(host_path, target, sizeof(target) - 1);
 	if (n > 0)
 		tree_add(plan, PLAN_SYMLINK, destination,
 			 xstrndup(target, (size_t)n));
+	else if (n < 0 && errno == EINVAL) /* it is there, and no link */
+		tree_add(plan, PLAN_BIND, destination, xstrdup(host_path));
 }
 
 static int compare_names(const void *a, const void *b)
