@@ -84,18 +84,21 @@ static char *own_path(const char *self, const char *controller)
 struct mount_line {
 	char root[1024];
 	char target[1024];
-	char type[16];
 	char options[256]; /* of the file system */
 };
 
-static bool parse_mount(const char *line, struct mount_line *m)
+/* False for a line of another type, which are most. */
+static bool parse_mount(const char *line, const char *type,
+			struct mount_line *m)
 {
 	const char *dash = strstr(line, " - ");
+	size_t n = strlen(type);
 
 	return dash && dash < line + strcspn(line, "\n") &&
+	       strncmp(dash + 3, type, n) == 0 && dash[3 + n] == ' ' &&
 	       sscanf(line, "%*s %*s %*s %1023s %1023s", m->root, m->target) ==
 		   2 &&
-	       sscanf(dash, " - %15s %*s %255s", m->type, m->options) == 2;
+	       sscanf(dash, " - %*s %*s %255s", m->options) == 1;
 }
 
 /* Where `path` is below a mount of what is at `root`; owned, or NULL. */
@@ -126,7 +129,7 @@ int cgroup_find(const struct cgroup_map *map, const char *controller,
 
 	for (const char *line = map->mounts; path && *line;
 	     line += strcspn(line, "\n"), line += *line == '\n') {
-		if (!parse_mount(line, &m) || strcmp(m.type, type) != 0 ||
+		if (!parse_mount(line, type, &m) ||
 		    (controller &&
 		     !lists(m.options, strlen(m.options), controller)))
 			continue;
