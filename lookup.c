@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "near.h"
@@ -72,6 +74,17 @@ static void strip_last(char *path)
 		*slash = '\0';
 }
 
+/* Most paths have no link on their way: the kernel finds that out at once. */
+static bool is_real(const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+				.resolve = RESOLVE_NO_SYMLINKS };
+	auto_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how,
+				      sizeof(how));
+
+	return fd >= 0;
+}
+
 char *lookup_real(const struct lookup *lookup, const char *path,
 		  struct strv *links)
 {
@@ -80,6 +93,9 @@ char *lookup_real(const struct lookup *lookup, const char *path,
 	char target[PATH_MAX];
 	int met = 0;
 
+	/* In a tree, ".." must not lead out of it. */
+	if (lookup->root[0] == '\0' && path[0] == '/' && is_real(path))
+		return path_clean(path);
 	for (;;) {
 		char *part = rest + strspn(rest, "/");
 		size_t len = strcspn(part, "/");

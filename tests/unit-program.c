@@ -562,6 +562,44 @@ static int remove_one(const char *path, const struct stat *st, int type,
 	return remove(path);
 }
 
+/* With links and without: the same way is gone, told or not told of. */
+static void check_real(void)
+{
+	static const struct {
+		const char *path, *real;
+		size_t links;
+	} rows[] = {
+		{ "real/file", "real/file", 0 },
+		{ "./real//./other/../file", "real/file", 0 },
+		{ "real/file/", "real/file", 0 },
+		{ "link", "real/file", 1 },
+		{ "folder/file", "real/file", 1 },
+		{ "folder/other/../../link", "real/file", 2 },
+		{ "real/none", NULL, 0 },
+		{ "real/file/none", NULL, 0 },
+	};
+	struct lookup lookup;
+	auto_free char *link = at("link");
+	auto_free char *folder = at("folder");
+
+	put("real/file", 0644, "");
+	put("real/other/file", 0644, "");
+	if (symlink("real/file", link) < 0 || symlink("real", folder) < 0)
+		abort();
+	lookup_init(&lookup, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		auto_strv struct strv links = { 0 };
+		auto_free char *path = at(rows[i].path);
+		auto_free char *real = lookup_real(&lookup, path, &links);
+		auto_free char *want = rows[i].real ? at(rows[i].real) : NULL;
+
+		ok(want ? real && strcmp(real, want) == 0 : !real,
+		   "%s is %s: %s", rows[i].path,
+		   rows[i].real ? rows[i].real : "nowhere", real ? real : "-");
+		ok(links.n == rows[i].links, "by %zu links", links.n);
+	}
+}
+
 int main(void)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -591,6 +629,7 @@ int main(void)
 	make_others();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		check_case(&cases[i]);
+	check_real();
 	check_rootfs();
 	check_broken_elf();
 	check_remedies();
