@@ -21,9 +21,9 @@ enum control_kind {
 	CONTROL_KILL,     /* to the child: all in its namespace is to end */
 	CONTROL_NETWORK,  /* from the child: its network namespace */
 	CONTROL_TERMINAL, /* from the child: the master of its pty */
-	CONTROL_PROGRAM,  /* from the payload: its program, O_PATH */
-	CONTROL_LISTENER, /* from the payload: who executes; or value is why
-			     not, an errno */
+	CONTROL_LISTENER, /* from the payload: its program, O_PATH, if it is
+			     there; its pid inside; last, who executes, or value
+			     is why not, an errno */
 	CONTROL_DISK,     /* from the disk's helper: the mount */
 	CONTROL_EXITED,   /* from the child: value is the payload's wait status,
 			   usage that of all that was reaped; once more
@@ -36,6 +36,7 @@ enum control_kind {
 struct control_message {
 	uint32_t kind;
 	int32_t value;
+	int32_t pid;    /* LISTENER */
 	uint32_t alone; /* EXITED: PID 1 has nobody left, and ends too */
 	uint32_t late;  /* EXITED: it was PID 1 that ended it, in time */
 	uint32_t places[CONTROL_FDS]; /* SOURCES: by descriptor */

@@ -116,13 +116,13 @@ static void take_turns(const struct exec_recorder *r, bool on)
 	      on ? SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP : 0UL);
 }
 
-void exec_listen(struct exec_recorder *r, int listener_fd, int error)
+void exec_listen(struct exec_recorder *r, int listener_fd, int error, pid_t pid)
 {
 	const char *reason = strerror(error);
 
 	r->listener_fd = listener_fd;
+	r->first = pid;
 	if (listener_fd >= 0) {
-		exec_place_open(&r->place);
 		take_turns(r, true);
 		return;
 	}
@@ -338,7 +338,6 @@ static void serve_first(struct exec_recorder *r,
 			const struct seccomp_notif *notif)
 {
 	r->asked = true;
-	r->first = exec_look_inner(&r->place, (pid_t)notif->pid);
 	exec_answer(r, notif->id, 0);
 }
 
@@ -373,7 +372,6 @@ static void serve_exec(struct exec_recorder *r,
 	 * waited until then; the number did not go to another process. */
 	if (!waited) {
 		exec_place_close(&r->place);
-		exec_place_open(&r->place);
 		exec_attempt_free(&a);
 		return;
 	}
@@ -441,6 +439,9 @@ static bool serve_one(struct exec_recorder *r,
 	/* Whoever asks now descends from the first. */
 	if (r->asked)
 		exec_started(r);
+	/* Most runs are one program, of which all is known. */
+	if ((r->asked || error) && r->place.proc_fd < 0)
+		exec_place_open(&r->place);
 	if (error) {
 		exec_settle(r);
 		exec_refuse(r, notif, error);

@@ -59,7 +59,7 @@ struct exec_recorder {
 	int listener_fd;     /* -1: nothing comes, or nothing comes any more */
 	int program_fd;      /* the payload's own program (O_PATH), or -1 */
 	struct stat program; /* as it was then */
-	pid_t first;         /* inside; -1: it asked, and has not started yet */
+	pid_t first;         /* the payload, inside */
 	bool asked;
 	bool told;
 	struct err_record lost; /* an answer; with a status when it is set */
@@ -82,8 +82,10 @@ int exec_install(int control_fd, const struct plan *plan);
 void exec_open(struct exec_recorder *recorder, const struct plan *plan,
 	       const struct strv *secrets, struct event_log *log,
 	       struct outcome *outcome);
-/* What exec_install sent: takes the descriptor over; error when it has none. */
-void exec_listen(struct exec_recorder *recorder, int listener_fd, int error);
+/* What exec_install sent: takes the descriptor over; error when it has none.  Of
+ * the payload, pid is its number inside. */
+void exec_listen(struct exec_recorder *recorder, int listener_fd, int error,
+		 pid_t pid);
 void exec_program(struct exec_recorder *recorder, int program_fd);
 /* Answers one who waits; `revents` is what poll said of listener_fd.  When
  * `lost` is set somebody waits for ever.  Was it an execution? */

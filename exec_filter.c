@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "control.h"
 #include "err.h"
@@ -30,17 +31,21 @@ int exec_install(int control_fd, const struct plan *plan)
 {
 	auto_fd int program_fd = open(plan->program.path, O_PATH | O_CLOEXEC);
 	auto_fd int listener_fd = -1;
-	int error;
+	/* All that the record needs, and nothing that the filter may refuse. */
+	struct control_message message = { .kind = CONTROL_LISTENER,
+					   .pid = getpid() };
+	int fds[2];
+	size_t n = 0;
 
 	if (!may_tell(control_fd, plan))
 		return install_unheard(control_fd, plan);
-	if (seccomp_apply(&plan->filter, &listener_fd, &error) < 0)
+	if (seccomp_apply(&plan->filter, &listener_fd, &message.value) < 0)
 		return -1;
-	/* The program first: by then all is there that the record needs. */
-	if (program_fd >= 0 &&
-	    control_send(control_fd, CONTROL_PROGRAM, 0, program_fd) < 0)
-		return fail(errno, "cannot tell the supervisor the program");
-	if (control_send(control_fd, CONTROL_LISTENER, error, listener_fd) < 0)
+	if (program_fd >= 0)
+		fds[n++] = program_fd;
+	if (listener_fd >= 0)
+		fds[n++] = listener_fd;
+	if (control_send_message(control_fd, &message, fds, n) < 0)
 		return fail(errno, "cannot hand the record of calls over");
 	return 0;
 }

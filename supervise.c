@@ -327,30 +327,43 @@ static void on_exited(struct loop *l, const struct control_message *end)
 	stop_clocks(l);
 }
 
+/* The listener is the last, the program the first. */
+static void on_listener(struct loop *l, const struct control_message *message,
+			int *fds, size_t n)
+{
+	int listener_fd = message->value == 0 && n > 0 ? take_fd(&fds[--n])
+						       : -1;
+
+	if (n > 0)
+		exec_program(&l->exec, take_fd(&fds[0]));
+	exec_listen(&l->exec, listener_fd, message->value, message->pid);
+}
+
 static void on_control(struct loop *l)
 {
 	struct child *child = l->run->child;
 	struct control_message message;
-	int fd = -1;
+	int fds[CONTROL_FDS];
+	size_t n;
 
-	if (control_receive(child->control_fd, &message, &fd) != 1) {
+	if (control_receive_all(child->control_fd, &message, fds, &n) != 1) {
 		cleanup_fd(&child->control_fd);
 		child->control_fd = -1;
 		return;
 	}
 	if (message.kind == CONTROL_EXITED) {
 		on_exited(l, &message);
-	} else if (message.kind == CONTROL_NETWORK && !l->verdict.started) {
-		cleanup_fd(&child->net_fd);
-		child->net_fd = take_fd(&fd);
-	} else if (message.kind == CONTROL_TERMINAL && fd >= 0) {
-		use_terminal(l, take_fd(&fd));
-	} else if (message.kind == CONTROL_PROGRAM) {
-		exec_program(&l->exec, take_fd(&fd));
 	} else if (message.kind == CONTROL_LISTENER) {
-		exec_listen(&l->exec, take_fd(&fd), message.value);
+		on_listener(l, &message, fds, n);
+	} else if (n > 0 && message.kind == CONTROL_TERMINAL) {
+		use_terminal(l, take_fd(&fds[0]));
+	} else if (n > 0 && message.kind == CONTROL_NETWORK &&
+		   !l->verdict.started) {
+		cleanup_fd(&child->net_fd);
+		child->net_fd = take_fd(&fds[0]);
 	}
-	cleanup_fd(&fd);
+	for (size_t i = 0; i < n; i++)
+		cleanup_fd(&fds[i]);
 }
 
 static void on_relay(struct loop *l)
