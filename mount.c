@@ -43,21 +43,22 @@ int mount_lookup(int dirfd, const char *path, uint64_t resolve)
 	return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 }
 
-/* Restricts a mount (and all below it) that is not in the tree yet. */
-int mount_restrict(int fd, unsigned int asked, unsigned int at_flags)
+static unsigned int attributes(unsigned int asked)
 {
 	unsigned int off = layer_is_off("noexec") ? PLAN_NOEXEC : 0;
 	unsigned int flags = (asked & ~off) |
 			     (layer_is_off("readonly") ? PLAN_RW : 0);
-	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_NOSUID |
-			    (flags & PLAN_RW ? 0 : MOUNT_ATTR_RDONLY) |
-			    (flags & PLAN_DEVICE ? 0 : MOUNT_ATTR_NODEV) |
-			    (flags & (PLAN_NOEXEC | PLAN_DEVICE)
-				 ? MOUNT_ATTR_NOEXEC
-				 : 0),
-		.propagation = MS_PRIVATE,
-	};
+
+	return MOUNT_ATTR_NOSUID | (flags & PLAN_RW ? 0 : MOUNT_ATTR_RDONLY) |
+	       (flags & PLAN_DEVICE ? 0 : MOUNT_ATTR_NODEV) |
+	       (flags & (PLAN_NOEXEC | PLAN_DEVICE) ? MOUNT_ATTR_NOEXEC : 0);
+}
+
+/* Restricts a mount (and all below it) that is not in the tree yet. */
+int mount_restrict(int fd, unsigned int flags, unsigned int at_flags)
+{
+	struct mount_attr attr = { .attr_set = attributes(flags),
+				   .propagation = MS_PRIVATE };
 
 	return mount_setattr(fd, "", AT_EMPTY_PATH | at_flags, &attr,
 			     sizeof(attr));
@@ -371,14 +372,13 @@ static int make_workdir(struct build *b, const struct plan_mount *m, int source)
 
 static int make_tmpfs(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_fd int fd = newfs_tmpfs(m->size, m->mode);
+	/* Read-only, if so planned, comes later: there is more to make on it. */
+	auto_fd int fd = newfs_tmpfs(m->size, m->mode,
+				     attributes(m->flags | PLAN_RW));
 
 	(void)source;
 	if (fd < 0 || add_own(b, fd) < 0)
 		return -1;
-	/* Read-only, if so planned, comes later: there is more to make on it. */
-	if (mount_restrict(fd, m->flags | PLAN_RW, 0) < 0)
-		return fail(errno, "cannot restrict %s", m->destination);
 	return mount_attach(b, fd, m->destination);
 }
 
@@ -389,8 +389,6 @@ static int make_proc(struct build *b, const struct plan_mount *m, int source)
 	(void)source;
 	if (fd < 0)
 		return -1;
-	if (mount_restrict(fd, PLAN_RW | PLAN_NOEXEC, 0) < 0)
-		return fail(errno, "cannot restrict /proc");
 	/* Held from before /proc/sys becomes read-only: see enter_root. */
 	b->user_fd = openat(fd, "sys/user", O_PATH | O_CLOEXEC);
 	if (b->user_fd < 0)
@@ -401,17 +399,9 @@ static int make_proc(struct build *b, const struct plan_mount *m, int source)
 static int make_devpts(struct build *b, const struct plan_mount *m, int source)
 {
 	auto_fd int fd = newfs_devpts();
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID |
-					       MOUNT_ATTR_NOEXEC,
-				   .attr_clr = MOUNT_ATTR_NODEV };
 
 	(void)source;
-	if (fd < 0)
-		return -1;
-	/* The one file system whose own device nodes must work. */
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return fail(errno, "cannot restrict %s", m->destination);
-	return mount_attach(b, fd, m->destination);
+	return fd < 0 ? -1 : mount_attach(b, fd, m->destination);
 }
 
 static int make_read_only(struct build *b, const struct plan_mount *m,
@@ -531,7 +521,7 @@ static int new_root(struct build *b)
 	/* Nothing of ours may travel back to the host. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return fail(errno, "cannot make the mounts private");
-	b->root_fd = newfs_tmpfs(1 << 20, 0755);
+	b->root_fd = newfs_tmpfs(1 << 20, 0755, 0);
 	if (b->root_fd < 0 || add_own(b, b->root_fd) < 0)
 		return -1;
 	if (move_mount(b->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) <

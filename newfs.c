@@ -11,7 +11,7 @@
 #include "util.h"
 
 int newfs_make(const char *type, const char *const options[][2],
-	       size_t n_options)
+	       size_t n_options, unsigned int attributes)
 {
 	auto_fd int fs = fsopen(type, FSOPEN_CLOEXEC);
 	int fd;
@@ -27,11 +27,11 @@ int newfs_make(const char *type, const char *const options[][2],
 				    options[i][0], type);
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return fail(errno, "cannot make a new %s", type);
-	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | attributes);
 	return fd >= 0 ? fd : fail(errno, "cannot mount a new %s", type);
 }
 
-int newfs_tmpfs(uint64_t bytes, mode_t mode)
+int newfs_tmpfs(uint64_t bytes, mode_t mode, unsigned int attributes)
 {
 	auto_free char *size = xasprintf("%llu", (unsigned long long)bytes);
 	/* One file per 4 KiB, so that empty files cannot eat kernel memory. */
@@ -42,26 +42,29 @@ int newfs_tmpfs(uint64_t bytes, mode_t mode)
 					   { "nr_inodes", inodes },
 					   { "mode", octal } };
 
-	return newfs_make("tmpfs", options, ARRAY_SIZE(options));
+	return newfs_make("tmpfs", options, ARRAY_SIZE(options),
+			  MOUNT_ATTR_NODEV | attributes);
 }
 
 int newfs_proc(void)
 {
-	int fd = newfs_make("proc", NULL, 0);
+	int fd = newfs_make("proc", NULL, 0,
+			    MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	const char *cause = fd < 0 ? cause_proc(errno) : NULL;
 
 	return cause ? fail_remedy("%s", cause) : fd;
 }
 
 /* The machine has 4096 (kernel.pty.max), and all but a quarter may be had by any
- * sandbox and container. */
+ * sandbox and container.  The one file system whose own device nodes must work. */
 int newfs_devpts(void)
 {
 	static const char *const options[][2] = { { "ptmxmode", "0666" },
 						  { "mode", "0620" },
 						  { "max", "128" } };
 
-	return newfs_make("devpts", options, ARRAY_SIZE(options));
+	return newfs_make("devpts", options, ARRAY_SIZE(options),
+			  MOUNT_ATTR_NOEXEC);
 }
 
 /*
@@ -90,5 +93,6 @@ int newfs_overlay(const char *lower, const char *upper, const char *scratch)
 		{ "volatile", NULL },
 	};
 
-	return newfs_make("overlay", options, ARRAY_SIZE(options));
+	return newfs_make("overlay", options, ARRAY_SIZE(options),
+			  MOUNT_ATTR_NODEV);
 }

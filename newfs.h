@@ -7,12 +7,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Options are name and value (NULL: a flag); nosuid and nodev.  A descriptor, or by fail(). */
+/* Options are name and value (NULL: a flag); `attributes` are MOUNT_ATTR_*, nosuid
+ * beside them.  A descriptor, or by fail(). */
 int newfs_make(const char *type, const char *const options[][2],
-	       size_t n_options);
+	       size_t n_options, unsigned int attributes);
 
 /* A tmpfs of at most `bytes`, and as many files as that has pages; by fail(). */
-int newfs_tmpfs(uint64_t bytes, mode_t mode);
+int newfs_tmpfs(uint64_t bytes, mode_t mode, unsigned int attributes);
 /* What a sandbox has of these. */
 int newfs_proc(void);
 int newfs_devpts(void);

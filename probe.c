@@ -38,7 +38,7 @@ static int try_nothing(const struct plan *plan, struct err_record *record)
 
 static int try_tmpfs(const struct plan *plan, struct err_record *record)
 {
-	auto_fd int fd = newfs_tmpfs(1 << 20, 0755);
+	auto_fd int fd = newfs_tmpfs(1 << 20, 0755, 0);
 
 	(void)plan;
 	(void)record;
@@ -80,7 +80,7 @@ static int try_bind(const struct plan *plan, struct err_record *record)
 static int try_overlay(const struct plan *plan, struct err_record *record)
 {
 	static const char *const layers[] = { "lower", "upper", "scratch" };
-	auto_fd int root = newfs_tmpfs(1 << 20, 0755);
+	auto_fd int root = newfs_tmpfs(1 << 20, 0755, 0);
 	auto_fd int fd = -1;
 
 	(void)plan;

@@ -65,7 +65,7 @@ _Noreturn static void help(int control_fd, int err_fd, uint64_t bytes)
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (map_self() == 0)
-		fd = newfs_tmpfs(bytes, 0700);
+		fd = newfs_tmpfs(bytes, 0700, 0);
 	if (fd >= 0 && control_send(control_fd, CONTROL_DISK, 0, fd) < 0)
 		fail(errno, "cannot hand the disk over");
 	err_send(err_fd);
@@ -118,7 +118,7 @@ static int make_by_helper(uint64_t bytes)
 
 int workdir_use_disk(struct workdir *wd, uint64_t bytes)
 {
-	auto_fd int mount_fd = geteuid() == 0 ? newfs_tmpfs(bytes, 0700)
+	auto_fd int mount_fd = geteuid() == 0 ? newfs_tmpfs(bytes, 0700, 0)
 					      : make_by_helper(bytes);
 	auto_fd int fd = -1;
 
