@@ -188,61 +188,44 @@ static bool is_own(const struct build *b, int fd)
 	return false;
 }
 
-/* Opens the folder `path`, making what is missing of it. */
-static int open_folder(struct build *b, char *path)
-{
-	auto_fd int dir = fcntl(b->root_fd, F_DUPFD_CLOEXEC, 3);
-	char *slash = path, saved;
-
-	if (dir < 0)
-		return fail(errno, "cannot open the new root");
-	while (slash[0] == '/' && slash[1] != '\0') {
-		const char *name = slash + 1;
-		int next;
-
-		slash = strchrnul(name, '/');
-		saved = *slash;
-		*slash = '\0';
-		next = mount_lookup(b->root_fd, path, RESOLVE_INSIDE);
-		if (next < 0 && errno == ENOENT && is_own(b, dir) &&
-		    mkdirat(dir, name, 0755) == 0)
-			next = mount_lookup(b->root_fd, path, RESOLVE_INSIDE);
-		if (next < 0) {
-			fail(errno, "cannot make the mount point %s", path);
-			return fail_remedy("in a tree that is shown from the "
-					   "host it must exist there, without "
-					   "links on the way");
-		}
-		close(dir);
-		dir = next;
-		*slash = saved;
-	}
-	return take_fd(&dir);
-}
-
 static const char *last_name(const char *path)
 {
 	return strrchr(path, '/') + 1;
 }
 
 /*
- * The folder that `path` is in.  The last one is kept: mounts come sorted by
- * place, and looking each up from the root costs most of the set-up's time.
+ * The folder that `path` is in, with what is missing of it made.  The last one is
+ * kept: mounts come sorted by place, and looking each up from the root costs most
+ * of the set-up's time.
  */
 static int hold_parent(struct build *b, const char *path)
 {
-	size_t len = (size_t)(last_name(path) - path) - 1;
+	auto_free char *folder = xstrndup(path,
+					  (size_t)(last_name(path) - path) - 1);
+	const char *place = *folder ? folder : "/";
+	int fd;
 
-	if (b->parent_fd >= 0 && strlen(b->parent) == len &&
-	    strncmp(b->parent, path, len) == 0)
+	if (b->parent_fd >= 0 && strcmp(b->parent, folder) == 0)
 		return 0;
+	fd = mount_lookup(b->root_fd, place, RESOLVE_INSIDE);
+	if (fd < 0 && errno == ENOENT) {
+		if (hold_parent(b, folder) < 0)
+			return -1;
+		if (b->parent_own &&
+		    mkdirat(b->parent_fd, last_name(folder), 0755) == 0)
+			fd = mount_lookup(b->root_fd, place, RESOLVE_INSIDE);
+	}
+	if (fd < 0) {
+		fail(errno, "cannot make the mount point %s", place);
+		return fail_remedy("in a tree that is shown from the host it "
+				   "must exist there, without links on the "
+				   "way");
+	}
 	cleanup_fd(&b->parent_fd);
 	free(b->parent);
-	b->parent = xstrndup(path, len);
-	b->parent_fd = open_folder(b, b->parent);
-	if (b->parent_fd < 0)
-		return -1;
-	b->parent_own = is_own(b, b->parent_fd);
+	b->parent_fd = fd;
+	b->parent = take_ptr(&folder);
+	b->parent_own = is_own(b, fd);
 	return 0;
 }
 
