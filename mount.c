@@ -64,12 +64,12 @@ int mount_restrict(int fd, unsigned int flags, unsigned int at_flags)
 			     sizeof(attr));
 }
 
-/* A detached, restricted copy of what `fd` names, with all below it. */
-int mount_clone(int fd, unsigned int flags)
+int mount_clone(int dirfd, const char *name, unsigned int flags)
 {
-	auto_fd int tree = open_tree(fd, "",
+	auto_fd int tree = open_tree(dirfd, name,
 				     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-					 AT_EMPTY_PATH | AT_RECURSIVE);
+					 AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW |
+					 AT_RECURSIVE);
 
 	if (tree < 0 || mount_restrict(tree, flags, AT_RECURSIVE) < 0)
 		return -1;
@@ -83,7 +83,7 @@ static int open_source(const struct plan_mount *m)
 	 * there since. */
 	auto_fd int fd = mount_lookup(AT_FDCWD, m->source, RESOLVE_NO_SYMLINKS);
 
-	return fd < 0 ? -1 : mount_clone(fd, m->flags);
+	return fd < 0 ? -1 : mount_clone(fd, "", m->flags);
 }
 
 static int fail_source(const struct plan_mount *m, int err)
@@ -107,13 +107,10 @@ static int fail_source(const struct plan_mount *m, int err)
 static int open_run(const struct plan_mount *m,
 		    const struct project_tree *project, int work_fd)
 {
-	auto_fd int run = -1;
-
 	if (m->kind == PLAN_WORKDIR ||
 	    (m->kind == PLAN_PROJECT && project->copied))
-		return mount_clone(work_fd, m->flags);
-	run = openat(work_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return run < 0 ? -1 : mount_clone(run, m->flags | PLAN_RW);
+		return mount_clone(work_fd, "", m->flags);
+	return mount_clone(work_fd, "..", m->flags | PLAN_RW);
 }
 
 struct mount_sources mount_no_sources(const struct plan *plan,
@@ -347,7 +344,7 @@ static int make_workdir(struct build *b, const struct plan_mount *m, int source)
 	fd = mount_reopen(path, b->work_fd);
 	if (fd < 0)
 		return -1;
-	tree = mount_clone(fd, m->flags);
+	tree = mount_clone(fd, "", m->flags);
 	if (tree < 0)
 		return fail(errno, "cannot show the workdir %s", path);
 	return mount_attach(b, tree, m->destination);
@@ -390,18 +387,17 @@ static int make_devpts(struct build *b, const struct plan_mount *m, int source)
 static int make_read_only(struct build *b, const struct plan_mount *m,
 			  int source)
 {
-	auto_fd int at = mount_lookup(b->root_fd, m->destination,
-				      RESOLVE_INSIDE);
 	auto_fd int tree = -1;
 
 	(void)source;
-	if (at < 0)
+	if (hold_parent(b, m->destination) < 0)
+		return -1;
+	tree = mount_clone(b->parent_fd, last_name(m->destination),
+			   PLAN_NOEXEC);
+	if (tree < 0)
 		return errno == ENOENT
 			   ? 0
-			   : fail(errno, "cannot open %s", m->destination);
-	tree = mount_clone(at, PLAN_NOEXEC);
-	if (tree < 0)
-		return fail(errno, "cannot copy %s", m->destination);
+			   : fail(errno, "cannot copy %s", m->destination);
 	return mount_attach(b, tree, m->destination);
 }
 
@@ -446,7 +442,7 @@ static int make_mask(struct build *b, const struct plan_mount *m, int source)
 		if (tree < 0)
 			tree = mount_clone(
 			    b->masks[S_ISDIR(m->mode) ? MASK_DIR : MASK_FILE],
-			    PLAN_NOEXEC);
+			    "", PLAN_NOEXEC);
 		if (tree < 0)
 			return fail(errno, "cannot make a mask");
 		if (move_mount(tree, "", b->parent_fd, name,

@@ -31,8 +31,9 @@ struct build {
 int mount_lookup(int dirfd, const char *path, uint64_t resolve);
 /* Restricts a mount (and all below it) that is not in the tree yet. */
 int mount_restrict(int fd, unsigned int flags, unsigned int at_flags);
-/* A detached, restricted copy of what `fd` names, with all below it. */
-int mount_clone(int fd, unsigned int flags);
+/* A detached, restricted copy of what `name` is in `dirfd` ("": of what dirfd
+ * is), with all below it; -1 with errno. */
+int mount_clone(int dirfd, const char *name, unsigned int flags);
 /* Mounts `tree` on `path`, making the mount point if the folder is ours. */
 int mount_attach(struct build *b, int tree, const char *path);
 /* `path`, which must be what the parent holds; by fail(). */

@@ -51,7 +51,7 @@ static int open_lower(const struct plan_mount *m, int held)
 	if (fd < 0)
 		return -1;
 	if (!(m->flags & PLAN_RW))
-		return mount_clone(fd, m->flags);
+		return mount_clone(fd, "", m->flags);
 	return open_tree(fd, "",
 			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 }
@@ -63,7 +63,7 @@ static int open_run(const struct build *b, const struct plan_mount *m)
 				  O_PATH | O_DIRECTORY | O_CLOEXEC);
 	auto_fd int fd = held < 0 ? -1 : mount_reopen(path, held);
 
-	return fd < 0 ? -1 : mount_clone(fd, m->flags);
+	return fd < 0 ? -1 : mount_clone(fd, "", m->flags);
 }
 
 /* Both layers in their places, and then the whole: a mount. */
@@ -106,7 +106,7 @@ static int copy_instead(struct build *b, const struct plan_mount *m)
 	if (project_copy(b->plan, from, work, false) < 0 ||
 	    mark(&project_layers, "copied") < 0)
 		return -1;
-	tree = mount_clone(work, m->flags);
+	tree = mount_clone(work, "", m->flags);
 	if (tree < 0)
 		return fail(errno, "cannot show the workdir");
 	return mount_attach(b, tree, m->destination);
@@ -204,7 +204,7 @@ static int lay_or_fix(struct build *b, const struct plan_mount *m)
 		return 0;
 	err_reset();
 	/* It is at LOWER, where it was to be a layer. */
-	fixed = mount_clone(lower, m->flags & ~(unsigned int)PLAN_RW);
+	fixed = mount_clone(lower, "", m->flags & ~(unsigned int)PLAN_RW);
 	if (fixed < 0)
 		return fail(errno, "cannot show %s", m->source);
 	return mark(&git_layers, "fixed") < 0
@@ -232,7 +232,7 @@ int mount_hold(struct build *b, const struct plan_mount *m, int source)
 	if (layer_is_off("holds"))
 		return 0;
 	at = mount_lookup(b->root_fd, m->destination, RESOLVE_INSIDE);
-	tree = at < 0 ? -1 : mount_clone(at, m->flags);
+	tree = at < 0 ? -1 : mount_clone(at, "", m->flags);
 	if (tree < 0)
 		return fail(errno, "cannot hold %s", m->destination);
 	return mount_attach(b, tree, m->destination);
@@ -250,7 +250,7 @@ int mount_lay_file(struct build *b, const struct plan_mount *m)
 	if (fd < 0 || write_all(fd, m->text, strlen(m->text)) < 0)
 		return fail(errno, "cannot write what %s is to be",
 			    m->destination);
-	tree = mount_clone(fd, PLAN_NOEXEC);
+	tree = mount_clone(fd, "", PLAN_NOEXEC);
 	if (tree < 0)
 		return fail(errno, "cannot show what %s is to be",
 			    m->destination);

@@ -66,7 +66,7 @@ static int try_devpts(const struct plan *plan, struct err_record *record)
 static int try_bind(const struct plan *plan, struct err_record *record)
 {
 	auto_fd int from = mount_lookup(AT_FDCWD, "/usr", RESOLVE_NO_SYMLINKS);
-	auto_fd int tree = from < 0 ? -1 : mount_clone(from, PLAN_NOEXEC);
+	auto_fd int tree = from < 0 ? -1 : mount_clone(from, "", PLAN_NOEXEC);
 
 	(void)plan;
 	(void)record;
