@@ -45,22 +45,9 @@ struct step {
 
 /*** PID 1: build the sandbox ***/
 
-/*
- * The supervisor may want to look into the network later, when we shall have
- * made ourselves undumpable.
- */
 static int make_namespaces(struct child_context *c)
 {
-	auto_fd int net = -1;
-
-	if (ns_unshare(c->plan) < 0)
-		return -1;
-	if (c->plan->net.mode != NET_DENY)
-		return 0;
-	net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (control_send(c->control_fd, CONTROL_NETWORK, 0, net) < 0)
-		return fail(errno, "cannot hand the network over");
-	return 0;
+	return ns_unshare(c->plan);
 }
 
 static int take_identity(struct child_context *c)
@@ -105,9 +92,17 @@ static int set_hostname(struct child_context *c)
 	return cause ? fail_remedy("%s", cause) : -1;
 }
 
+/* The supervisor may want to look into it later, and then we are undumpable. */
 static int set_network(struct child_context *c)
 {
-	return netpol_apply(&c->plan->net, c->relay_fd);
+	auto_fd int net = -1;
+
+	if (netpol_apply(&c->plan->net, c->relay_fd, &net) < 0)
+		return -1;
+	if (c->plan->net.mode == NET_DENY &&
+	    control_send(c->control_fd, CONTROL_NETWORK, 0, net) < 0)
+		return fail(errno, "cannot hand the network over");
+	return 0;
 }
 
 static int take_sources(struct child_context *c)

@@ -54,10 +54,11 @@ void netpol_free(struct net_policy *policy);
 /*
  * In the child, in its own user and network namespace, with CAP_NET_ADMIN and
  * CAP_NET_BIND_SERVICE: lo up, every address local, listeners and DNS sockets
- * made and sent over sockets_fd.  NET_DENY: lo up only.  NET_HOST: no abstract
- * unix socket of the host's.  By fail().
+ * made and sent over sockets_fd.  NET_DENY: lo up only.  *net_fd: the namespace,
+ * for who may want in later, or -1.  NET_HOST: no abstract unix socket of the
+ * host's.  By fail().
  */
-int netpol_apply(const struct net_policy *policy, int sockets_fd);
+int netpol_apply(const struct net_policy *policy, int sockets_fd, int *net_fd);
 
 /* What NET_RELAY adds to a loopback that is up. */
 int netpol_hand_over(const struct net_policy *policy, int sockets_fd);

@@ -104,6 +104,7 @@ static int try_overlay(const struct plan *plan, struct err_record *record)
 static int try_network(const struct plan *plan, struct err_record *record)
 {
 	static const struct net_policy policy = { .mode = NET_RELAY };
+	auto_fd int net = -1;
 	int pair[2];
 
 	(void)plan;
@@ -113,7 +114,7 @@ static int try_network(const struct plan *plan, struct err_record *record)
 		return fail(errno, "cannot play the relay");
 	snprintf(record->message, sizeof(record->message),
 		 "lo is up, every address leads to the relay");
-	return netpol_apply(&policy, pair[0]);
+	return netpol_apply(&policy, pair[0], &net);
 }
 
 static int try_packets(const struct plan *plan, struct err_record *record)

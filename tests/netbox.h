@@ -194,11 +194,11 @@ static int box_receive_fd(int socket)
 /* The sandbox's side: a namespace, the policy in it, sockets on demand. */
 static _Noreturn void box_inside(const struct net_policy *policy, int factory)
 {
-	int wanted[2];
+	int wanted[2], net = -1;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (box_unshare(true) < 0 ||
-	    netpol_apply(policy, box_relay.sockets_fd) < 0) {
+	    netpol_apply(policy, box_relay.sockets_fd, &net) < 0) {
 		printf("# inside: %s\n",
 		       err_get() ? err_get()->message : "unshare");
 		fflush(stdout);
