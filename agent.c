@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -8,7 +9,6 @@
 #include <string.h>
 
 #include "err.h"
-#include "json.h"
 #include "near.h"
 
 struct embedded {
@@ -52,39 +52,41 @@ static struct strv *list_of(struct agent *agent, const struct list_key *key)
 	return (struct strv *)((char *)agent + key->offset);
 }
 
-static int read_list(const struct json *object, const struct list_key *key,
+static int read_list(const cJSON *object, const struct list_key *key,
 		     struct agent *agent)
 {
-	const struct json *list = json_get(object, key->key);
-	const struct json *item;
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key->key);
+	const cJSON *item;
 
-	if (!json_is(list, JSON_ARRAY))
+	if (!cJSON_IsArray(list))
 		return -1;
-	json_each(item, list) {
-		if (!json_is(item, JSON_STRING))
+	cJSON_ArrayForEach(item, list)
+	{
+		if (!cJSON_IsString(item))
 			return -1;
-		strv_push(list_of(agent, key), xstrdup(item->text));
+		strv_push(list_of(agent, key), xstrdup(item->valuestring));
 	}
 	return 0;
 }
 
-static int read_string(const struct json *object, const char *key, char **out)
+static int read_string(const cJSON *object, const char *key, char **out)
 {
-	const struct json *item = json_get(object, key);
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
 
-	if (!json_is(item, JSON_STRING))
+	if (!cJSON_IsString(item))
 		return -1;
-	*out = xstrdup(item->text);
+	*out = xstrdup(item->valuestring);
 	return 0;
 }
 
-static int read_signal(const struct json *object, int *out)
+static int read_signal(const cJSON *object, int *out)
 {
-	const struct json *item = json_get(object, "stop_signal");
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object,
+							     "stop_signal");
 
 	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++) {
-		if (!json_is(item, JSON_STRING) ||
-		    strcmp(item->text, stop_signals[i].name) != 0)
+		if (!cJSON_IsString(item) ||
+		    strcmp(item->valuestring, stop_signals[i].name) != 0)
 			continue;
 		*out = stop_signals[i].number;
 		return 0;
@@ -92,7 +94,7 @@ static int read_signal(const struct json *object, int *out)
 	return -1;
 }
 
-static int read_agent(const struct json *object, struct agent *agent)
+static int read_agent(const cJSON *object, struct agent *agent)
 {
 	if (read_string(object, "name", &agent->name) < 0 ||
 	    read_string(object, "install", &agent->install) < 0 ||
@@ -109,12 +111,10 @@ static int read_agent(const struct json *object, struct agent *agent)
 static struct agent *load(const struct embedded *profile)
 {
 	struct agent *agent = xcalloc(1, sizeof(*agent));
-	struct json_fault fault;
-	struct json *object = json_read(profile->json, strlen(profile->json),
-					&fault);
+	cJSON *object = cJSON_Parse(profile->json);
 	int rc = read_agent(object, agent);
 
-	json_free(object);
+	cJSON_Delete(object);
 	if (rc == 0)
 		return agent;
 	agent_free(agent);

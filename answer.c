@@ -31,22 +31,22 @@ void answer_keep(struct answer_tail *tail, const char *bytes, size_t len)
 	tail->len += len;
 }
 
-static const struct json *get(const struct json *object, const char *key)
+static const cJSON *get(const cJSON *object, const char *key)
 {
-	return json_get(object, key);
+	return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-static const char *string_of(const struct json *object, const char *key)
+static const char *string_of(const cJSON *object, const char *key)
 {
-	const char *s = json_text(get(object, key));
+	const char *s = cJSON_GetStringValue(get(object, key));
 
 	return s ? s : "";
 }
 
 /* Whole and of a size that a count can have; what is not is not counted. */
-static void count(int64_t *sum, const struct json *object, const char *key)
+static void count(int64_t *sum, const cJSON *object, const char *key)
 {
-	double n = json_number(get(object, key));
+	double n = cJSON_GetNumberValue(get(object, key));
 
 	if (!(n >= 0 && n < 1e15))
 		return;
@@ -67,12 +67,12 @@ static void set_text(struct agent_answer *a, const char *text)
 
 /* {"type":"result","is_error":false,"result":"...","num_turns":3,
  *  "total_cost_usd":0.1,"usage":{...}} */
-static void read_claude(struct agent_answer *a, const struct json *line)
+static void read_claude(struct agent_answer *a, const cJSON *line)
 {
-	const struct json *usage = get(line, "usage");
-	double cost = json_number(get(line, "total_cost_usd"));
+	const cJSON *usage = get(line, "usage");
+	double cost = cJSON_GetNumberValue(get(line, "total_cost_usd"));
 
-	a->failed = json_is(get(line, "is_error"), JSON_TRUE);
+	a->failed = cJSON_IsTrue(get(line, "is_error"));
 	set_text(a, string_of(line, "result"));
 	a->turns = a->tokens_in = a->tokens_cached = a->tokens_out =
 	    ANSWER_UNKNOWN;
@@ -85,17 +85,17 @@ static void read_claude(struct agent_answer *a, const struct json *line)
 	a->cost_usd = cost >= 0 && cost < 1e9 ? cost : -1;
 }
 
-static void read_message(struct agent_answer *a, const struct json *line)
+static void read_message(struct agent_answer *a, const cJSON *line)
 {
-	const struct json *item = get(line, "item");
+	const cJSON *item = get(line, "item");
 
 	if (strcmp(string_of(item, "type"), "agent_message") == 0)
 		set_text(a, string_of(item, "text"));
 }
 
-static void read_turn(struct agent_answer *a, const struct json *line)
+static void read_turn(struct agent_answer *a, const cJSON *line)
 {
-	const struct json *usage = get(line, "usage");
+	const cJSON *usage = get(line, "usage");
 
 	a->turns = (a->turns == ANSWER_UNKNOWN ? 0 : a->turns) + 1;
 	a->failed = false;
@@ -104,7 +104,7 @@ static void read_turn(struct agent_answer *a, const struct json *line)
 	count(&a->tokens_out, usage, "output_tokens");
 }
 
-static void read_failure(struct agent_answer *a, const struct json *line)
+static void read_failure(struct agent_answer *a, const cJSON *line)
 {
 	const char *message = string_of(get(line, "error"), "message");
 
@@ -115,7 +115,7 @@ static void read_failure(struct agent_answer *a, const struct json *line)
 
 static const struct {
 	const char *type;
-	void (*read)(struct agent_answer *answer, const struct json *line);
+	void (*read)(struct agent_answer *answer, const cJSON *line);
 	bool ends; /* with it the agent has said what counts */
 } lines[] = {
 	{ "result", read_claude, true },
@@ -127,7 +127,7 @@ static const struct {
 static void read_line(struct agent_answer *a, const char *text, size_t len)
 {
 	struct json_fault fault;
-	struct json *line;
+	cJSON *line;
 	const char *type;
 
 	/* Most of what an agent prints is not this. */
@@ -140,7 +140,7 @@ static void read_line(struct agent_answer *a, const char *text, size_t len)
 			lines[i].read(a, line);
 			a->found |= lines[i].ends;
 		}
-	json_free(line);
+	cJSON_Delete(line);
 }
 
 void answer_read(struct agent_answer *a, struct answer_tail *tail)

@@ -76,9 +76,10 @@ static char *find_list(int fd, size_t *len)
 
 /* --- what it says ------------------------------------------------------- */
 
-static const char *string_of(const struct json *object, const char *key)
+static const char *string_of(const cJSON *object, const char *key)
 {
-	return json_text(json_get(object, key));
+	return cJSON_GetStringValue(
+	    cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
 /* NULL: no name, or one with a NUL. */
@@ -99,7 +100,7 @@ static char *from_digits(const char *digits)
 	return NULL;
 }
 
-static char *name_of(const struct json *object, const char *key)
+static char *name_of(const cJSON *object, const char *key)
 {
 	auto_free char *key_hex = xasprintf("%s_hex", key);
 	const char *digits = string_of(object, key_hex);
@@ -127,7 +128,7 @@ static bool is_below(const char *path)
 	}
 }
 
-static int read_side(const struct json *side, struct change_side *out)
+static int read_side(const cJSON *side, struct change_side *out)
 {
 	static const struct {
 		const char *name;
@@ -138,7 +139,8 @@ static int read_side(const struct json *side, struct change_side *out)
 	const char *type = string_of(side, "type");
 	const char *mode = string_of(side, "mode");
 	const char *sha256 = string_of(side, "sha256");
-	double size = json_number(json_get(side, "size"));
+	double size = cJSON_GetNumberValue(
+	    cJSON_GetObjectItemCaseSensitive(side, "size"));
 	char *end;
 
 	for (size_t i = 0; type && i < ARRAY_SIZE(types); i++)
@@ -162,7 +164,7 @@ static int read_side(const struct json *side, struct change_side *out)
 	return out->target && out->target[0] ? 0 : -1;
 }
 
-static int read_change(const struct json *object, struct change *c)
+static int read_change(const cJSON *object, struct change *c)
 {
 	static const char *const kinds[] = {
 		[CHANGE_ADDED] = "added",
@@ -171,8 +173,8 @@ static int read_change(const struct json *object, struct change *c)
 		[CHANGE_RENAMED] = "renamed",
 	};
 	const char *kind = string_of(object, "change");
-	const struct json *old = json_get(object, "old");
-	const struct json *new = json_get(object, "new");
+	const cJSON *old = cJSON_GetObjectItemCaseSensitive(object, "old");
+	const cJSON *new = cJSON_GetObjectItemCaseSensitive(object, "new");
 	size_t i = 0;
 
 	while (kind && i < ARRAY_SIZE(kinds) && strcmp(kind, kinds[i]) != 0)
@@ -221,14 +223,16 @@ static int check_twice(const struct changes *c)
 	return 0;
 }
 
-static int read_changes(struct changes *changes, const struct json *list)
+static int read_changes(struct changes *changes, const cJSON *list)
 {
-	const struct json *one;
+	const cJSON *one;
 
-	if (!json_is(list, JSON_ARRAY))
+	if (!cJSON_IsArray(list))
 		return bad("changes.json is no list of changes");
-	changes->v = xcalloc(json_count(list) + 1, sizeof(*changes->v));
-	json_each(one, list) {
+	changes->v = xcalloc((size_t)cJSON_GetArraySize(list) + 1,
+			     sizeof(*changes->v));
+	cJSON_ArrayForEach(one, list)
+	{
 		if (read_change(one, &changes->v[changes->n++]) < 0)
 			return bad("an entry of changes.json is not one that "
 				   "we write");
@@ -238,9 +242,9 @@ static int read_changes(struct changes *changes, const struct json *list)
 }
 
 /* What no archive holds is in no list either; older ones do not count it. */
-static int read_left_out(struct changes *changes, const struct json *number)
+static int read_left_out(struct changes *changes, const cJSON *number)
 {
-	double n = number ? json_number(number) : 0;
+	double n = number ? cJSON_GetNumberValue(number) : 0;
 
 	if (!(n >= 0 && n <= UINT32_MAX))
 		return bad("its left_out is no number");
@@ -248,12 +252,12 @@ static int read_left_out(struct changes *changes, const struct json *number)
 	return 0;
 }
 
-static struct json *read_tree(int archive_fd)
+static cJSON *read_tree(int archive_fd)
 {
 	struct json_fault fault;
 	size_t len = 0;
 	char *text = find_list(archive_fd, &len);
-	struct json *tree = text ? json_read(text, len, &fault) : NULL;
+	cJSON *tree = text ? json_read(text, len, &fault) : NULL;
 
 	if (text && tree == NULL)
 		bad("changes.json is no list of changes");
@@ -263,16 +267,19 @@ static struct json *read_tree(int archive_fd)
 
 int apply_read(struct apply *a)
 {
-	struct json *tree = read_tree(a->archive_fd);
+	cJSON *tree = read_tree(a->archive_fd);
 	int rc;
 
 	if (tree == NULL)
 		return fail_remedy("%s should be the archive of a run with "
 				   "--project",
 				   a->req->artifact);
-	rc = read_changes(&a->changes, json_get(tree, "changes"));
+	rc = read_changes(&a->changes,
+			  cJSON_GetObjectItemCaseSensitive(tree, "changes"));
 	if (rc == 0)
-		rc = read_left_out(&a->changes, json_get(tree, "left_out"));
-	json_free(tree);
+		rc = read_left_out(
+		    &a->changes,
+		    cJSON_GetObjectItemCaseSensitive(tree, "left_out"));
+	cJSON_Delete(tree);
 	return rc;
 }

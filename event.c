@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "event.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "json.h"
 #include "text.h"
 #include "util.h"
 
@@ -261,39 +261,39 @@ static void write_head(struct event_log *log)
 	json_write_string(line, "event", log->name);
 }
 
-static void cut_string(struct json *item, size_t max)
+static void cut_string(cJSON *item, size_t max)
 {
-	size_t len = strlen(item->text);
+	size_t len = strlen(item->valuestring);
 	auto_free char *text = NULL;
 
 	if (len <= max)
 		return;
 	/* Not within a character. */
-	while (max > 0 && (item->text[max] & 0xc0) == 0x80)
+	while (max > 0 && (item->valuestring[max] & 0xc0) == 0x80)
 		max--;
-	text = xasprintf("%.*s...[%zu bytes cut]", (int)max, item->text,
+	text = xasprintf("%.*s...[%zu bytes cut]", (int)max, item->valuestring,
 			 len - max);
-	json_set_text(item, text);
+	cJSON_SetValuestring(item, text);
 }
 
-/* Our own events nest two deep at most. */
-static void cut_strings(struct json *item, size_t max)
+/* Our own events nest two deep at most; cJSON's reader stops at a thousand. */
+static void cut_strings(cJSON *item, size_t max)
 {
 	for (; item; item = item->next) {
-		if (json_is(item, JSON_STRING))
+		if (cJSON_IsString(item))
 			cut_string(item, max);
 		else
 			cut_strings(item->child, max);
 	}
 }
 
-static char *print_cut(struct json *event, size_t max)
+static char *print_cut(cJSON *event, size_t max)
 {
 	auto_free char *json = NULL;
 
 	cut_strings(event->child, max);
-	json = json_print(event, false);
-	return text_json(json);
+	json = cJSON_PrintUnformatted(event);
+	return json ? text_json(json) : NULL;
 }
 
 /* What has become too long, in an ever shorter form; NULL: no form is short
@@ -301,8 +301,7 @@ static char *print_cut(struct json *event, size_t max)
  * and counts. */
 static char *cut_line(const char *line)
 {
-	struct json_fault fault;
-	struct json *event = json_read(line, strlen(line), &fault);
+	cJSON *event = cJSON_Parse(line);
 	char *json = NULL;
 
 	for (size_t i = 0; event && i < ARRAY_SIZE(cuts); i++) {
@@ -312,7 +311,7 @@ static char *cut_line(const char *line)
 		free(json);
 		json = NULL;
 	}
-	json_free(event);
+	cJSON_Delete(event);
 	return json;
 }
 

@@ -1,261 +1,301 @@
 /* SPDX-License-Identifier: MIT */
 #include "json.h"
 
-#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
 #include "util.h"
 
-/*** Reading a tree ***/
+/* cJSON 1.7 reads numbers through a 64-byte buffer and takes what does not fit
+ * for the next token (CVE-2023-26819). */
+#define NUMBER_MAX 60
 
-bool json_is(const struct json *value, int types)
+struct scan {
+	const char *start;
+	const char *at;
+	const char *end;
+	unsigned depth;
+	size_t values;
+	bool exact;
+	struct json_fault *fault;
+};
+
+static int scan_value(struct scan *s);
+
+__attribute__((format(printf, 2, 3))) static int stop(struct scan *s,
+						      const char *fmt, ...)
 {
-	return value && (value->type & types);
+	struct json_fault *f = s->fault;
+	va_list ap;
+
+	f->line = 1;
+	f->column = 1;
+	for (const char *c = s->start; c < s->at; c++) {
+		if (*c == '\n') {
+			f->line++;
+			f->column = 1;
+		} else if ((*c & 0xc0) != 0x80) {
+			f->column++;
+		}
+	}
+	va_start(ap, fmt);
+	vsnprintf(f->what, sizeof(f->what), fmt, ap);
+	va_end(ap);
+	return -1;
 }
 
-const char *json_text(const struct json *value)
+/* What stands at the scanner, where `wanted` should. */
+static int unexpected(struct scan *s, const char *wanted)
 {
-	return json_is(value, JSON_STRING) ? value->text : NULL;
+	unsigned char c;
+
+	if (s->at == s->end)
+		return stop(s, "the text ends where %s should be", wanted);
+	c = (unsigned char)*s->at;
+	if (c == '\0')
+		return stop(s, "NUL byte");
+	if (c == 0xef && s->at == s->start)
+		return stop(s, "byte order mark (save as plain UTF-8)");
+	if (c < 0x20 || c >= 0x7f)
+		return stop(s, "byte 0x%02x where %s should be", c, wanted);
+	return stop(s, "'%c' where %s should be", c, wanted);
 }
 
-double json_number(const struct json *value)
+static void skip_space(struct scan *s)
 {
-	return json_is(value, JSON_NUMBER) ? value->number : NAN;
+	while (s->at < s->end && *s->at != '\0' && strchr(" \t\r\n", *s->at))
+		s->at++;
 }
 
-size_t json_count(const struct json *list)
+static bool take(struct scan *s, char c)
 {
-	const struct json *item;
-	size_t n = 0;
-
-	json_each(item, list)
-		n++;
-	return n;
+	if (s->at == s->end || *s->at != c)
+		return false;
+	s->at++;
+	return true;
 }
 
-struct json *json_get(const struct json *object, const char *key)
+static bool take_digits(struct scan *s)
 {
-	struct json *member;
+	const char *first = s->at;
 
-	if (!json_is(object, JSON_OBJECT))
+	while (s->at < s->end && *s->at >= '0' && *s->at <= '9')
+		s->at++;
+	return s->at > first;
+}
+
+static bool is_exact(const char *first, const char *end)
+{
+	static const char all_bits[] = "18446744073709551615";
+	auto_free char *number = xstrndup(first, (size_t)(end - first));
+	double value = strtod(number, NULL);
+
+	return value != 0x1p64 || strcmp(number, all_bits) == 0;
+}
+
+static int scan_number(struct scan *s)
+{
+	const char *first = s->at;
+
+	take(s, '-');
+	if (!take(s, '0') && !take_digits(s))
+		return unexpected(s, "a digit");
+	if (s->at < s->end && *s->at >= '0' && *s->at <= '9')
+		return stop(s, "number with a leading zero");
+	if (take(s, '.') && !take_digits(s))
+		return unexpected(s, "a digit");
+	if (take(s, 'e') || take(s, 'E')) {
+		if (!take(s, '+'))
+			take(s, '-');
+		if (!take_digits(s))
+			return unexpected(s, "a digit");
+	}
+	if (s->at - first > NUMBER_MAX) {
+		s->at = first;
+		return stop(s, "number of more than %d characters", NUMBER_MAX);
+	}
+	if (s->exact && !is_exact(first, s->at)) {
+		s->at = first;
+		return stop(s, "number that would be read as "
+			       "18446744073709551615, which it is not");
+	}
+	return 0;
+}
+
+/* The four digits after "\u"; -1 when they are not there. */
+static int scan_hex(struct scan *s)
+{
+	int value = 0;
+
+	for (int i = 0; i < 4; i++, s->at++) {
+		int digit = s->at < s->end ? hex_value(*s->at) : -1;
+
+		if (digit < 0)
+			return unexpected(s, "a hexadecimal digit");
+		value = value * 16 + digit;
+	}
+	return value;
+}
+
+static int scan_unicode(struct scan *s)
+{
+	int unit = scan_hex(s);
+
+	if (unit < 0)
+		return -1;
+	if (unit == 0)
+		return stop(s, "NUL character in a string");
+	if (unit < 0xd800 || unit > 0xdfff)
+		return 0;
+	if (unit < 0xdc00 && take(s, '\\') && take(s, 'u')) {
+		unit = scan_hex(s);
+		if (unit >= 0xdc00 && unit <= 0xdfff)
+			return 0;
+	}
+	return unit < 0 ? -1 : stop(s, "half of a surrogate pair");
+}
+
+static int scan_escape(struct scan *s)
+{
+	if (take(s, 'u'))
+		return scan_unicode(s);
+	if (s->at == s->end || *s->at == '\0' || !strchr("\"\\/bfnrt", *s->at))
+		return unexpected(s, "an escape character");
+	s->at++;
+	return 0;
+}
+
+static int scan_string(struct scan *s)
+{
+	if (!take(s, '"'))
+		return unexpected(s, "a string");
+	while (!take(s, '"')) {
+		uint32_t cp;
+		size_t len;
+
+		if (s->at == s->end)
+			return stop(s, "the text ends inside a string");
+		len = text_decode(s->at, (size_t)(s->end - s->at), &cp);
+		if (cp == TEXT_INVALID)
+			return stop(s, "invalid UTF-8");
+		if (*s->at == '\0')
+			return stop(s, "NUL byte");
+		if (len == 1 && (unsigned char)*s->at < 0x20)
+			return stop(s, "control character in a string");
+		s->at += len;
+		if (s->at[-1] == '\\' && scan_escape(s) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int scan_member(struct scan *s)
+{
+	skip_space(s);
+	if (scan_string(s) < 0)
+		return -1;
+	skip_space(s);
+	if (!take(s, ':'))
+		return unexpected(s, "':'");
+	return scan_value(s);
+}
+
+/* An object or an array, from its opening bracket on. */
+static int scan_nest(struct scan *s, char close, int (*item)(struct scan *))
+{
+	if (s->depth == JSON_MAX_DEPTH)
+		return stop(s, "nesting of more than %d levels",
+			    JSON_MAX_DEPTH);
+	s->depth++;
+	s->at++;
+	skip_space(s);
+	if (!take(s, close)) {
+		do {
+			if (item(s) < 0)
+				return -1;
+			skip_space(s);
+		} while (take(s, ','));
+		if (!take(s, close))
+			return unexpected(s, close == '}' ? "',' or '}'"
+							  : "',' or ']'");
+	}
+	s->depth--;
+	return 0;
+}
+
+static int scan_literal(struct scan *s)
+{
+	static const char *const literals[] = { "true", "false", "null" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(literals); i++) {
+		size_t len = strlen(literals[i]);
+
+		if ((size_t)(s->end - s->at) >= len &&
+		    memcmp(s->at, literals[i], len) == 0) {
+			s->at += len;
+			return 0;
+		}
+	}
+	return unexpected(s, "a value");
+}
+
+static int scan_value(struct scan *s)
+{
+	skip_space(s);
+	if (s->at == s->end)
+		return unexpected(s, "a value");
+	if (s->values++ == JSON_MAX_VALUES)
+		return stop(s, "more than %d values", JSON_MAX_VALUES);
+	switch (*s->at) {
+	case '{':
+		return scan_nest(s, '}', scan_member);
+	case '[':
+		return scan_nest(s, ']', scan_value);
+	case '"':
+		return scan_string(s);
+	case '-':
+	case '0' ... '9':
+		return scan_number(s);
+	default:
+		return scan_literal(s);
+	}
+}
+
+static cJSON *read_tree(const char *text, size_t len, bool exact,
+			struct json_fault *fault)
+{
+	struct scan s = { .start = text,
+			  .at = text,
+			  .end = text + len,
+			  .exact = exact,
+			  .fault = fault };
+	cJSON *tree;
+
+	if (scan_value(&s) < 0)
 		return NULL;
-	json_each(member, object)
-		if (strcmp(member->key, key) == 0)
-			return member;
-	return NULL;
-}
-
-/*** Making one ***/
-
-struct json *json_new(enum json_type type)
-{
-	struct json *value = xcalloc(1, sizeof(*value));
-
-	value->type = type;
-	return value;
-}
-
-struct json *json_new_bool(bool value)
-{
-	return json_new(value ? JSON_TRUE : JSON_FALSE);
-}
-
-struct json *json_new_number(double value)
-{
-	struct json *number = json_new(JSON_NUMBER);
-
-	number->number = value;
-	return number;
-}
-
-struct json *json_new_exact(uint64_t value)
-{
-	struct json *number = json_new_number((double)value);
-
-	number->text = xasprintf("%llu", (unsigned long long)value);
-	return number;
-}
-
-struct json *json_new_text(const char *text)
-{
-	struct json *string = json_new(JSON_STRING);
-
-	string->text = xstrdup(text);
-	return string;
-}
-
-struct json *json_new_texts(char *const *texts, size_t n)
-{
-	struct json *array = json_new(JSON_ARRAY);
-
-	for (size_t i = 0; i < n; i++)
-		json_add(array, NULL, json_new_text(texts[i]));
-	return array;
-}
-
-void json_set_text(struct json *string, const char *text)
-{
-	char *old = string->text;
-
-	string->text = xstrdup(text);
-	free(old);
-}
-
-struct json *json_add(struct json *to, const char *key, struct json *value)
-{
-	value->key = key ? xstrdup(key) : NULL;
-	value->prev = to->last;
-	*(to->last ? &to->last->next : &to->child) = value;
-	to->last = value;
-	return value;
-}
-
-struct json *json_take(struct json *from, struct json *value)
-{
-	*(value->prev ? &value->prev->next : &from->child) = value->next;
-	*(value->next ? &value->next->prev : &from->last) = value->prev;
-	value->next = value->prev = NULL;
-	return value;
-}
-
-void json_free(struct json *value)
-{
-	struct json *next;
-
-	if (value == NULL)
-		return;
-	for (struct json *item = value->child; item; item = next) {
-		next = item->next;
-		json_free(item);
+	skip_space(&s);
+	if (s.at != s.end) {
+		unexpected(&s, "the end");
+		return NULL;
 	}
-	free(value->key);
-	free(value->text);
-	free(value);
-}
-
-/*** As text ***/
-
-static void print_value(FILE *out, const struct json *value, bool pretty,
-			int depth);
-
-static void print_text(FILE *out, const char *text)
-{
-	static const char escaped[] = "\"\\\b\f\n\r\t";
-	static const char letters[] = "\"\\bfnrt";
-
-	fputc('"', out);
-	for (const char *s = text; *s; s++) {
-		const char *found = strchr(escaped, *s);
-
-		if (found)
-			fprintf(out, "\\%c", letters[found - escaped]);
-		else if ((unsigned char)*s < 0x20)
-			fprintf(out, "\\u%04x", (unsigned char)*s);
-		else
-			fputc(*s, out);
+	tree = cJSON_ParseWithLengthOpts(text, len, NULL, 0);
+	if (!tree) {
+		s.at = text;
+		stop(&s, "no memory for the JSON tree");
 	}
-	fputc('"', out);
+	return tree;
 }
 
-/* As few digits as are read as the same number. */
-static void print_number(FILE *out, const struct json *value)
+cJSON *json_read(const char *text, size_t len, struct json_fault *fault)
 {
-	char digits[32];
-
-	if (value->text) {
-		fputs(value->text, out);
-	} else if (!isfinite(value->number)) {
-		fputs("null", out); /* JSON has no such number */
-	} else {
-		snprintf(digits, sizeof(digits), "%.15g", value->number);
-		if (strtod(digits, NULL) != value->number)
-			snprintf(digits, sizeof(digits), "%.17g",
-				 value->number);
-		fputs(digits, out);
-	}
+	return read_tree(text, len, false, fault);
 }
 
-static void indent(FILE *out, int depth)
+cJSON *json_read_exact(const char *text, size_t len, struct json_fault *fault)
 {
-	fputc('\n', out);
-	for (int i = 0; i < depth; i++)
-		fputc('\t', out);
-}
-
-static void print_array(FILE *out, const struct json *array, bool pretty,
-			int depth)
-{
-	const struct json *item;
-
-	fputc('[', out);
-	json_each(item, array) {
-		print_value(out, item, pretty, depth + 1);
-		if (item->next)
-			fputs(pretty ? ", " : ",", out);
-	}
-	fputc(']', out);
-}
-
-static void print_object(FILE *out, const struct json *object, bool pretty,
-			 int depth)
-{
-	const struct json *member;
-
-	fputc('{', out);
-	json_each(member, object) {
-		if (pretty)
-			indent(out, depth + 1);
-		print_text(out, member->key);
-		fputs(pretty ? ":\t" : ":", out);
-		print_value(out, member, pretty, depth + 1);
-		if (member->next)
-			fputc(',', out);
-	}
-	if (pretty)
-		indent(out, depth);
-	fputc('}', out);
-}
-
-static void print_value(FILE *out, const struct json *value, bool pretty,
-			int depth)
-{
-	switch (value->type) {
-	case JSON_NULL:
-		fputs("null", out);
-		break;
-	case JSON_FALSE:
-		fputs("false", out);
-		break;
-	case JSON_TRUE:
-		fputs("true", out);
-		break;
-	case JSON_NUMBER:
-		print_number(out, value);
-		break;
-	case JSON_STRING:
-		print_text(out, value->text);
-		break;
-	case JSON_ARRAY:
-		print_array(out, value, pretty, depth);
-		break;
-	case JSON_OBJECT:
-		print_object(out, value, pretty, depth);
-		break;
-	}
-}
-
-char *json_print(const struct json *value, bool pretty)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out == NULL)
-		abort(); /* out of memory, as in util.h */
-	print_value(out, value, pretty, 0);
-	if (fclose(out) != 0)
-		abort();
-	return text;
+	return read_tree(text, len, true, fault);
 }

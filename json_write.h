@@ -3,7 +3,7 @@
 
 /*
  * JSON as text, value after value, without a tree: for lines of which there are
- * many.  The bytes are those that json_print and text_json would make.
+ * many.  The bytes are those that cJSON and text_json would make.
  */
 
 #include <stdbool.h>

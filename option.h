@@ -7,10 +7,10 @@
  * and what --help says of it.  Private to the spec*.c and option*.c files.
  */
 
+#include <cjson/cJSON.h>
 #include <limits.h>
 #include <stdarg.h>
 
-#include "json.h"
 #include "spec.h"
 
 #define SPEC_FILE_MAX  (1024 * 1024)
@@ -49,14 +49,14 @@ struct parse {
  * scalar as text, so that both are judged by the same code.
  */
 struct option_type {
-	int json; /* enum json_type: what `set` can be given as text */
+	int json;            /* cJSON types that `set` can be given as text */
 	const char *expects; /* completes "must be "; NULL: from `json` */
 	void (*set)(struct parse *p, const struct option *o, char *const *arg);
 	/* NULL: one scalar, handed to `set`. */
 	void (*load)(struct parse *p, const struct option *o,
-		     const struct json *value);
+		     const cJSON *value);
 	/* For --print-spec; NULL: never printed. */
-	struct json *(*dump)(const struct spec *spec, const struct option *o);
+	cJSON *(*dump)(const struct spec *spec, const struct option *o);
 	/* Back to "not given"; frees.  NULL: nothing to free. */
 	void (*clear)(struct spec *spec, const struct option *o);
 };
@@ -118,7 +118,7 @@ void parse_end(struct parse *p);
 /* Reads a whole spec document into p->spec (spec_json.c). */
 void spec_read_json(struct parse *p, const char *text, size_t len);
 /* An object without repeated keys, or NULL after complaints. */
-struct json *read_tree(struct parse *p, const char *text, size_t len);
+cJSON *read_tree(struct parse *p, const char *text, size_t len);
 /* The rules that take more than one option (spec_check.c). */
 void spec_check(struct parse *p);
 /* The profile that --seccomp names, and one as text (spec_seccomp.c). */
@@ -132,26 +132,24 @@ struct seccomp_profile *spec_read_seccomp(struct parse *p, const char *text,
 bool option_claim(struct parse *p, const struct option *o);
 /* Claims the row and reads its value: a flag's words, or JSON. */
 void option_read(struct parse *p, const struct option *o, char *const *arg,
-		 const struct json *value);
+		 const cJSON *value);
 /* The row by which this key or flag was given, or NULL. */
 const struct option *option_given(const struct parse *p, const char *name);
 /* As if the row had not been given. */
 void option_forget(struct parse *p, const struct option *o);
 
 /* JSON to `set` (option_load.c). */
-void option_load(struct parse *p, const struct option *o,
-		 const struct json *value);
-void load_list(struct parse *p, const struct option *o,
-	       const struct json *value);
-bool too_many(struct parse *p, const struct json *list);
-void wrong_type(struct parse *p, const char *expects, const struct json *value);
+void option_load(struct parse *p, const struct option *o, const cJSON *value);
+void load_list(struct parse *p, const struct option *o, const cJSON *value);
+bool too_many(struct parse *p, const cJSON *list);
+void wrong_type(struct parse *p, const char *expects, const cJSON *value);
 /* A string member of an object, or NULL (and a complaint if it is no string
  * or missing though needed). */
-const char *member_string(struct parse *p, const struct json *object,
+const char *member_string(struct parse *p, const cJSON *object,
 			  const char *name, bool needed);
 void complain_unknown(struct parse *p, const char *near);
 /* Complains of members that are not in the NULL-terminated list. */
-void only_members(struct parse *p, const struct json *object,
+void only_members(struct parse *p, const cJSON *object,
 		  const char *const *names);
 
 /* The folder that holds the name, links resolved; owned, or NULL and errno. */

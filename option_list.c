@@ -18,15 +18,15 @@ static void push(struct parse *p, const struct option *o, const char *text)
 		strv_push(list, xstrdup(text));
 }
 
-static struct json *dump_strings(const struct spec *spec,
-				 const struct option *o)
+static cJSON *dump_strings(const struct spec *spec, const struct option *o)
 {
 	const struct strv *list = option_field(spec, o);
 
 	/* An empty list can say something: no command is allowed. */
 	if (list->n == 0)
-		return json_new(JSON_ARRAY);
-	return json_new_texts(list->v, list->n);
+		return cJSON_CreateArray();
+	return cJSON_CreateStringArray((const char *const *)list->v,
+				       (int)list->n);
 }
 
 static void clear_strings(struct spec *spec, const struct option *o)
@@ -36,22 +36,23 @@ static void clear_strings(struct spec *spec, const struct option *o)
 
 /* The command is one value, not a list that adds up. */
 static void load_command(struct parse *p, const struct option *o,
-			 const struct json *value)
+			 const cJSON *value)
 {
 	struct strv *command = option_field(p->spec, o);
-	const struct json *word;
+	const cJSON *word;
 	size_t index = 0;
 
-	if (!json_is(value, JSON_ARRAY)) {
+	if (!cJSON_IsArray(value)) {
 		wrong_type(p, "an array of strings such as [\"make\", \"-k\"]",
 			   value);
 		return;
 	}
-	json_each(word, value) {
+	cJSON_ArrayForEach(word, value)
+	{
 		size_t back = where_index(p, index++);
 
-		if (json_is(word, JSON_STRING))
-			strv_push(command, xstrdup(word->text));
+		if (cJSON_IsString(word))
+			strv_push(command, xstrdup(word->valuestring));
 		else
 			wrong_type(p, "a string", word);
 		where_back(p, back);
@@ -89,7 +90,7 @@ static void set_command(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_commands = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.expects = STRINGS,
 	.set = set_command,
 	.load = load_list,
@@ -128,7 +129,7 @@ static void set_layer(struct parse *p, const struct option *o, char *const *arg)
 }
 
 const struct option_type type_layers = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.expects = STRINGS,
 	.set = set_layer,
 	.load = load_list,
@@ -152,13 +153,14 @@ static void set_host(struct parse *p, const struct option *o, char *const *arg)
 	spec->allow[spec->n_allow++] = rule;
 }
 
-static struct json *dump_hosts(const struct spec *spec, const struct option *o)
+static cJSON *dump_hosts(const struct spec *spec, const struct option *o)
 {
-	struct json *list = json_new(JSON_ARRAY);
+	cJSON *list = cJSON_CreateArray();
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_allow; i++)
-		json_add(list, NULL, json_new_text(spec->allow[i].text));
+		cJSON_AddItemToArray(list,
+				     cJSON_CreateString(spec->allow[i].text));
 	return list;
 }
 
@@ -173,7 +175,7 @@ static void clear_hosts(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_hosts = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.expects = STRINGS,
 	.set = set_host,
 	.load = load_list,
@@ -215,24 +217,24 @@ static void set_port(struct parse *p, const struct option *o, char *const *arg)
 }
 
 static void load_ports(struct parse *p, const struct option *o,
-		       const struct json *value)
+		       const cJSON *value)
 {
 	load_list(p, o, value);
 	/* Taken for "the default", an empty list would open a port. */
-	if (!json_is(value, JSON_ARRAY) || value->child)
+	if (!cJSON_IsArray(value) || value->child)
 		return;
 	complain(p, "is empty (leave the key out instead)");
 	/* As it will be: what it conflicts with is no second problem. */
 	option_forget(p, o);
 }
 
-static struct json *dump_ports(const struct spec *spec, const struct option *o)
+static cJSON *dump_ports(const struct spec *spec, const struct option *o)
 {
 	struct ports ports = ports_of(spec, o);
-	struct json *list = json_new(JSON_ARRAY);
+	cJSON *list = cJSON_CreateArray();
 
 	for (size_t i = 0; i < *ports.n; i++)
-		json_add(list, NULL, json_new_number((*ports.v)[i]));
+		cJSON_AddItemToArray(list, cJSON_CreateNumber((*ports.v)[i]));
 	return list;
 }
 
@@ -246,7 +248,7 @@ static void clear_ports(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_ports = {
-	.json = JSON_NUMBER,
+	.json = cJSON_Number,
 	.expects = "an array of port numbers",
 	.set = set_port,
 	.load = load_ports,
@@ -295,17 +297,16 @@ static void set_publish(struct parse *p, const struct option *o,
 	spec->publish[spec->n_publish++] = entry;
 }
 
-static struct json *dump_publish(const struct spec *spec,
-				 const struct option *o)
+static cJSON *dump_publish(const struct spec *spec, const struct option *o)
 {
-	struct json *list = json_new(JSON_ARRAY);
+	cJSON *list = cJSON_CreateArray();
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_publish; i++) {
 		auto_free char *text = xasprintf(
 		    "%u:%u", spec->publish[i].host_port, spec->publish[i].port);
 
-		json_add(list, NULL, json_new_text(text));
+		cJSON_AddItemToArray(list, cJSON_CreateString(text));
 	}
 	return list;
 }
@@ -319,7 +320,7 @@ static void clear_publish(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_publish = {
-	.json = JSON_STRING | JSON_NUMBER,
+	.json = cJSON_String | cJSON_Number,
 	.expects = "an array such as [\"8080:80\", 3000]",
 	.set = set_publish,
 	.load = load_list,
@@ -382,23 +383,24 @@ static void set_resolve(struct parse *p, const struct option *o,
 }
 
 /* Calls `add` with each string member; complains of other members. */
-static void each_string(struct parse *p, const struct json *object,
+static void each_string(struct parse *p, const cJSON *object,
 			void (*add)(struct parse *p, const char *name,
 				    const char *value))
 {
-	const struct json *member;
+	const cJSON *member;
 
-	if (!json_is(object, JSON_OBJECT)) {
+	if (!cJSON_IsObject(object)) {
 		wrong_type(p, "an object of strings", object);
 		return;
 	}
 	if (too_many(p, object))
 		return;
-	json_each(member, object) {
-		size_t back = where_key(p, member->key);
+	cJSON_ArrayForEach(member, object)
+	{
+		size_t back = where_key(p, member->string);
 
-		if (json_is(member, JSON_STRING))
-			add(p, member->key, member->text);
+		if (cJSON_IsString(member))
+			add(p, member->string, member->valuestring);
 		else
 			wrong_type(p, "a string", member);
 		where_back(p, back);
@@ -412,16 +414,15 @@ static void add_resolve_member(struct parse *p, const char *name,
 }
 
 static void load_resolve(struct parse *p, const struct option *o,
-			 const struct json *value)
+			 const cJSON *value)
 {
 	(void)o;
 	each_string(p, value, add_resolve_member);
 }
 
-static struct json *dump_resolve(const struct spec *spec,
-				 const struct option *o)
+static cJSON *dump_resolve(const struct spec *spec, const struct option *o)
 {
-	struct json *object = json_new(JSON_OBJECT);
+	cJSON *object = cJSON_CreateObject();
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_resolve; i++) {
@@ -431,7 +432,7 @@ static struct json *dump_resolve(const struct spec *spec,
 
 		inet_ntop(v4 ? AF_INET : AF_INET6, &addr->s6_addr[v4 ? 12 : 0],
 			  text, sizeof(text));
-		json_add(object, spec->resolve[i].name, json_new_text(text));
+		cJSON_AddStringToObject(object, spec->resolve[i].name, text);
 	}
 	return object;
 }
@@ -510,22 +511,22 @@ static void load_env(struct parse *p, const char *name, const char *value)
 }
 
 static void load_setenv(struct parse *p, const struct option *o,
-			const struct json *value)
+			const cJSON *value)
 {
 	(void)o;
 	each_string(p, value, load_env);
 }
 
 /* Values may be secrets, and a printed spec gets pasted into tickets. */
-static struct json *dump_setenv(const struct spec *spec, const struct option *o)
+static cJSON *dump_setenv(const struct spec *spec, const struct option *o)
 {
-	struct json *object = json_new(JSON_OBJECT);
+	cJSON *object = cJSON_CreateObject();
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_env; i++)
 		if (spec->env[i].value)
-			json_add(object, spec->env[i].name,
-				 json_new_text(OPTION_REDACTED));
+			cJSON_AddStringToObject(object, spec->env[i].name,
+						OPTION_REDACTED);
 	return object;
 }
 
@@ -555,20 +556,20 @@ static void set_unsetenv(struct parse *p, const struct option *o,
 	add_env(p, arg[0], NULL);
 }
 
-static struct json *dump_unsetenv(const struct spec *spec,
-				  const struct option *o)
+static cJSON *dump_unsetenv(const struct spec *spec, const struct option *o)
 {
-	struct json *list = json_new(JSON_ARRAY);
+	cJSON *list = cJSON_CreateArray();
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_env; i++)
 		if (!spec->env[i].value)
-			json_add(list, NULL, json_new_text(spec->env[i].name));
+			cJSON_AddItemToArray(
+			    list, cJSON_CreateString(spec->env[i].name));
 	return list;
 }
 
 const struct option_type type_unsetenv = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.expects = STRINGS,
 	.set = set_unsetenv,
 	.load = load_list,
@@ -585,7 +586,7 @@ static void set_pass_env(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_pass_env = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.expects = STRINGS,
 	.set = set_pass_env,
 	.load = load_list,

@@ -98,10 +98,10 @@ static const struct {
 	int type;
 	const char *name;
 } json_types[] = {
-	{ JSON_STRING, "a string" }, { JSON_NUMBER, "a number" },
-	{ JSON_TRUE, "true" },       { JSON_FALSE, "false" },
-	{ JSON_ARRAY, "an array" },  { JSON_OBJECT, "an object" },
-	{ JSON_NULL, "null" },
+	{ cJSON_String, "a string" }, { cJSON_Number, "a number" },
+	{ cJSON_True, "true" },       { cJSON_False, "false" },
+	{ cJSON_Array, "an array" },  { cJSON_Object, "an object" },
+	{ cJSON_NULL, "null" },
 };
 
 static const char *name_of(int type)
@@ -112,9 +112,9 @@ static const char *name_of(int type)
 	return "nothing";
 }
 
-void wrong_type(struct parse *p, const char *expects, const struct json *value)
+void wrong_type(struct parse *p, const char *expects, const cJSON *value)
 {
-	complain(p, "must be %s, not %s", expects, name_of(value->type));
+	complain(p, "must be %s, not %s", expects, name_of(value->type & 0xff));
 }
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
@@ -124,13 +124,13 @@ void wrong_type(struct parse *p, const char *expects, const struct json *value)
  * same code.  NULL after a complaint: from 2^53 on a double is no longer the
  * number that was written, nor is anything so large meant.
  */
-static const char *scalar_text(struct parse *p, const struct json *value,
+static const char *scalar_text(struct parse *p, const cJSON *value,
 			       char number[32])
 {
-	double n = value->number;
+	double n = value->valuedouble;
 
-	if (json_is(value, JSON_STRING))
-		return value->text;
+	if (cJSON_IsString(value))
+		return value->valuestring;
 	if (!(n > -EXACT_MAX && n < EXACT_MAX)) {
 		complain(p, "is a number beyond 2^53, larger than any that can "
 			    "be given here");
@@ -145,7 +145,7 @@ static const char *scalar_text(struct parse *p, const struct json *value,
 }
 
 static void set_scalar(struct parse *p, const struct option *o,
-		       const struct json *value)
+		       const cJSON *value)
 {
 	char number[32];
 	const char *text = scalar_text(p, value, number);
@@ -155,7 +155,7 @@ static void set_scalar(struct parse *p, const struct option *o,
 }
 
 static void load_scalar(struct parse *p, const struct option *o,
-			const struct json *value)
+			const cJSON *value)
 {
 	const char *expects = o->type->expects;
 
@@ -167,28 +167,28 @@ static void load_scalar(struct parse *p, const struct option *o,
 	set_scalar(p, o, value);
 }
 
-bool too_many(struct parse *p, const struct json *list)
+bool too_many(struct parse *p, const cJSON *list)
 {
-	bool is = json_count(list) > LIST_MAX;
+	bool is = cJSON_GetArraySize(list) > LIST_MAX;
 
 	if (is)
 		complain(p, "has more than %d items", LIST_MAX);
 	return is;
 }
 
-void load_list(struct parse *p, const struct option *o,
-	       const struct json *value)
+void load_list(struct parse *p, const struct option *o, const cJSON *value)
 {
-	const struct json *item;
+	const cJSON *item;
 	size_t index = 0;
 
-	if (!json_is(value, JSON_ARRAY)) {
+	if (!cJSON_IsArray(value)) {
 		wrong_type(p, o->type->expects, value);
 		return;
 	}
 	if (too_many(p, value))
 		return;
-	json_each(item, value) {
+	cJSON_ArrayForEach(item, value)
+	{
 		size_t back = where_index(p, index++);
 
 		if (item->type & o->type->json)
@@ -199,8 +199,7 @@ void load_list(struct parse *p, const struct option *o,
 	}
 }
 
-void option_load(struct parse *p, const struct option *o,
-		 const struct json *value)
+void option_load(struct parse *p, const struct option *o, const cJSON *value)
 {
 	(o->type->load ? o->type->load : load_scalar)(p, o, value);
 }
@@ -213,14 +212,14 @@ void complain_unknown(struct parse *p, const char *near)
 		complain(p, "unknown key");
 }
 
-const char *member_string(struct parse *p, const struct json *object,
+const char *member_string(struct parse *p, const cJSON *object,
 			  const char *name, bool needed)
 {
-	const struct json *member = json_get(object, name);
+	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
 	size_t back;
 
-	if (json_is(member, JSON_STRING))
-		return member->text;
+	if (cJSON_IsString(member))
+		return member->valuestring;
 	if (!member && needed)
 		complain(p, "\"%s\" is missing", name);
 	if (member) {
@@ -231,23 +230,24 @@ const char *member_string(struct parse *p, const struct json *object,
 	return NULL;
 }
 
-void only_members(struct parse *p, const struct json *object,
+void only_members(struct parse *p, const cJSON *object,
 		  const char *const *names)
 {
-	const struct json *member;
+	const cJSON *member;
 
-	json_each(member, object) {
-		struct near_match match = { .word = member->key };
+	cJSON_ArrayForEach(member, object)
+	{
+		struct near_match match = { .word = member->string };
 		bool known = false;
 		size_t back;
 
 		for (size_t i = 0; names[i]; i++) {
 			near_offer(&match, names[i]);
-			known |= strcmp(names[i], member->key) == 0;
+			known |= strcmp(names[i], member->string) == 0;
 		}
 		if (known)
 			continue;
-		back = where_key(p, member->key);
+		back = where_key(p, member->string);
 		complain_unknown(p, match.best);
 		where_back(p, back);
 	}

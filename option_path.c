@@ -149,9 +149,9 @@ static void replace(struct parse *p, const struct option *o, char *owned)
 	*field = owned;
 }
 
-static struct json *dump_path(const struct spec *spec, const struct option *o)
+static cJSON *dump_path(const struct spec *spec, const struct option *o)
 {
-	return json_new_text(*(char **)option_field(spec, o));
+	return cJSON_CreateString(*(char **)option_field(spec, o));
 }
 
 static void clear_path(struct spec *spec, const struct option *o)
@@ -169,7 +169,7 @@ static void set_host_path(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_host_path = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_host_path,
 	.dump = dump_path,
 	.clear = clear_path,
@@ -185,7 +185,7 @@ static void set_output_path(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_output_path = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_output_path,
 	.dump = dump_path,
 	.clear = clear_path,
@@ -198,7 +198,7 @@ static void set_inside_path(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_inside_path = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_inside_path,
 	.dump = dump_path,
 	.clear = clear_path,
@@ -239,7 +239,7 @@ static void set_workdir(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_workdir = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_workdir,
 	.dump = dump_path,
 	.clear = clear_path,
@@ -253,11 +253,12 @@ static void set_show(struct parse *p, const struct option *o, char *const *arg)
 		strv_push(option_field(p->spec, o), path);
 }
 
-static struct json *dump_show(const struct spec *spec, const struct option *o)
+static cJSON *dump_show(const struct spec *spec, const struct option *o)
 {
 	const struct strv *list = option_field(spec, o);
 
-	return json_new_texts(list->v, list->n);
+	return cJSON_CreateStringArray((const char *const *)list->v,
+				       (int)list->n);
 }
 
 static void clear_show(struct spec *spec, const struct option *o)
@@ -266,7 +267,7 @@ static void clear_show(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_show = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.expects = "an array of names in the project",
 	.set = set_show,
 	.load = load_list,

@@ -11,7 +11,8 @@
 #include "proxy.h"
 #include "text.h"
 
-#define STRING_OR_NUMBER (JSON_STRING | JSON_NUMBER)
+#define STRING_OR_NUMBER (cJSON_String | cJSON_Number)
+#define BOOLEAN          (cJSON_True | cJSON_False)
 
 /* What is quoted of a value in a message. */
 #define SHOWN "\"%.80s\""
@@ -24,9 +25,9 @@ static void replace(const struct parse *p, const struct option *o, char *owned)
 	*field = owned;
 }
 
-static struct json *dump_string(const struct spec *spec, const struct option *o)
+static cJSON *dump_string(const struct spec *spec, const struct option *o)
 {
-	return json_new_text(*(char **)option_field(spec, o));
+	return cJSON_CreateString(*(char **)option_field(spec, o));
 }
 
 static void clear_string(struct spec *spec, const struct option *o)
@@ -95,17 +96,17 @@ static void set_true(struct parse *p, const struct option *o, char *const *arg)
 }
 
 static void load_flag(struct parse *p, const struct option *o,
-		      const struct json *value)
+		      const cJSON *value)
 {
-	if (value->type & JSON_BOOL)
-		*(bool *)option_field(p->spec, o) = json_is(value, JSON_TRUE);
+	if (value->type & BOOLEAN)
+		*(bool *)option_field(p->spec, o) = cJSON_IsTrue(value);
 	else
 		wrong_type(p, "true or false", value);
 }
 
-static struct json *dump_flag(const struct spec *spec, const struct option *o)
+static cJSON *dump_flag(const struct spec *spec, const struct option *o)
 {
-	return json_new_bool(*(bool *)option_field(spec, o));
+	return cJSON_CreateBool(*(bool *)option_field(spec, o));
 }
 
 static void clear_flag(struct spec *spec, const struct option *o)
@@ -122,19 +123,18 @@ const struct option_type type_flag = {
 
 /* "artifact": false is --no-artifact; the other shapes are its group's. */
 static void load_no_artifact(struct parse *p, const struct option *o,
-			     const struct json *value)
+			     const cJSON *value)
 {
-	if (json_is(value, JSON_FALSE))
+	if (cJSON_IsFalse(value))
 		set_true(p, o, NULL);
 	else
 		wrong_type(p, "a path, false or an object", value);
 }
 
-static struct json *dump_no_artifact(const struct spec *spec,
-				     const struct option *o)
+static cJSON *dump_no_artifact(const struct spec *spec, const struct option *o)
 {
 	(void)o;
-	return spec->artifact_off ? json_new(JSON_FALSE) : NULL;
+	return spec->artifact_off ? cJSON_CreateFalse() : NULL;
 }
 
 const struct option_type type_no_artifact = {
@@ -171,11 +171,11 @@ static void set_choice(struct parse *p, const struct option *o,
 					      o) = (unsigned int)choice;
 }
 
-static struct json *dump_choice(const struct spec *spec, const struct option *o)
+static cJSON *dump_choice(const struct spec *spec, const struct option *o)
 {
 	unsigned int choice = *(unsigned int *)option_field(spec, o);
 
-	return json_new_text(o->choices[choice]);
+	return cJSON_CreateString(o->choices[choice]);
 }
 
 static void clear_choice(struct spec *spec, const struct option *o)
@@ -184,7 +184,7 @@ static void clear_choice(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_choice = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_choice,
 	.dump = dump_choice,
 	.clear = clear_choice,
@@ -198,7 +198,7 @@ static void set_choice_name(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_choice_name = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_choice_name,
 	.dump = dump_string,
 	.clear = clear_string,
@@ -239,7 +239,7 @@ static void set_label(struct parse *p, const struct option *o, char *const *arg)
 }
 
 const struct option_type type_label = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_label,
 	.dump = dump_string,
 	.clear = clear_string,
@@ -262,7 +262,7 @@ static void set_name(struct parse *p, const struct option *o, char *const *arg)
 }
 
 const struct option_type type_name = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_name,
 	.dump = dump_string,
 	.clear = clear_string,
@@ -285,7 +285,7 @@ static void set_hostname(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_hostname = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_hostname,
 	.dump = dump_string,
 	.clear = clear_string,
@@ -309,15 +309,15 @@ static void set_proxy(struct parse *p, const struct option *o, char *const *arg)
 	proxy_free(&proxy);
 }
 
-static struct json *dump_proxy(const struct spec *spec, const struct option *o)
+static cJSON *dump_proxy(const struct spec *spec, const struct option *o)
 {
 	char *auto_free shown = proxy_redacted(*(char **)option_field(spec, o));
 
-	return json_new_text(shown);
+	return cJSON_CreateString(shown);
 }
 
 const struct option_type type_proxy = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_proxy,
 	.dump = dump_proxy,
 	.clear = clear_string,
@@ -347,7 +347,7 @@ static void set_agent(struct parse *p, const struct option *o, char *const *arg)
 }
 
 const struct option_type type_agent = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_agent,
 	.dump = dump_string,
 	.clear = clear_string,
@@ -364,7 +364,7 @@ static void set_prompt(struct parse *p, const struct option *o,
 }
 
 const struct option_type type_prompt = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_prompt,
 	.dump = dump_string,
 	.clear = clear_string,
@@ -417,9 +417,9 @@ static void set_size(struct parse *p, const struct option *o, char *const *arg)
 		*(uint64_t *)option_field(p->spec, o) = bytes;
 }
 
-static struct json *dump_number(const struct spec *spec, const struct option *o)
+static cJSON *dump_number(const struct spec *spec, const struct option *o)
 {
-	return json_new_number((double)*(uint64_t *)option_field(spec, o));
+	return cJSON_CreateNumber((double)*(uint64_t *)option_field(spec, o));
 }
 
 const struct option_type type_size = {
@@ -448,16 +448,15 @@ static void set_duration(struct parse *p, const struct option *o,
 		*(uint64_t *)option_field(p->spec, o) = ms;
 }
 
-static struct json *dump_duration(const struct spec *spec,
-				  const struct option *o)
+static cJSON *dump_duration(const struct spec *spec, const struct option *o)
 {
 	uint64_t ms = *(uint64_t *)option_field(spec, o);
 	char *auto_free text = NULL;
 
 	if (ms % 1000 == 0)
-		return json_new_number((double)ms / 1000);
+		return cJSON_CreateNumber((double)ms / 1000);
 	text = xasprintf("%lums", ms);
-	return json_new_text(text);
+	return cJSON_CreateString(text);
 }
 
 const struct option_type type_duration = {
@@ -478,7 +477,7 @@ static void set_count(struct parse *p, const struct option *o, char *const *arg)
 }
 
 const struct option_type type_count = {
-	.json = JSON_NUMBER,
+	.json = cJSON_Number,
 	.set = set_count,
 	.dump = dump_number,
 };
@@ -502,13 +501,13 @@ static void set_cores(struct parse *p, const struct option *o, char *const *arg)
 		*(double *)option_field(p->spec, o) = cores;
 }
 
-static struct json *dump_cores(const struct spec *spec, const struct option *o)
+static cJSON *dump_cores(const struct spec *spec, const struct option *o)
 {
-	return json_new_number(*(double *)option_field(spec, o));
+	return cJSON_CreateNumber(*(double *)option_field(spec, o));
 }
 
 const struct option_type type_cores = {
-	.json = JSON_NUMBER,
+	.json = cJSON_Number,
 	.set = set_cores,
 	.dump = dump_cores,
 };
@@ -529,7 +528,7 @@ static void clear_id(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_id = {
-	.json = JSON_NUMBER,
+	.json = cJSON_Number,
 	.set = set_id,
 	.dump = dump_number,
 	.clear = clear_id,
@@ -550,9 +549,9 @@ static void set_fd(struct parse *p, const struct option *o, char *const *arg)
 		*(int *)option_field(p->spec, o) = (int)value;
 }
 
-static struct json *dump_fd(const struct spec *spec, const struct option *o)
+static cJSON *dump_fd(const struct spec *spec, const struct option *o)
 {
-	return json_new_number(*(int *)option_field(spec, o));
+	return cJSON_CreateNumber(*(int *)option_field(spec, o));
 }
 
 static void clear_fd(struct spec *spec, const struct option *o)
@@ -561,7 +560,7 @@ static void clear_fd(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_fd = {
-	.json = JSON_NUMBER,
+	.json = cJSON_Number,
 	.set = set_fd,
 	.dump = dump_fd,
 	.clear = clear_fd,

@@ -151,26 +151,27 @@ static void set_output(struct parse *p, const struct option *o,
 
 /* An array whose items are strings for `set` or objects for `add`. */
 static void load_items(struct parse *p, const struct option *o,
-		       const struct json *value, const char *expects,
+		       const cJSON *value, const char *expects,
 		       void (*add)(struct parse *p, const struct option *o,
-				   const struct json *object))
+				   const cJSON *object))
 {
-	const struct json *item;
+	const cJSON *item;
 	size_t index = 0;
 
-	if (!json_is(value, JSON_ARRAY)) {
+	if (!cJSON_IsArray(value)) {
 		wrong_type(p, "an array", value);
 		return;
 	}
 	if (too_many(p, value))
 		return;
-	json_each(item, value) {
+	cJSON_ArrayForEach(item, value)
+	{
 		size_t back = where_index(p, index++);
 
-		if (json_is(item, JSON_OBJECT))
+		if (cJSON_IsObject(item))
 			add(p, o, item);
-		else if (json_is(item, JSON_STRING) && o->type->json)
-			o->type->set(p, o, (char *[]){ item->text });
+		else if (cJSON_IsString(item) && o->type->json)
+			o->type->set(p, o, (char *[]){ item->valuestring });
 		else
 			wrong_type(p, expects, item);
 		where_back(p, back);
@@ -178,20 +179,21 @@ static void load_items(struct parse *p, const struct option *o,
 }
 
 static void load_copy(struct parse *p, const struct option *o,
-		      const struct json *object)
+		      const cJSON *object)
 {
 	/* An input has no use for the last one: the first two are its own. */
 	static const char *const in[] = { "from", "to", NULL };
 	static const char *const out[] = { "from", "to", "optional", NULL };
 	bool inputs = o->type == &type_inputs;
-	const struct json *optional = json_get(object, out[2]);
+	const cJSON *optional = cJSON_GetObjectItemCaseSensitive(object,
+								 out[2]);
 	const char *from, *to;
 	size_t before = p->problems;
 
 	only_members(p, object, inputs ? in : out);
 	from = member_string(p, object, in[0], true);
 	to = member_string(p, object, in[1], false);
-	if (!inputs && optional && !json_is(optional, JSON_BOOL)) {
+	if (!inputs && optional && !cJSON_IsBool(optional)) {
 		size_t back = where_key(p, out[2]);
 
 		wrong_type(p, "true or false", optional);
@@ -202,30 +204,30 @@ static void load_copy(struct parse *p, const struct option *o,
 	if (inputs)
 		add_input(p, from, to);
 	else
-		add_output(p, from, to, json_is(optional, JSON_TRUE));
+		add_output(p, from, to, cJSON_IsTrue(optional));
 }
 
 static void load_copies(struct parse *p, const struct option *o,
-			const struct json *value)
+			const cJSON *value)
 {
 	load_items(p, o, value, "\"SRC:DEST\" or {\"from\", \"to\"}",
 		   load_copy);
 }
 
-static struct json *dump_copies(struct copies list)
+static cJSON *dump_copies(struct copies list)
 {
-	struct json *array = json_new(JSON_ARRAY);
+	cJSON *array = cJSON_CreateArray();
 
 	for (size_t i = 0; i < *list.n; i++) {
-		struct json *item = json_new(JSON_OBJECT);
+		cJSON *item = cJSON_CreateObject();
 
-		json_add(item, "from", json_new_text((*list.v)[i].from));
+		cJSON_AddStringToObject(item, "from", (*list.v)[i].from);
 		/* Named, the folder's files may be replaced. */
 		if (!(*list.v)[i].here)
-			json_add(item, "to", json_new_text((*list.v)[i].to));
+			cJSON_AddStringToObject(item, "to", (*list.v)[i].to);
 		if ((*list.v)[i].optional)
-			json_add(item, "optional", json_new(JSON_TRUE));
-		json_add(array, NULL, item);
+			cJSON_AddTrueToObject(item, "optional");
+		cJSON_AddItemToArray(array, item);
 	}
 	return array;
 }
@@ -239,14 +241,13 @@ static void clear_copies(struct copies list)
 	*list.n = 0;
 }
 
-static struct json *dump_inputs(const struct spec *spec, const struct option *o)
+static cJSON *dump_inputs(const struct spec *spec, const struct option *o)
 {
 	(void)o;
 	return dump_copies(inputs_of((struct spec *)(uintptr_t)spec));
 }
 
-static struct json *dump_outputs(const struct spec *spec,
-				 const struct option *o)
+static cJSON *dump_outputs(const struct spec *spec, const struct option *o)
 {
 	(void)o;
 	return dump_copies(outputs_of((struct spec *)(uintptr_t)spec));
@@ -265,7 +266,7 @@ static void clear_outputs(struct spec *spec, const struct option *o)
 }
 
 const struct option_type type_inputs = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_input,
 	.load = load_copies,
 	.dump = dump_inputs,
@@ -273,7 +274,7 @@ const struct option_type type_inputs = {
 };
 
 const struct option_type type_outputs = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_output,
 	.load = load_copies,
 	.dump = dump_outputs,
@@ -282,7 +283,7 @@ const struct option_type type_outputs = {
 
 /* Of one list: the row before it reads the key, and prints it. */
 const struct option_type type_optional_output = {
-	.json = JSON_STRING,
+	.json = cJSON_String,
 	.set = set_output,
 };
 
@@ -336,7 +337,7 @@ static void set_tmpfs(struct parse *p, const struct option *o, char *const *arg)
 	add_mount(p, NULL, arg[0], true);
 }
 
-static bool is_tmpfs(struct parse *p, const struct json *object)
+static bool is_tmpfs(struct parse *p, const cJSON *object)
 {
 	const char *type = member_string(p, object, "type", false);
 	size_t back;
@@ -350,11 +351,11 @@ static bool is_tmpfs(struct parse *p, const struct json *object)
 }
 
 static void load_mount(struct parse *p, const struct option *o,
-		       const struct json *object)
+		       const cJSON *object)
 {
 	static const char *const names[] = { "source", "destination",
 					     "readWrite", "type", NULL };
-	const struct json *rw = json_get(object, names[2]);
+	const cJSON *rw = cJSON_GetObjectItemCaseSensitive(object, names[2]);
 	size_t before = p->problems, back;
 	const char *source, *destination;
 	bool tmpfs;
@@ -364,43 +365,42 @@ static void load_mount(struct parse *p, const struct option *o,
 	tmpfs = is_tmpfs(p, object);
 	source = member_string(p, object, names[0], !tmpfs);
 	destination = member_string(p, object, names[1], true);
-	if (rw && !json_is(rw, JSON_BOOL)) {
+	if (rw && !cJSON_IsBool(rw)) {
 		back = where_key(p, names[2]);
 		wrong_type(p, "true or false", rw);
 		where_back(p, back);
 	}
-	if (tmpfs && (source || json_is(rw, JSON_FALSE)))
+	if (tmpfs && (source || cJSON_IsFalse(rw)))
 		complain(p, "a tmpfs has no source and is writable");
 	if (p->problems == before)
-		add_mount(p, source, destination,
-			  tmpfs || json_is(rw, JSON_TRUE));
+		add_mount(p, source, destination, tmpfs || cJSON_IsTrue(rw));
 }
 
 static void load_mounts(struct parse *p, const struct option *o,
-			const struct json *value)
+			const cJSON *value)
 {
 	load_items(p, o, value, "{\"source\", \"destination\"}", load_mount);
 }
 
-static struct json *dump_mounts(const struct spec *spec, const struct option *o)
+static cJSON *dump_mounts(const struct spec *spec, const struct option *o)
 {
-	struct json *array = json_new(JSON_ARRAY);
+	cJSON *array = cJSON_CreateArray();
 
 	(void)o;
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const struct spec_mount *mount = &spec->mounts[i];
-		struct json *item = json_new(JSON_OBJECT);
+		cJSON *item = cJSON_CreateObject();
 
 		if (mount->source)
-			json_add(item, "source", json_new_text(mount->source));
+			cJSON_AddStringToObject(item, "source", mount->source);
 		else
-			json_add(item, "type", json_new_text("tmpfs"));
-		json_add(item, "destination",
-			 json_new_text(mount->destination));
+			cJSON_AddStringToObject(item, "type", "tmpfs");
+		cJSON_AddStringToObject(item, "destination",
+					mount->destination);
 		if (mount->source)
-			json_add(item, "readWrite",
-				 json_new_bool(mount->read_write));
-		json_add(array, NULL, item);
+			cJSON_AddBoolToObject(item, "readWrite",
+					      mount->read_write);
+		cJSON_AddItemToArray(array, item);
 	}
 	return array;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "package.h"
 
+#include <cjson/cJSON.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <stdlib.h>
@@ -9,8 +10,6 @@
 #include <unistd.h>
 
 #include "err.h"
-#include "json.h"
-#include "text.h"
 
 #define auto_json    __attribute__((cleanup(free_json)))
 #define auto_glob    __attribute__((cleanup(globfree)))
@@ -25,9 +24,9 @@
 static const char modules[] = "/node_modules/";
 static const char why_package[] = "package root";
 
-static void free_json(struct json **json)
+static void free_json(cJSON **json)
 {
-	json_free(*json);
+	cJSON_Delete(*json);
 }
 
 static char *parent_of(const char *path)
@@ -87,25 +86,17 @@ char *package_root(const char *real)
 	return *end == '/' ? xstrndup(real, (size_t)(end - real)) : NULL;
 }
 
-static struct json *read_manifest(const char *root)
+static cJSON *read_manifest(const char *root)
 {
 	auto_free char *path = path_join(root, "package.json");
 	auto_free char *text = read_plain(AT_FDCWD, path, 0, MANIFEST_MAX);
-	auto_free char *clean = text ? text_utf8(text, strlen(text)) : NULL;
-	struct json_fault fault;
-	const char *start = clean;
 
-	if (clean == NULL)
-		return NULL;
-	/* npm forgives both a byte order mark and bytes that are no UTF-8. */
-	if (strncmp(start, "\xef\xbb\xbf", 3) == 0)
-		start += 3;
-	return json_read(start, strlen(start), &fault);
+	return text ? cJSON_Parse(text) : NULL;
 }
 
-static bool is_bin_entry(const struct json *entry, const char *relative)
+static bool is_bin_entry(const cJSON *entry, const char *relative)
 {
-	const char *value = json_text(entry);
+	const char *value = cJSON_GetStringValue(entry);
 
 	if (value && strncmp(value, "./", 2) == 0)
 		value += 2;
@@ -118,14 +109,15 @@ static char *linked_root(const char *real)
 {
 	for (char *dir = parent_of(real), *up; dir;
 	     up = parent_of(dir), free(dir), dir = up) {
-		auto_json struct json *manifest = read_manifest(dir);
-		const struct json *bin = json_get(manifest, "bin");
+		auto_json cJSON *manifest = read_manifest(dir);
+		const cJSON *bin = cJSON_GetObjectItem(manifest, "bin");
 		const char *relative = real + strlen(dir) + 1;
-		const struct json *entry;
+		const cJSON *entry;
 
 		if (is_bin_entry(bin, relative))
 			return dir;
-		json_each(entry, bin) {
+		cJSON_ArrayForEach(entry, bin)
+		{
 			if (is_bin_entry(entry, relative))
 				return dir;
 		}
@@ -179,14 +171,16 @@ static void add_dependencies(struct needs *needs, const char *root,
 	static const char *const keys[] = { "dependencies",
 					    "optionalDependencies",
 					    "peerDependencies" };
-	auto_json struct json *manifest = read_manifest(root);
-	const struct json *entry;
+	auto_json cJSON *manifest = read_manifest(root);
+	const cJSON *entry;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		json_each(entry, json_get(manifest, keys[i])) {
+		cJSON_ArrayForEach(entry,
+				   cJSON_GetObjectItem(manifest, keys[i]))
+		{
 			auto_free char *found =
-			    is_name(entry->key)
-				? find_dependency(needs, root, entry->key)
+			    is_name(entry->string)
+				? find_dependency(needs, root, entry->string)
 				: NULL;
 
 			if (found && !strv_has(roots, found) &&

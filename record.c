@@ -9,6 +9,7 @@
 
 #include "err.h"
 #include "event.h"
+#include "json.h"
 #include "result.h"
 #include "unpack.h"
 
@@ -36,13 +37,12 @@ static int bad(const char *what)
 static int take_line(struct lines *lines)
 {
 	struct json_fault fault;
-	struct json *event = json_read(lines->text, lines->len, &fault);
+	cJSON *event = json_read(lines->text, lines->len, &fault);
 
 	lines->n++;
 	lines->len = 0;
-	if (!json_is(event, JSON_OBJECT) ||
-	    record_text(event, "event")[0] == '\0') {
-		json_free(event);
+	if (!cJSON_IsObject(event) || record_text(event, "event")[0] == '\0') {
+		cJSON_Delete(event);
 		return fail(0, "line %llu is no event",
 			    (unsigned long long)lines->n);
 	}
@@ -116,7 +116,7 @@ static int read_member(struct unpack *u, struct lines *lines,
 }
 
 /* NULL for a member that is not there. */
-static int parse(const struct member *member, struct json **tree)
+static int parse(const struct member *member, cJSON **tree)
 {
 	struct json_fault fault;
 
@@ -127,28 +127,28 @@ static int parse(const struct member *member, struct json **tree)
 	return *tree ? 0 : bad(fault.what);
 }
 
-static void take_result(struct lines *lines, struct json *result)
+static void take_result(struct lines *lines, cJSON *result)
 {
 	lines->result = record_text(result, "status")[0] != '\0';
 	if (lines->result)
 		lines->reader->result(lines->reader->arg, result);
 	else
-		json_free(result);
+		cJSON_Delete(result);
 }
 
-static void take_changes(const struct record_reader *reader, struct json *tree)
+static void take_changes(const struct record_reader *reader, cJSON *tree)
 {
-	struct json *list = json_get(tree, "changes");
+	cJSON *list = cJSON_DetachItemFromObjectCaseSensitive(tree, "changes");
 
 	if (list)
-		reader->changes(reader->arg, json_take(tree, list),
+		reader->changes(reader->arg, list,
 				record_number(tree, "left_out"));
-	json_free(tree);
+	cJSON_Delete(tree);
 }
 
 static int take_members(struct lines *lines, const struct member *members)
 {
-	struct json *list, *result;
+	cJSON *list, *result;
 
 	if (members[SKIPPED].text)
 		lines->reader->skipped(lines->reader->arg,
@@ -232,13 +232,13 @@ static int read_text(int fd, struct lines *lines)
 	size_t len = 0;
 	auto_free char *text = read_fd(fd, RESULT_MAX, &len);
 	struct json_fault fault = { 0 };
-	struct json *result = text ? json_read(text, len, &fault) : NULL;
+	cJSON *result = text ? json_read(text, len, &fault) : NULL;
 
 	if (result && record_text(result, "event")[0] == '\0') {
 		take_result(lines, result);
 		return lines->result ? 0 : bad("it is no result");
 	}
-	json_free(result);
+	cJSON_Delete(result);
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return fail(errno, "cannot read it twice");
 	return read_events(fd, lines);
@@ -274,19 +274,19 @@ int record_blame(const char *path)
 
 /*** Of one run ***/
 
-static void keep_event(void *record, struct json *event)
+static void keep_event(void *record, cJSON *event)
 {
 	record_event(record, event);
 }
 
-static void keep_result(void *arg, struct json *result)
+static void keep_result(void *arg, cJSON *result)
 {
 	struct record *record = arg;
 
 	record->result = result;
 }
 
-static void keep_changes(void *arg, struct json *list, double more)
+static void keep_changes(void *arg, cJSON *list, double more)
 {
 	struct record *record = arg;
 
@@ -317,17 +317,17 @@ static const char *loss_of(const char *kind)
 	return "left out";
 }
 
-static struct json *skipped_row(const char *line)
+static cJSON *skipped_row(const char *line)
 {
 	size_t n = strcspn(line, " ");
 	auto_free char *kind = xstrndup(line, n);
 	const char *why = loss_of(kind);
-	struct json *row = json_new(JSON_OBJECT);
+	cJSON *row = cJSON_CreateObject();
 
-	json_add(row, "kind", json_new_text(kind));
-	json_add(row, "path", json_new_text(line + n + (line[n] == ' ')));
+	cJSON_AddStringToObject(row, "kind", kind);
+	cJSON_AddStringToObject(row, "path", line + n + (line[n] == ' '));
 	if (why)
-		json_add(row, "control", json_new_text(why));
+		cJSON_AddStringToObject(row, "control", why);
 	return row;
 }
 
@@ -339,11 +339,11 @@ static void keep_skipped(void *arg, const char *text)
 	unsigned long long unlisted = 0;
 	auto_free char *left_out = NULL;
 
-	record->skipped = json_new(JSON_ARRAY);
+	record->skipped = cJSON_CreateArray();
 	while (*text) {
 		size_t len = strcspn(text, "\n");
 		auto_free char *line = xstrndup(text, len);
-		struct json *row;
+		cJSON *row;
 		bool loss;
 
 		text += len + (text[len] == '\n');
@@ -352,13 +352,13 @@ static void keep_skipped(void *arg, const char *text)
 		    sscanf(line, "and %18llu more", &unlisted) == 1)
 			break;
 		row = skipped_row(line);
-		loss = json_get(row, "control");
+		loss = cJSON_HasObjectItem(row, "control");
 		if (n[loss]++ < RECORD_EVENTS_MAX) {
-			json_add(record->skipped, NULL, row);
+			cJSON_AddItemToArray(record->skipped, row);
 			continue;
 		}
 		record->more_skipped++;
-		json_free(row);
+		cJSON_Delete(row);
 	}
 	record->more_skipped += unlisted;
 	left_out = outcome_left_out("", n[true] + unlisted, ", listed below");
@@ -366,7 +366,7 @@ static void keep_skipped(void *arg, const char *text)
 		outcome_add_warning(&record->seen, "%s", left_out);
 }
 
-static struct json *tell_seen(struct record *record)
+static cJSON *tell_seen(struct record *record)
 {
 	static const struct err_record cut = {
 		.stage = "events",
@@ -392,19 +392,22 @@ static void tell_changes(struct record *record)
 {
 	static const char *const kinds[] = { "added", "modified", "deleted",
 					     "renamed" };
-	const struct json *changes = json_get(record->result, "changes");
-	const struct json *one;
+	const cJSON *changes = cJSON_GetObjectItemCaseSensitive(record->result,
+								"changes");
+	const cJSON *one;
 
-	record->changes = json_new(JSON_ARRAY);
+	record->changes = cJSON_CreateArray();
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		record->more_changes += record_number(changes, kinds[i]);
-	json_each(one, json_get(changes, "control")) {
-		struct json *row = json_new(JSON_OBJECT);
+	cJSON_ArrayForEach(one,
+			   cJSON_GetObjectItemCaseSensitive(changes, "control"))
+	{
+		cJSON *row = cJSON_CreateObject();
 
-		json_add(row, "path", json_new_text(record_text(one, "path")));
-		json_add(row, "control",
-			 json_new_text(record_text(one, "what")));
-		json_add(record->changes, NULL, row);
+		cJSON_AddStringToObject(row, "path", record_text(one, "path"));
+		cJSON_AddStringToObject(row, "control",
+					record_text(one, "what"));
+		cJSON_AddItemToArray(record->changes, row);
 		record->more_changes -= record->more_changes > 0;
 	}
 }
@@ -418,7 +421,7 @@ struct record *record_read(int fd)
 	double length;
 
 	record->seen = OUTCOME_NONE;
-	record->events = json_new(JSON_ARRAY);
+	record->events = cJSON_CreateArray();
 	if (record_scan(fd, &reader) < 0) {
 		record_free(record);
 		return NULL;
@@ -439,10 +442,10 @@ void record_free(struct record *record)
 		return;
 	for (size_t i = 0; i < record->n_lanes; i++)
 		free(record->lanes[i].label);
-	json_free(record->result);
-	json_free(record->changes);
-	json_free(record->skipped);
-	json_free(record->events);
+	cJSON_Delete(record->result);
+	cJSON_Delete(record->changes);
+	cJSON_Delete(record->skipped);
+	cJSON_Delete(record->events);
 	outcome_free(&record->seen);
 	free(record->run);
 	free(record);

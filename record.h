@@ -6,11 +6,11 @@
  * events.  The file is anybody's: all that is kept of it is bounded.
  */
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "json.h"
 #include "outcome.h"
 
 #define RECORD_EVENTS_MAX  2000
@@ -39,13 +39,12 @@ struct record_mark {
 };
 
 struct record {
-	struct json
-	    *result; /* by schema/result.schema.json, or made of events */
-	struct json *changes; /* the list of changes.json, or NULL */
+	cJSON *result;  /* by schema/result.schema.json, or made of events */
+	cJSON *changes; /* the list of changes.json, or NULL */
 	double more_changes;
-	struct json *skipped; /* kind and path; for a loss, why, as "control" */
+	cJSON *skipped; /* kind and path; for a loss, why, as "control" */
 	uint64_t more_skipped;
-	struct json *events; /* the first ones that tell of one thing each */
+	cJSON *events; /* the first ones that tell of one thing each */
 	size_t n_events, n_values;
 	uint64_t more_events;
 	uint64_t unrecorded; /* events that the run counted only */
@@ -70,10 +69,10 @@ struct record {
 
 /* Who takes what is found: each object is his then. */
 struct record_reader {
-	void (*event)(void *arg, struct json *event);
-	void (*result)(void *arg, struct json *result); /* one at most */
+	void (*event)(void *arg, cJSON *event);
+	void (*result)(void *arg, cJSON *result); /* one at most */
 	/* NULL: not looked at.  `more` could not be listed. */
-	void (*changes)(void *arg, struct json *list, double more);
+	void (*changes)(void *arg, cJSON *list, double more);
 	void (*skipped)(void *arg, const char *text); /* or NULL */
 	void *arg;
 };
@@ -93,12 +92,12 @@ struct record *record_read(int fd);
 void record_free(struct record *record);
 
 /* Of a JSON object that may be anything: "" and 0 for what is not there. */
-const char *record_text(const struct json *object, const char *key);
-double record_number(const struct json *object, const char *key);
+const char *record_text(const cJSON *object, const char *key);
+double record_number(const cJSON *object, const char *key);
 /* "name:port" of a connection, or "published port N"; owned. */
-char *record_peer(const struct json *object);
+char *record_peer(const cJSON *object);
 /* When an event was, in seconds after the first. */
-double record_time(const struct record *record, const struct json *event);
+double record_time(const struct record *record, const cJSON *event);
 
 /* Within the module: takes one event in. */
-void record_event(struct record *record, struct json *event);
+void record_event(struct record *record, cJSON *event);

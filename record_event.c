@@ -13,21 +13,23 @@
 
 /*** Values ***/
 
-const char *record_text(const struct json *object, const char *key)
+const char *record_text(const cJSON *object, const char *key)
 {
-	const char *s = json_text(json_get(object, key));
+	const char *s = cJSON_GetStringValue(
+	    cJSON_GetObjectItemCaseSensitive(object, key));
 
 	return s ? s : "";
 }
 
-double record_number(const struct json *object, const char *key)
+double record_number(const cJSON *object, const char *key)
 {
-	double value = json_number(json_get(object, key));
+	double value = cJSON_GetNumberValue(
+	    cJSON_GetObjectItemCaseSensitive(object, key));
 
 	return value >= 0 && value < 9e15 ? value : 0;
 }
 
-char *record_peer(const struct json *object)
+char *record_peer(const cJSON *object)
 {
 	const char *name = record_text(object, "name");
 	unsigned int port = (uint64_t)record_number(object, "port") & 0xffff;
@@ -39,7 +41,7 @@ char *record_peer(const struct json *object)
 }
 
 /* Seconds since 1970, or 0. */
-static double stamp(const struct json *event)
+static double stamp(const cJSON *event)
 {
 	struct tm tm = { 0 };
 	double seconds;
@@ -54,7 +56,7 @@ static double stamp(const struct json *event)
 	return (double)timegm(&tm) + seconds;
 }
 
-double record_time(const struct record *record, const struct json *event)
+double record_time(const struct record *record, const cJSON *event)
 {
 	double at = stamp(event) - record->began;
 
@@ -80,7 +82,7 @@ static size_t lane_of(struct record *r, const char *label, bool network)
 	return r->n_lanes++;
 }
 
-static struct record_mark *add_mark(struct record *r, const struct json *event,
+static struct record_mark *add_mark(struct record *r, const cJSON *event,
 				    const char *label, bool network)
 {
 	struct record_mark *mark;
@@ -98,7 +100,7 @@ static struct record_mark *add_mark(struct record *r, const struct json *event,
 
 /*** To the outcome, for a file that has no result ***/
 
-static void add_net(struct record *r, const struct json *event,
+static void add_net(struct record *r, const cJSON *event,
 		    enum net_event_kind kind)
 {
 	struct net_event e = { .kind = kind };
@@ -119,14 +121,14 @@ static void add_net(struct record *r, const struct json *event,
 
 /*** Each kind of event ***/
 
-static void on_start(struct record *r, const struct json *event)
+static void on_start(struct record *r, const cJSON *event)
 {
 	if (r->seen.started_at == NULL)
 		r->seen.started_at = xstrdup(record_text(event, "ts"));
 	r->seen.started = true;
 }
 
-static void on_exec(struct record *r, const struct json *event)
+static void on_exec(struct record *r, const cJSON *event)
 {
 	const char *path = record_text(event, "path");
 	const char *verdict = record_text(event, "verdict");
@@ -145,7 +147,7 @@ static void on_exec(struct record *r, const struct json *event)
 			   record_text(event, "remedy"));
 }
 
-static void on_dns(struct record *r, const struct json *event)
+static void on_dns(struct record *r, const cJSON *event)
 {
 	add_net(r, event, NET_EVENT_DNS);
 	if (strcmp(record_text(event, "verdict"), "denied") == 0)
@@ -159,7 +161,7 @@ static uint32_t *open_place(struct record *r, double connection)
 	return &r->open[(uint64_t)connection % RECORD_MARKS_MAX];
 }
 
-static void on_connect(struct record *r, const struct json *event)
+static void on_connect(struct record *r, const cJSON *event)
 {
 	auto_free char *peer = record_peer(event);
 	struct record_mark *mark = add_mark(r, event, peer, true);
@@ -171,7 +173,7 @@ static void on_connect(struct record *r, const struct json *event)
 	*open_place(r, mark->connection) = (uint32_t)r->n_marks;
 }
 
-static void on_close(struct record *r, const struct json *event)
+static void on_close(struct record *r, const cJSON *event)
 {
 	double connection = record_number(event, "connection");
 	uint32_t place = *open_place(r, connection);
@@ -184,7 +186,7 @@ static void on_close(struct record *r, const struct json *event)
 	mark->connection = 0;
 }
 
-static void on_denied(struct record *r, const struct json *event)
+static void on_denied(struct record *r, const cJSON *event)
 {
 	auto_free char *peer = NULL;
 
@@ -200,7 +202,7 @@ static void on_denied(struct record *r, const struct json *event)
 	add_net(r, event, NET_EVENT_DENIED);
 }
 
-static void on_sample(struct record *r, const struct json *event)
+static void on_sample(struct record *r, const cJSON *event)
 {
 	struct record_sample *s;
 
@@ -219,7 +221,7 @@ static void on_sample(struct record *r, const struct json *event)
 }
 
 /* A cap that was reached; or, with a reason, what is not all on record. */
-static void on_limit(struct record *r, const struct json *event)
+static void on_limit(struct record *r, const cJSON *event)
 {
 	const char *what = record_text(event, "what");
 	const char *reason = record_text(event, "reason");
@@ -237,7 +239,7 @@ static void on_limit(struct record *r, const struct json *event)
 		outcome_add_limit(&r->seen, what);
 }
 
-static void on_exit_event(struct record *r, const struct json *event)
+static void on_exit_event(struct record *r, const cJSON *event)
 {
 	struct outcome *o = &r->seen;
 
@@ -256,7 +258,7 @@ static void on_exit_event(struct record *r, const struct json *event)
 
 static const struct {
 	const char *name;
-	void (*take)(struct record *, const struct json *);
+	void (*take)(struct record *, const cJSON *);
 	bool listed; /* one by one */
 } kinds[] = {
 	{ "start", on_start, true },    { "exec", on_exec, true },
@@ -269,33 +271,34 @@ static const struct {
 };
 
 /* A value takes a hundred bytes however short its text is. */
-static size_t count_values(const struct json *tree)
+static size_t count_values(const cJSON *tree)
 {
-	const struct json *item;
+	const cJSON *item;
 	size_t n = 1;
 
-	json_each(item, tree) {
+	cJSON_ArrayForEach(item, tree)
+	{
 		n += count_values(item);
 	}
 	return n;
 }
 
-static void keep(struct record *r, struct json *event)
+static void keep(struct record *r, cJSON *event)
 {
 	size_t values = r->n_events < RECORD_EVENTS_MAX ? count_values(event)
 							: SIZE_MAX;
 
 	if (values > RECORD_VALUES_MAX - r->n_values) {
 		r->more_events++;
-		json_free(event);
+		cJSON_Delete(event);
 		return;
 	}
 	r->n_events++;
 	r->n_values += values;
-	json_add(r->events, NULL, event);
+	cJSON_AddItemToArray(r->events, event);
 }
 
-void record_event(struct record *r, struct json *event)
+void record_event(struct record *r, cJSON *event)
 {
 	const char *name = record_text(event, "event");
 	const char *run = record_text(event, "run");
@@ -309,7 +312,7 @@ void record_event(struct record *r, struct json *event)
 	/* The audit log has other runs' events between. */
 	if (strcmp(run, r->run) != 0) {
 		r->foreign++;
-		json_free(event);
+		cJSON_Delete(event);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -324,5 +327,5 @@ void record_event(struct record *r, struct json *event)
 			return;
 		}
 	}
-	json_free(event);
+	cJSON_Delete(event);
 }

@@ -51,21 +51,21 @@ void report_text(FILE *out, const char *text)
 	}
 }
 
-static const struct json *find(const struct json *object, const char *path)
+static const cJSON *find(const cJSON *object, const char *path)
 {
 	const char *dot = strchr(path, '.');
 	auto_free char *key = NULL;
 
 	if (dot == NULL)
-		return json_get(object, path);
+		return cJSON_GetObjectItemCaseSensitive(object, path);
 	key = xstrndup(path, (size_t)(dot - path));
-	return find(json_get(object, key), dot + 1);
+	return find(cJSON_GetObjectItemCaseSensitive(object, key), dot + 1);
 }
 
 /* Of "a.b", the object a. */
-static double number_at(const struct json *object, const char *path)
+static double number_at(const cJSON *object, const char *path)
 {
-	double value = json_number(find(object, path));
+	double value = cJSON_GetNumberValue(find(object, path));
 
 	return value >= 0 && value < 9e15 ? value : 0;
 }
@@ -74,20 +74,19 @@ static double number_at(const struct json *object, const char *path)
 
 struct column {
 	const char *head;
-	void (*put)(FILE *, const struct record *, const struct json *,
-		    const char *);
+	void (*put)(FILE *, const struct record *, const cJSON *, const char *);
 	const char *key;
 	bool number;
 };
 
-static void put_text(FILE *out, const struct record *r, const struct json *row,
+static void put_text(FILE *out, const struct record *r, const cJSON *row,
 		     const char *key)
 {
 	(void)r;
 	report_text(out, record_text(row, key));
 }
 
-static void put_code(FILE *out, const struct record *r, const struct json *row,
+static void put_code(FILE *out, const struct record *r, const cJSON *row,
 		     const char *key)
 {
 	fputs("<code>", out);
@@ -95,7 +94,7 @@ static void put_code(FILE *out, const struct record *r, const struct json *row,
 	fputs("</code>", out);
 }
 
-static void put_flag(FILE *out, const struct record *r, const struct json *row,
+static void put_flag(FILE *out, const struct record *r, const cJSON *row,
 		     const char *key)
 {
 	if (record_text(row, key)[0] == '\0')
@@ -105,22 +104,22 @@ static void put_flag(FILE *out, const struct record *r, const struct json *row,
 	fputs("</code>", out);
 }
 
-static void put_warning(FILE *out, const struct record *r,
-			const struct json *row, const char *key)
+static void put_warning(FILE *out, const struct record *r, const cJSON *row,
+			const char *key)
 {
 	fputs("<span class=warn>", out);
 	put_text(out, r, row, key);
 	fputs("</span>", out);
 }
 
-static void put_count(FILE *out, const struct record *r, const struct json *row,
+static void put_count(FILE *out, const struct record *r, const cJSON *row,
 		      const char *key)
 {
 	(void)r;
 	fprintf(out, "%.0f", record_number(row, key));
 }
 
-static void put_bytes(FILE *out, const struct record *r, const struct json *row,
+static void put_bytes(FILE *out, const struct record *r, const cJSON *row,
 		      const char *key)
 {
 	auto_free char *text = human_bytes((uint64_t)record_number(row, key));
@@ -129,7 +128,7 @@ static void put_bytes(FILE *out, const struct record *r, const struct json *row,
 	fputs(text, out);
 }
 
-static void put_peer(FILE *out, const struct record *r, const struct json *row,
+static void put_peer(FILE *out, const struct record *r, const cJSON *row,
 		     const char *key)
 {
 	auto_free char *peer = record_peer(row);
@@ -140,15 +139,15 @@ static void put_peer(FILE *out, const struct record *r, const struct json *row,
 	fputs("</code>", out);
 }
 
-static void put_offset(FILE *out, const struct record *r,
-		       const struct json *row, const char *key)
+static void put_offset(FILE *out, const struct record *r, const cJSON *row,
+		       const char *key)
 {
 	(void)key;
 	fprintf(out, "%.3f s", record_time(r, row));
 }
 
-static void put_verdict(FILE *out, const struct record *r,
-			const struct json *row, const char *key)
+static void put_verdict(FILE *out, const struct record *r, const cJSON *row,
+			const char *key)
 {
 	if (strcmp(record_text(row, key), "denied") != 0) {
 		put_text(out, r, row, key);
@@ -166,20 +165,19 @@ static void put_word(FILE *out, const char *word)
 
 /* What a program was given.  Its own name for itself is its caller's to choose:
  * it never stands for the program, and is told where it is another one. */
-static void put_arguments(FILE *out, const struct json *row,
-			  const char *program)
+static void put_arguments(FILE *out, const cJSON *row, const char *program)
 {
-	const struct json *argv = json_get(row, "argv");
-	const struct json *word = argv ? argv->child : NULL;
-	const char *called = json_text(word);
+	const cJSON *argv = cJSON_GetObjectItemCaseSensitive(row, "argv");
+	const cJSON *word = argv ? argv->child : NULL;
+	const char *called = cJSON_GetStringValue(word);
 
 	for (word = word ? word->next : NULL; word; word = word->next) {
-		const char *s = json_text(word);
+		const char *s = cJSON_GetStringValue(word);
 
 		fputc(' ', out);
 		put_word(out, s ? s : "?");
 	}
-	if (json_get(row, "argv_cut"))
+	if (cJSON_HasObjectItem(row, "argv_cut"))
 		fputs(" ...", out);
 	if (called && strcmp(path_base(called), path_base(program)) != 0) {
 		fputs("</code> called <code>", out);
@@ -188,7 +186,7 @@ static void put_arguments(FILE *out, const struct json *row,
 }
 
 /* What an event is about: the first of these that it has. */
-static void put_about(FILE *out, const struct record *r, const struct json *row,
+static void put_about(FILE *out, const struct record *r, const cJSON *row,
 		      const char *key)
 {
 	static const char *const keys[] = { "call", "path", "program", "name",
@@ -197,7 +195,7 @@ static void put_about(FILE *out, const struct record *r, const struct json *row,
 	const char *about = record_text(row, *k);
 
 	(void)key;
-	if (json_get(row, "port")) {
+	if (cJSON_HasObjectItem(row, "port")) {
 		put_peer(out, r, row, NULL);
 		return;
 	}
@@ -205,7 +203,7 @@ static void put_about(FILE *out, const struct record *r, const struct json *row,
 		about = record_text(row, *++k);
 	fputs("<code>", out);
 	/* Beside words that are quoted, no blank in it begins another one. */
-	(json_get(row, "argv") ? put_word : report_text)(out, about);
+	(cJSON_HasObjectItem(row, "argv") ? put_word : report_text)(out, about);
 	put_arguments(out, row, about);
 	fputs("</code>", out);
 }
@@ -259,7 +257,7 @@ static const struct column events[] = {
 };
 
 static void put_row(FILE *out, const struct record *r,
-		    const struct column *columns, const struct json *row)
+		    const struct column *columns, const cJSON *row)
 {
 	fputs("<tr>", out);
 	for (const struct column *c = columns; c->head; c++) {
@@ -271,16 +269,17 @@ static void put_row(FILE *out, const struct record *r,
 
 /* Those with a warning come first: no number of others keeps them out. */
 static void put_rows(FILE *out, const struct record *r,
-		     const struct column *columns, const struct json *rows)
+		     const struct column *columns, const cJSON *rows)
 {
 	size_t left = RECORD_EVENTS_MAX;
-	const struct json *row;
+	const cJSON *row;
 
 	fputs("<div class=wide><table><tr>", out);
 	for (const struct column *c = columns; c->head; c++)
 		fprintf(out, "<th%s>%s", c->number ? " class=n" : "", c->head);
 	for (int warned = 1; warned >= 0; warned--)
-		json_each(row, rows) {
+		cJSON_ArrayForEach(row, rows)
+		{
 			if ((record_text(row, "control")[0] != '\0') != warned)
 				continue;
 			if (left == 0)
@@ -299,10 +298,10 @@ static void put_more(FILE *out, double more, const char *what)
 
 /* `more` of what the rows count, `what`, are in none of them. */
 static void put_table(FILE *out, const struct record *r, const char *title,
-		      const struct column *columns, const struct json *rows,
+		      const struct column *columns, const cJSON *rows,
 		      double more, const char *what)
 {
-	size_t n = json_is(rows, JSON_ARRAY) ? json_count(rows) : 0;
+	int n = cJSON_IsArray(rows) ? cJSON_GetArraySize(rows) : 0;
 
 	if (n == 0)
 		return;
@@ -343,12 +342,13 @@ static void put_note(FILE *out, const char *class, const char *label,
 	fputs("</p>", out);
 }
 
-static bool has_text(const struct json *array, const char *text)
+static bool has_text(const cJSON *array, const char *text)
 {
-	const struct json *one;
+	const cJSON *one;
 
-	json_each(one, array) {
-		const char *s = json_text(one);
+	cJSON_ArrayForEach(one, array)
+	{
+		const char *s = cJSON_GetStringValue(one);
 
 		if (s && strcmp(s, text) == 0)
 			return true;
@@ -372,10 +372,11 @@ static void put_notes(FILE *out, const struct record *r)
 	if (*remedy)
 		put_note(out, "", "What can be done: ", remedy);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		const struct json *one;
+		const cJSON *one;
 
-		json_each(one, find(r->result, lists[i].key)) {
-			const char *text = json_text(one);
+		cJSON_ArrayForEach(one, find(r->result, lists[i].key))
+		{
+			const char *text = cJSON_GetStringValue(one);
 
 			put_note(out, i ? "" : "bad", lists[i].label,
 				 text ? text : "");
@@ -439,9 +440,9 @@ static void put_figures(FILE *out, const struct record *r)
 
 static void put_answer(FILE *out, const struct record *r)
 {
-	const struct json *answer = find(r->result, "answer");
+	const cJSON *answer = find(r->result, "answer");
 	const char *text = record_text(answer, "text");
-	bool failed = json_is(find(answer, "failed"), JSON_TRUE);
+	bool failed = cJSON_IsTrue(find(answer, "failed"));
 
 	if (*text == '\0' && !failed)
 		return;
@@ -459,14 +460,14 @@ static void put_answer(FILE *out, const struct record *r)
 		fputc('\n', out);
 	}
 	fputs("</pre></div>", out);
-	if (json_is(find(answer, "truncated"), JSON_TRUE))
+	if (cJSON_IsTrue(find(answer, "truncated")))
 		fputs("<p class=dim>It was longer: this is its beginning.</p>",
 		      out);
 }
 
 static void put_events(FILE *out, const struct record *r)
 {
-	if (json_count(r->events) == 0)
+	if (cJSON_GetArraySize(r->events) == 0)
 		return;
 	fputs("<details><summary>Step by step</summary>", out);
 	put_rows(out, r, events, r->events);
@@ -478,13 +479,14 @@ static void put_events(FILE *out, const struct record *r)
 
 static void put_layers(FILE *out, const struct record *r)
 {
-	const struct json *layers = find(r->result, "layers"), *one;
+	const cJSON *layers = find(r->result, "layers"), *one;
 
-	if (json_count(layers) == 0)
+	if (cJSON_GetArraySize(layers) == 0)
 		return;
 	fputs("<h2>In force</h2><p>", out);
-	json_each(one, layers) {
-		const char *text = json_text(one);
+	cJSON_ArrayForEach(one, layers)
+	{
+		const char *text = cJSON_GetStringValue(one);
 
 		report_text(out, text ? text : "");
 		fputs(one->next ? ", " : "</p>", out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "result.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,65 +10,73 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "json.h"
 #include "replace.h"
 #include "text.h"
 
-static struct json *text(const char *s)
+static cJSON *text(const char *s)
 {
 	auto_free char *clean = text_utf8(s, strlen(s));
 
-	return json_new_text(clean);
+	return cJSON_CreateString(clean);
 }
 
-static void add_text(struct json *object, const char *key, const char *s)
+/* Exact to 64 bits: cJSON's own numbers are doubles. */
+static cJSON *number(uint64_t value)
 {
-	json_add(object, key, s && *s ? text(s) : json_new(JSON_NULL));
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
+	return cJSON_CreateRaw(digits);
 }
 
-static void add_number(struct json *object, const char *key, uint64_t value)
+static void add_text(cJSON *object, const char *key, const char *s)
 {
-	json_add(object, key, json_new_exact(value));
+	cJSON_AddItemToObject(object, key,
+			      s && *s ? text(s) : cJSON_CreateNull());
+}
+
+static void add_number(cJSON *object, const char *key, uint64_t value)
+{
+	cJSON_AddItemToObject(object, key, number(value));
 }
 
 /* Zero of these means that nobody could tell. */
-static void add_known(struct json *object, const char *key, uint64_t value)
+static void add_known(cJSON *object, const char *key, uint64_t value)
 {
-	json_add(object, key,
-		 value ? json_new_exact(value) : json_new(JSON_NULL));
+	cJSON_AddItemToObject(object, key,
+			      value ? number(value) : cJSON_CreateNull());
 }
 
-static void add_strings(struct json *object, const char *key,
-			const struct strv *sv)
+static void add_strings(cJSON *object, const char *key, const struct strv *sv)
 {
-	struct json *array = json_add(object, key, json_new(JSON_ARRAY));
+	cJSON *array = cJSON_AddArrayToObject(object, key);
 
 	for (size_t i = 0; i < sv->n; i++)
-		json_add(array, NULL, text(sv->v[i]));
+		cJSON_AddItemToArray(array, text(sv->v[i]));
 }
 
-static void add_end(struct json *result, const struct outcome *o)
+static void add_end(cJSON *result, const struct outcome *o)
 {
-	json_add(result, "status",
-		 json_new_text(outcome_status_name(o->status)));
+	cJSON_AddStringToObject(result, "status",
+				outcome_status_name(o->status));
 	add_text(result, "stage", o->error.stage);
 	add_text(result, "message", o->error.message);
 	add_text(result, "remedy", o->error.remedy);
-	json_add(result, "started", json_new_bool(o->started));
-	json_add(result, "exit_code", json_new_number(o->exit_code));
+	cJSON_AddBoolToObject(result, "started", o->started);
+	cJSON_AddNumberToObject(result, "exit_code", o->exit_code);
 	/* Before its execve the payload's process is ours, and so is how it
 	 * ends. */
-	json_add(result, "payload_exit_code",
-		 o->started && o->payload_code >= 0
-		     ? json_new_exact((uint64_t)o->payload_code)
-		     : json_new(JSON_NULL));
+	cJSON_AddItemToObject(result, "payload_exit_code",
+			      o->started && o->payload_code >= 0
+				  ? number((uint64_t)o->payload_code)
+				  : cJSON_CreateNull());
 	add_known(result, "signal",
 		  o->started ? (uint64_t)o->payload_signal : 0);
 }
 
-static void add_cost(struct json *result, const struct outcome *o)
+static void add_cost(cJSON *result, const struct outcome *o)
 {
-	struct json *output;
+	cJSON *output;
 
 	add_text(result, "started_at", o->started_at);
 	add_number(result, "duration_ms", o->duration_ms);
@@ -79,17 +88,16 @@ static void add_cost(struct json *result, const struct outcome *o)
 	add_known(result, "io_read_bytes", o->io_read);
 	add_known(result, "io_written_bytes", o->io_written);
 
-	output = json_add(result, "output", json_new(JSON_OBJECT));
+	output = cJSON_AddObjectToObject(result, "output");
 	add_number(output, "stdout_bytes", o->stdout_bytes);
 	add_number(output, "stderr_bytes", o->stderr_bytes);
-	json_add(output, "truncated", json_new_bool(o->output_truncated));
+	cJSON_AddBoolToObject(output, "truncated", o->output_truncated);
 }
 
-static void add_network(struct json *result, const struct outcome *o)
+static void add_network(cJSON *result, const struct outcome *o)
 {
-	struct json *network = json_add(result, "network",
-					json_new(JSON_OBJECT));
-	struct json *list;
+	cJSON *network = cJSON_AddObjectToObject(result, "network");
+	cJSON *list;
 
 	add_number(network, "dns_allowed", o->dns_allowed);
 	add_number(network, "dns_denied", o->dns_denied);
@@ -97,130 +105,131 @@ static void add_network(struct json *result, const struct outcome *o)
 	add_number(network, "connect_denied", o->connect_denied);
 	add_number(network, "bytes_out", o->bytes_out);
 	add_number(network, "bytes_in", o->bytes_in);
-	list = json_add(network, "connections", json_new(JSON_ARRAY));
+	list = cJSON_AddArrayToObject(network, "connections");
 	for (size_t i = 0; i < o->n_connections; i++) {
 		const struct outcome_connection *c = &o->connections[i];
-		struct json *item = json_new(JSON_OBJECT);
+		cJSON *item = cJSON_CreateObject();
 
 		add_text(item, "name", c->name);
 		add_text(item, "addr", c->addr);
 		add_number(item, "port", c->port);
 		if (c->inbound)
-			json_add(item, "direction", json_new_text("in"));
+			cJSON_AddStringToObject(item, "direction", "in");
 		add_number(item, "count", c->count);
 		add_number(item, "failed", c->failed);
 		add_number(item, "bytes_out", c->bytes_out);
 		add_number(item, "bytes_in", c->bytes_in);
-		json_add(list, NULL, item);
+		cJSON_AddItemToArray(list, item);
 	}
 	add_number(network, "more_connections", o->more_connections);
 }
 
-static void add_commands(struct json *result, const struct outcome *o)
+static void add_commands(cJSON *result, const struct outcome *o)
 {
-	struct json *commands = json_add(result, "commands",
-					 json_new(JSON_OBJECT));
-	struct json *list;
+	cJSON *commands = cJSON_AddObjectToObject(result, "commands");
+	cJSON *list;
 
 	add_number(commands, "allowed", o->exec_allowed);
 	add_number(commands, "denied", o->exec_denied);
 	add_number(commands, "absent", o->exec_absent);
-	list = json_add(commands, "executed", json_new(JSON_ARRAY));
+	list = cJSON_AddArrayToObject(commands, "executed");
 	for (size_t i = 0; i < o->n_commands; i++) {
 		const struct outcome_command *c = &o->commands[i];
-		struct json *item = json_new(JSON_OBJECT);
+		cJSON *item = cJSON_CreateObject();
 
 		add_text(item, "path", c->path);
 		add_text(item, "args", c->args);
 		add_number(item, "count", c->count);
-		json_add(list, NULL, item);
+		cJSON_AddItemToArray(list, item);
 	}
 	add_number(commands, "more_executed", o->more_commands);
 }
 
-static void add_denials(struct json *result, const struct outcome *o)
+static void add_denials(cJSON *result, const struct outcome *o)
 {
-	struct json *list = json_add(result, "denials", json_new(JSON_ARRAY));
+	cJSON *list = cJSON_AddArrayToObject(result, "denials");
 
 	for (size_t i = 0; i < o->n_denials; i++) {
 		const struct outcome_denial *d = &o->denials[i];
-		struct json *item = json_new(JSON_OBJECT);
+		cJSON *item = cJSON_CreateObject();
 
-		json_add(item, "kind", json_new_text(d->kind));
+		cJSON_AddStringToObject(item, "kind", d->kind);
 		add_text(item, "what", d->what);
 		add_text(item, "reason", d->reason);
 		add_text(item, "remedy", d->remedy);
 		add_number(item, "count", d->count);
-		json_add(list, NULL, item);
+		cJSON_AddItemToArray(list, item);
 	}
 	add_number(result, "more_denials", o->more_denials);
 }
 
-static void add_said(struct json *object, const char *key, int64_t value)
+static void add_said(cJSON *object, const char *key, int64_t value)
 {
-	json_add(object, key,
-		 value == ANSWER_UNKNOWN ? json_new(JSON_NULL)
-					 : json_new_exact((uint64_t)value));
+	cJSON_AddItemToObject(object, key,
+			      value == ANSWER_UNKNOWN
+				  ? cJSON_CreateNull()
+				  : number((uint64_t)value));
 }
 
-static void add_answer(struct json *result, const struct outcome *o)
+static void add_answer(cJSON *result, const struct outcome *o)
 {
 	const struct agent_answer *a = &o->answer;
-	struct json *answer;
+	cJSON *answer;
 
 	if (!a->found) {
-		json_add(result, "answer", json_new(JSON_NULL));
+		cJSON_AddNullToObject(result, "answer");
 		return;
 	}
-	answer = json_add(result, "answer", json_new(JSON_OBJECT));
+	answer = cJSON_AddObjectToObject(result, "answer");
 	add_text(answer, "text", a->text);
-	json_add(answer, "truncated", json_new_bool(a->truncated));
-	json_add(answer, "failed", json_new_bool(a->failed));
+	cJSON_AddBoolToObject(answer, "truncated", a->truncated);
+	cJSON_AddBoolToObject(answer, "failed", a->failed);
 	add_said(answer, "turns", a->turns);
 	add_said(answer, "tokens_in", a->tokens_in);
 	add_said(answer, "tokens_cached", a->tokens_cached);
 	add_said(answer, "tokens_out", a->tokens_out);
-	json_add(answer, "cost_usd",
-		 a->cost_usd < 0 ? json_new(JSON_NULL)
-				 : json_new_number(a->cost_usd));
+	cJSON_AddItemToObject(answer, "cost_usd",
+			      a->cost_usd < 0
+				  ? cJSON_CreateNull()
+				  : cJSON_CreateNumber(a->cost_usd));
 }
 
-static void add_changes(struct json *result, const struct changes_summary *c)
+static void add_changes(cJSON *result, const struct changes_summary *c)
 {
-	struct json *changes, *list;
+	cJSON *changes, *list;
 
 	if (!c->made) {
-		json_add(result, "changes", json_new(JSON_NULL));
+		cJSON_AddNullToObject(result, "changes");
 		return;
 	}
-	changes = json_add(result, "changes", json_new(JSON_OBJECT));
+	changes = cJSON_AddObjectToObject(result, "changes");
 	add_number(changes, "added", c->added);
 	add_number(changes, "modified", c->modified);
 	add_number(changes, "deleted", c->deleted);
 	add_number(changes, "renamed", c->renamed);
-	json_add(changes, "patch", json_new_bool(c->patch));
+	cJSON_AddBoolToObject(changes, "patch", c->patch);
 	add_number(changes, "not_in_patch", c->left_out);
 	add_number(changes, "not_listed", c->beyond);
-	list = json_add(changes, "control", json_new(JSON_ARRAY));
+	list = cJSON_AddArrayToObject(changes, "control");
 	for (size_t i = 0; i < c->n_control && i < CHANGES_SHOWN; i++) {
-		struct json *item = json_new(JSON_OBJECT);
+		cJSON *item = cJSON_CreateObject();
 
 		add_text(item, "path", c->control[i].path);
 		add_text(item, "what", c->control[i].what);
-		json_add(list, NULL, item);
+		cJSON_AddItemToArray(list, item);
 	}
 	add_number(changes, "more_control",
 		   c->n_control > CHANGES_SHOWN ? c->n_control - CHANGES_SHOWN
 						: 0);
 }
 
-static void add_files(struct json *result, const struct outcome *o)
+static void add_files(cJSON *result, const struct outcome *o)
 {
 	const struct artifact *a = &o->artifact;
-	struct json *artifact;
+	cJSON *artifact;
 
 	if (a->path) {
-		artifact = json_add(result, "artifact", json_new(JSON_OBJECT));
+		artifact = cJSON_AddObjectToObject(result, "artifact");
 		add_text(artifact, "path", a->path);
 		add_text(artifact, "sha256", a->sha256);
 		add_number(artifact, "bytes", a->bytes);
@@ -228,29 +237,28 @@ static void add_files(struct json *result, const struct outcome *o)
 		add_number(artifact, "skipped", a->skipped);
 		add_number(artifact, "left_out", a->left_out);
 	} else {
-		json_add(result, "artifact", json_new(JSON_NULL));
+		cJSON_AddNullToObject(result, "artifact");
 	}
 	add_text(result, "kept_workdir", o->kept_workdir);
 	add_changes(result, &o->changes);
 	if (o->audit_path) {
-		struct json *audit = json_add(result, "audit",
-					      json_new(JSON_OBJECT));
+		cJSON *audit = cJSON_AddObjectToObject(result, "audit");
 
 		add_text(audit, "path", o->audit_path);
 		add_text(audit, "hash", o->audit_hash);
 	} else {
-		json_add(result, "audit", json_new(JSON_NULL));
+		cJSON_AddNullToObject(result, "audit");
 	}
 }
 
 char *result_json(const char *run_id, const char *id, const char *agent,
 		  const struct outcome *outcome, bool pretty)
 {
-	static void (*const parts[])(struct json *, const struct outcome *) = {
+	static void (*const parts[])(cJSON *, const struct outcome *) = {
 		add_end,     add_cost,   add_network, add_commands,
 		add_denials, add_answer, add_files,
 	};
-	struct json *result = json_new(JSON_OBJECT);
+	cJSON *result = cJSON_CreateObject();
 	char *json, *clean;
 
 	add_text(result, "run", run_id);
@@ -263,10 +271,12 @@ char *result_json(const char *run_id, const char *id, const char *agent,
 	add_strings(result, "warnings", &outcome->warnings);
 	add_strings(result, "layers", &outcome->layers);
 
-	json = json_print(result, pretty);
-	json_free(result);
+	json = pretty ? cJSON_Print(result) : cJSON_PrintUnformatted(result);
+	cJSON_Delete(result);
+	if (!json)
+		abort(); /* out of memory, as in util.h */
 	clean = text_json(json);
-	free(json);
+	cJSON_free(json);
 	return clean;
 }
 

@@ -161,7 +161,7 @@ bool option_claim(struct parse *p, const struct option *o)
 }
 
 void option_read(struct parse *p, const struct option *o, char *const *arg,
-		 const struct json *value)
+		 const cJSON *value)
 {
 	size_t before = p->problems;
 
@@ -439,20 +439,20 @@ void spec_free(struct spec *spec)
 }
 
 /* Takes `value` over; "network.hosts" goes into the object "network". */
-static void put(struct json *tree, const char *key, struct json *value)
+static void put(cJSON *tree, const char *key, cJSON *value)
 {
 	const char *dot = strchr(key, '.');
 	char *auto_free name = dot ? xstrndup(key, (size_t)(dot - key)) : NULL;
-	struct json *group;
+	cJSON *group;
 
 	if (!dot) {
-		json_add(tree, key, value);
+		cJSON_AddItemToObject(tree, key, value);
 		return;
 	}
-	group = json_get(tree, name);
+	group = cJSON_GetObjectItemCaseSensitive(tree, name);
 	if (!group)
-		group = json_add(tree, name, json_new(JSON_OBJECT));
-	json_add(group, dot + 1, value);
+		group = cJSON_AddObjectToObject(tree, name);
+	cJSON_AddItemToObject(group, dot + 1, value);
 }
 
 static bool is_printed(const struct spec *spec, const struct option *o)
@@ -468,36 +468,34 @@ static bool is_printed(const struct spec *spec, const struct option *o)
 }
 
 /* Paths may hold any bytes, JSON may not. */
-static bool can_be_json(const struct json *value)
+static bool can_be_json(const cJSON *value)
 {
-	char *auto_free text = json_print(value, false);
+	char *auto_free text = cJSON_PrintUnformatted(value);
 	struct json_fault fault;
-	struct json *again = text ? json_read(text, strlen(text), &fault)
-				  : NULL;
+	cJSON *again = text ? json_read(text, strlen(text), &fault) : NULL;
 
-	json_free(again);
+	cJSON_Delete(again);
 	return again != NULL;
 }
 
 int spec_print(const struct spec *spec, FILE *out)
 {
-	struct json *tree = json_new(JSON_OBJECT);
+	cJSON *tree = cJSON_CreateObject();
 	const char *bad = NULL;
 	char *auto_free text = NULL;
 
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *o = &option_table[i];
-		struct json *value = is_printed(spec, o)
-					 ? o->type->dump(spec, o)
-					 : NULL;
+		cJSON *value = is_printed(spec, o) ? o->type->dump(spec, o)
+						   : NULL;
 
 		if (value && !can_be_json(value))
 			bad = o->key;
 		if (value)
 			put(tree, o->key, value);
 	}
-	text = json_print(tree, true);
-	json_free(tree);
+	text = cJSON_Print(tree);
+	cJSON_Delete(tree);
 	if (bad) {
 		fail(0,
 		     "cannot print the spec: what is given as %s is not UTF-8",

@@ -9,14 +9,14 @@
 static const char *const node_keys[] = { "id", "type", "params", NULL };
 
 struct place {
-	struct json *member;
+	cJSON *member;
 	size_t position;
 };
 
 static int compare_places(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
-	int by_key = strcmp(x->member->key, y->member->key);
+	int by_key = strcmp(x->member->string, y->member->string);
 
 	if (by_key)
 		return by_key;
@@ -24,89 +24,91 @@ static int compare_places(const void *a, const void *b)
 }
 
 /* Removes what repeats a key: readers differ in which one they believe. */
-static void refuse_repeats(struct parse *p, struct json *object, size_t n)
+static void refuse_repeats(struct parse *p, cJSON *object, size_t n)
 {
 	struct place *places = xcalloc(n, sizeof(*places));
-	struct json *member = object->child;
+	cJSON *member = object->child;
 
 	for (size_t i = 0; i < n; i++, member = member->next)
 		places[i] = (struct place){ member, i };
 	qsort(places, n, sizeof(*places), compare_places);
 	for (size_t i = 1, first = 0; i < n; i++) {
-		const char *key = places[first].member->key;
+		const char *key = places[first].member->string;
 		size_t back;
 
-		if (strcmp(key, places[i].member->key) != 0) {
+		if (strcmp(key, places[i].member->string) != 0) {
 			first = i;
 			continue;
 		}
 		back = where_key(p, key);
 		complain(p, "is there twice");
 		where_back(p, back);
-		json_free(json_take(object, places[i].member));
+		cJSON_Delete(
+		    cJSON_DetachItemViaPointer(object, places[i].member));
 	}
 	free(places);
 }
 
 /* The depth is bounded by json_read. */
-static void refuse_duplicates(struct parse *p, struct json *value)
+static void refuse_duplicates(struct parse *p, cJSON *value)
 {
 	size_t index = 0;
-	struct json *item;
+	cJSON *item;
 
-	if (json_is(value, JSON_OBJECT) && value->child && value->child->next)
-		refuse_repeats(p, value, json_count(value));
-	if (!json_is(value, JSON_OBJECT) && !json_is(value, JSON_ARRAY))
+	if (cJSON_IsObject(value) && value->child && value->child->next)
+		refuse_repeats(p, value, (size_t)cJSON_GetArraySize(value));
+	if (!cJSON_IsObject(value) && !cJSON_IsArray(value))
 		return;
-	json_each(item, value) {
-		size_t back = item->key ? where_key(p, item->key)
-					: where_index(p, index++);
+	cJSON_ArrayForEach(item, value)
+	{
+		size_t back = item->string ? where_key(p, item->string)
+					   : where_index(p, index++);
 
 		refuse_duplicates(p, item);
 		where_back(p, back);
 	}
 }
 
-static void load_row(struct parse *p, const char *key, const struct json *value)
+static void load_row(struct parse *p, const char *key, const cJSON *value)
 {
 	option_read(p, option_by_key(key), NULL, value);
 }
 
-static void short_network(struct parse *p, const struct json *value)
+static void short_network(struct parse *p, const cJSON *value)
 {
-	if (json_is(value, JSON_STRING))
+	if (cJSON_IsString(value))
 		load_row(p, "network.mode", value);
 	else
 		wrong_type(p, "a mode or an object", value);
 }
 
-static void short_artifact(struct parse *p, const struct json *value)
+static void short_artifact(struct parse *p, const cJSON *value)
 {
-	load_row(p, json_is(value, JSON_STRING) ? "artifact.path" : "artifact",
+	load_row(p, cJSON_IsString(value) ? "artifact.path" : "artifact",
 		 value);
 }
 
-static void short_project(struct parse *p, const struct json *value)
+static void short_project(struct parse *p, const cJSON *value)
 {
-	if (json_is(value, JSON_STRING))
+	if (cJSON_IsString(value))
 		load_row(p, "project.path", value);
 	else
 		wrong_type(p, "a folder or an object", value);
 }
 
-static void short_sandbox(struct parse *p, const struct json *value)
+static void short_sandbox(struct parse *p, const cJSON *value)
 {
-	if (json_is(value, JSON_FALSE))
+	if (cJSON_IsFalse(value))
 		complain(p, "cannot be switched off: everything that this "
 			    "program runs is sandboxed");
-	else if (!json_is(value, JSON_TRUE))
+	else if (!cJSON_IsTrue(value))
 		wrong_type(p, "true or an object", value);
 }
 
 /* Keys that hold an object of options, or one value for short. */
 static const struct group {
 	const char *key, *prefix;
-	void (*load_short)(struct parse *p, const struct json *value);
+	void (*load_short)(struct parse *p, const cJSON *value);
 } groups[] = {
 	{ "network", "network.", short_network },
 	{ "artifact", "artifact.", short_artifact },
@@ -123,17 +125,17 @@ static const struct group *find_group(const char *prefix, const char *key)
 }
 
 static void load_object(struct parse *p, const char *prefix,
-			const struct json *object);
+			const cJSON *object);
 
 static void load_member(struct parse *p, const char *prefix,
-			const struct json *member)
+			const cJSON *member)
 {
-	const struct group *group = find_group(prefix, member->key);
-	const char *name = *prefix ? member->key
-				   : option_key_alias(member->key);
+	const struct group *group = find_group(prefix, member->string);
+	const char *name = *prefix ? member->string
+				   : option_key_alias(member->string);
 	auto_free char *key = NULL;
 
-	if (group && json_is(member, JSON_OBJECT)) {
+	if (group && cJSON_IsObject(member)) {
 		load_object(p, group->prefix, member);
 		return;
 	}
@@ -150,17 +152,18 @@ static void load_member(struct parse *p, const char *prefix,
 		}
 	}
 	complain_unknown(p, p->problems < PROBLEMS_SHOWN
-				? option_near_key(prefix, member->key)
+				? option_near_key(prefix, member->string)
 				: NULL);
 }
 
 static void load_object(struct parse *p, const char *prefix,
-			const struct json *object)
+			const cJSON *object)
 {
-	const struct json *member;
+	const cJSON *member;
 
-	json_each(member, object) {
-		size_t back = where_key(p, member->key);
+	cJSON_ArrayForEach(member, object)
+	{
+		size_t back = where_key(p, member->string);
 
 		load_member(p, prefix, member);
 		where_back(p, back);
@@ -176,19 +179,20 @@ static bool is_node_key(const char *key)
 }
 
 /* {"id","type","params"}: a node of an m9m workflow, options in params. */
-static void load_node(struct parse *p, const struct json *node)
+static void load_node(struct parse *p, const cJSON *node)
 {
-	const struct json *member;
+	const cJSON *member;
 
-	json_each(member, node) {
-		size_t back = where_key(p, member->key);
+	cJSON_ArrayForEach(member, node)
+	{
+		size_t back = where_key(p, member->string);
 
-		if (!is_node_key(member->key))
+		if (!is_node_key(member->string))
 			complain(p, "is not used here: of a node only id, type "
 				    "and params are; options go into params");
-		else if (strcmp(member->key, "params") != 0)
+		else if (strcmp(member->string, "params") != 0)
 			load_member(p, "", member);
-		else if (json_is(member, JSON_OBJECT))
+		else if (cJSON_IsObject(member))
 			load_object(p, "", member);
 		else
 			wrong_type(p, "an object", member);
@@ -196,11 +200,11 @@ static void load_node(struct parse *p, const struct json *node)
 	}
 }
 
-struct json *read_tree(struct parse *p, const char *text, size_t len)
+cJSON *read_tree(struct parse *p, const char *text, size_t len)
 {
 	struct json_fault fault;
 	char *auto_free where = NULL;
-	struct json *tree = NULL;
+	cJSON *tree = NULL;
 
 	snprintf(p->where, sizeof(p->where), "$");
 	if (len > SPEC_FILE_MAX) {
@@ -215,20 +219,20 @@ struct json *read_tree(struct parse *p, const char *text, size_t len)
 		return NULL;
 	}
 	refuse_duplicates(p, tree);
-	if (json_is(tree, JSON_OBJECT))
+	if (cJSON_IsObject(tree))
 		return tree;
 	wrong_type(p, "an object", tree);
-	json_free(tree);
+	cJSON_Delete(tree);
 	return NULL;
 }
 
 void spec_read_json(struct parse *p, const char *text, size_t len)
 {
-	struct json *tree = read_tree(p, text, len);
+	cJSON *tree = read_tree(p, text, len);
 
-	if (tree && json_get(tree, "params"))
+	if (tree && cJSON_GetObjectItemCaseSensitive(tree, "params"))
 		load_node(p, tree);
 	else if (tree)
 		load_object(p, "", tree);
-	json_free(tree);
+	cJSON_Delete(tree);
 }

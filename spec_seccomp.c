@@ -82,42 +82,42 @@ struct reader {
 };
 
 /* A member as a value; where_back(*back) is due unless it is NULL. */
-static const struct json *enter(struct parse *p, const struct json *object,
-				const char *name, size_t *back)
+static const cJSON *enter(struct parse *p, const cJSON *object,
+			  const char *name, size_t *back)
 {
-	const struct json *member = json_get(object, name);
+	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
 
-	if (member == NULL || json_is(member, JSON_NULL))
+	if (member == NULL || cJSON_IsNull(member))
 		return NULL;
 	*back = where_key(p, name);
 	return member;
 }
 
 /* A string that may be missing; NULL then, or after a complaint. */
-static const char *read_member(struct parse *p, const struct json *object,
+static const char *read_member(struct parse *p, const cJSON *object,
 			       const char *name)
 {
 	size_t back;
-	const struct json *value = enter(p, object, name, &back);
+	const cJSON *value = enter(p, object, name, &back);
 
 	if (!value)
 		return NULL;
-	if (!json_is(value, JSON_STRING))
+	if (!cJSON_IsString(value))
 		wrong_type(p, "a string", value);
 	where_back(p, back);
-	return value->text;
+	return value->valuestring;
 }
 
 /* A word of a table; complains, and gives NULL. */
-static const struct word *read_word(struct parse *p, const struct json *value,
+static const struct word *read_word(struct parse *p, const cJSON *value,
 				    const struct word *words, size_t n)
 {
-	if (!json_is(value, JSON_STRING)) {
+	if (!cJSON_IsString(value)) {
 		wrong_type(p, "a string", value);
 		return NULL;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(words[i].name, value->text) != 0)
+		if (strcmp(words[i].name, value->valuestring) != 0)
 			continue;
 		if (!words[i].refused)
 			return &words[i];
@@ -125,7 +125,7 @@ static const struct word *read_word(struct parse *p, const struct json *value,
 			 words[i].refused);
 		return NULL;
 	}
-	complain(p, "\"%s\" is unknown (one of %s, ...)", value->text,
+	complain(p, "\"%s\" is unknown (one of %s, ...)", value->valuestring,
 		 words[0].name);
 	return NULL;
 }
@@ -134,19 +134,19 @@ static const struct word *read_word(struct parse *p, const struct json *value,
  * see json_read_exact. */
 #define EXACT_MAX (0x1p53 - 1)
 
-static bool read_number(struct parse *p, const struct json *object,
-			const char *name, double max, uint64_t *out)
+static bool read_number(struct parse *p, const cJSON *object, const char *name,
+			double max, uint64_t *out)
 {
 	size_t back;
-	const struct json *value = enter(p, object, name, &back);
-	double number = value ? value->number : 0;
+	const cJSON *value = enter(p, object, name, &back);
+	double number = value ? value->valuedouble : 0;
 	bool good;
 
 	if (!value)
 		return false;
-	good = json_is(value, JSON_NUMBER) && number >= 0 && number <= max &&
+	good = cJSON_IsNumber(value) && number >= 0 && number <= max &&
 	       number == (double)(uint64_t)number;
-	if (json_is(value, JSON_NUMBER) && max == EXACT_MAX && number == 0x1p64)
+	if (cJSON_IsNumber(value) && max == EXACT_MAX && number == 0x1p64)
 		*out = UINT64_MAX;
 	else if (good)
 		*out = (uint64_t)number;
@@ -157,11 +157,11 @@ static bool read_number(struct parse *p, const struct json *object,
 }
 
 /* Docker writes null for lists that are empty: for what is needed it is none. */
-static void need(struct parse *p, const struct json *object, const char *name)
+static void need(struct parse *p, const cJSON *object, const char *name)
 {
-	const struct json *member = json_get(object, name);
+	const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
 
-	if (member == NULL || json_is(member, JSON_NULL))
+	if (member == NULL || cJSON_IsNull(member))
 		complain(p, "\"%s\" is missing", name);
 }
 
@@ -177,19 +177,19 @@ static int errno_of(const char *name)
 }
 
 /* The action with its error: by number, by name, or EPERM. */
-static uint32_t with_error(struct parse *p, const struct json *object,
+static uint32_t with_error(struct parse *p, const cJSON *object,
 			   uint32_t action, const char *number,
 			   const char *name)
 {
 	uint64_t error = EPERM;
 	bool given = read_number(p, object, number, ERRNO_MAX, &error);
 	size_t back;
-	const struct json *value = enter(p, object, name, &back);
+	const cJSON *value = enter(p, object, name, &back);
 	int named;
 
 	if (value) {
-		named = json_is(value, JSON_STRING) ? errno_of(value->text)
-						    : -1;
+		named = cJSON_IsString(value) ? errno_of(value->valuestring)
+					      : -1;
 		if (named < 0)
 			complain(p, "must be the name of an error, as EPERM");
 		else if (given && error != (uint64_t)named)
@@ -201,11 +201,11 @@ static uint32_t with_error(struct parse *p, const struct json *object,
 	return action == SECCOMP_RET_ERRNO ? action | (uint32_t)error : action;
 }
 
-static uint32_t read_action(struct parse *p, const struct json *object,
+static uint32_t read_action(struct parse *p, const cJSON *object,
 			    const char *key)
 {
 	size_t back;
-	const struct json *value = enter(p, object, key, &back);
+	const cJSON *value = enter(p, object, key, &back);
 	const struct word *word;
 
 	if (!value) {
@@ -218,21 +218,21 @@ static uint32_t read_action(struct parse *p, const struct json *object,
 }
 
 /* Calls `each` for every item of a list that may be missing. */
-static size_t
-each_item(struct reader *r, const struct json *object, const char *key,
-	  void (*each)(struct reader *, const struct json *, void *),
-	  void *context)
+static size_t each_item(struct reader *r, const cJSON *object, const char *key,
+			void (*each)(struct reader *, const cJSON *, void *),
+			void *context)
 {
 	struct parse *p = r->p;
 	size_t back, n = 0;
-	const struct json *list = enter(p, object, key, &back), *item;
+	const cJSON *list = enter(p, object, key, &back), *item;
 
 	if (!list)
 		return 0;
-	if (!json_is(list, JSON_ARRAY)) {
+	if (!cJSON_IsArray(list)) {
 		wrong_type(p, "an array", list);
 	} else if (!too_many(p, list)) {
-		json_each(item, list) {
+		cJSON_ArrayForEach(item, list)
+		{
 			size_t here = where_index(p, n++);
 
 			each(r, item, context);
@@ -243,13 +243,13 @@ each_item(struct reader *r, const struct json *object, const char *key,
 	return n;
 }
 
-static void read_text(struct reader *r, const struct json *item, void *context)
+static void read_text(struct reader *r, const cJSON *item, void *context)
 {
 	const char **wanted = context;
 
-	if (!json_is(item, JSON_STRING))
+	if (!cJSON_IsString(item))
 		wrong_type(r->p, "a string", item);
-	else if (wanted && *wanted && strcmp(item->text, *wanted) == 0)
+	else if (wanted && *wanted && strcmp(item->valuestring, *wanted) == 0)
 		*wanted = NULL; /* found */
 }
 
@@ -279,17 +279,17 @@ struct matches {
 	unsigned asked, met;
 };
 
-static struct matches read_filter(struct reader *r, const struct json *entry,
+static struct matches read_filter(struct reader *r, const cJSON *entry,
 				  const char *key)
 {
 	const char *ours = machine, *version;
 	struct matches m = { 0, 0 };
 	size_t back;
-	const struct json *filter = enter(r->p, entry, key, &back);
+	const cJSON *filter = enter(r->p, entry, key, &back);
 
 	if (!filter)
 		return m;
-	if (!json_is(filter, JSON_OBJECT)) {
+	if (!cJSON_IsObject(filter)) {
 		wrong_type(r->p, "an object", filter);
 		where_back(r->p, back);
 		return m;
@@ -310,17 +310,16 @@ static struct matches read_filter(struct reader *r, const struct json *entry,
 	return m;
 }
 
-static void read_argument(struct reader *r, const struct json *item,
-			  void *context)
+static void read_argument(struct reader *r, const cJSON *item, void *context)
 {
 	struct seccomp_rule *rule = context;
 	struct seccomp_condition c = { 0 };
 	const struct word *op = NULL;
 	uint64_t index = 0;
 	size_t back;
-	const struct json *value;
+	const cJSON *value;
 
-	if (!json_is(item, JSON_OBJECT)) {
+	if (!cJSON_IsObject(item)) {
 		wrong_type(r->p, "an object", item);
 		return;
 	}
@@ -374,58 +373,57 @@ static bool are_alternatives(const struct seccomp_rule *rule)
 	return false;
 }
 
-static void read_name(struct reader *r, const struct json *item, void *context)
+static void read_name(struct reader *r, const cJSON *item, void *context)
 {
 	const struct seccomp_rule *rule = context;
 	struct seccomp_rule one = *rule;
 
-	if (!json_is(item, JSON_STRING)) {
+	if (!cJSON_IsString(item)) {
 		wrong_type(r->p, "a string", item);
 		return;
 	}
 	if (!are_alternatives(rule)) {
-		add_rule(r, rule, item->text);
+		add_rule(r, rule, item->valuestring);
 		return;
 	}
 	one.n_conditions = 1;
 	for (size_t i = 0; i < rule->n_conditions; i++) {
 		one.conditions[0] = rule->conditions[i];
-		add_rule(r, &one, item->text);
+		add_rule(r, &one, item->valuestring);
 	}
 }
 
-static void check_name(struct reader *r, const struct json *item, void *context)
+static void check_name(struct reader *r, const cJSON *item, void *context)
 {
 	(void)context;
 	read_text(r, item, NULL);
 }
 
-static void read_names(struct reader *r, const struct json *entry,
+static void read_names(struct reader *r, const cJSON *entry,
 		       struct seccomp_rule *rule, bool applies)
 {
 	const char *name = read_member(r->p, entry, "name");
 	size_t n = each_item(r, entry, "names",
 			     applies ? read_name : check_name, rule);
-	struct json one = { .type = JSON_STRING };
+	cJSON one = { .type = cJSON_String };
 
 	if (name && n)
 		complain(r->p, "has both \"name\" and \"names\"");
 	else if (!name)
 		need(r->p, entry, "names");
 	else if (applies) {
-		one.text = (char *)(uintptr_t)name;
+		one.valuestring = (char *)(uintptr_t)name;
 		read_name(r, &one, rule);
 	}
 }
 
-static void read_entry(struct reader *r, const struct json *entry,
-		       void *context)
+static void read_entry(struct reader *r, const cJSON *entry, void *context)
 {
 	struct seccomp_rule rule = { .nr = -1, .entry = r->entry++ };
 	struct matches include, exclude;
 
 	(void)context;
-	if (!json_is(entry, JSON_OBJECT)) {
+	if (!cJSON_IsObject(entry)) {
 		wrong_type(r->p, "an object", entry);
 		return;
 	}
@@ -446,24 +444,24 @@ static void read_entry(struct reader *r, const struct json *entry,
 		   include.met == include.asked && exclude.met == 0);
 }
 
-static void read_arch(struct reader *r, const struct json *item, void *context)
+static void read_arch(struct reader *r, const cJSON *item, void *context)
 {
 	static const char prefix[] = "SCMP_ARCH_";
 
 	(void)context;
-	if (!json_is(item, JSON_STRING))
+	if (!cJSON_IsString(item))
 		wrong_type(r->p, "a string", item);
-	else if (strncmp(item->text, prefix, strlen(prefix)) != 0)
+	else if (strncmp(item->valuestring, prefix, strlen(prefix)) != 0)
 		complain(r->p, "\"%s\" is no architecture (%sX86_64, ...)",
-			 item->text, prefix);
+			 item->valuestring, prefix);
 }
 
-static void read_map(struct reader *r, const struct json *item, void *context)
+static void read_map(struct reader *r, const cJSON *item, void *context)
 {
 	size_t back;
-	const struct json *arch;
+	const cJSON *arch;
 
-	if (!json_is(item, JSON_OBJECT)) {
+	if (!cJSON_IsObject(item)) {
 		wrong_type(r->p, "an object", item);
 		return;
 	}
@@ -476,13 +474,13 @@ static void read_map(struct reader *r, const struct json *item, void *context)
 	each_item(r, item, "subArchitectures", read_arch, context);
 }
 
-static void read_flag(struct reader *r, const struct json *item, void *context)
+static void read_flag(struct reader *r, const cJSON *item, void *context)
 {
 	(void)context;
 	read_word(r->p, item, flags, ARRAY_SIZE(flags));
 }
 
-static void refuse_listener(struct parse *p, const struct json *profile,
+static void refuse_listener(struct parse *p, const cJSON *profile,
 			    const char *key)
 {
 	const char *value = read_member(p, profile, key);
@@ -494,7 +492,7 @@ static void refuse_listener(struct parse *p, const struct json *profile,
 	where_back(p, back);
 }
 
-static void read_profile(struct reader *r, const struct json *tree)
+static void read_profile(struct reader *r, const cJSON *tree)
 {
 	struct parse *p = r->p;
 	size_t listed, mapped;
@@ -518,11 +516,11 @@ struct seccomp_profile *spec_read_seccomp(struct parse *p, const char *text,
 					  size_t len)
 {
 	struct reader r = { .p = p, .profile = xcalloc(1, sizeof(*r.profile)) };
-	struct json *tree = read_tree(p, text, len);
+	cJSON *tree = read_tree(p, text, len);
 
 	if (tree)
 		read_profile(&r, tree);
-	json_free(tree);
+	cJSON_Delete(tree);
 	return r.profile;
 }
 

@@ -140,24 +140,25 @@ static void see_host(struct suggestion *s, const char *text)
 	net_rule_free(&rule);
 }
 
-static const char *string_of(const struct json *object, const char *key)
+static const char *string_of(const cJSON *object, const char *key)
 {
-	return json_text(json_get(object, key));
+	return cJSON_GetStringValue(
+	    cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-static bool is_said(const struct json *object, const char *key,
-		    const char *value)
+static bool is_said(const cJSON *object, const char *key, const char *value)
 {
 	const char *said = string_of(object, key);
 
 	return said && strcmp(said, value) == 0;
 }
 
-static void see_connection(struct suggestion *s, const struct json *event)
+static void see_connection(struct suggestion *s, const cJSON *event)
 {
 	const char *name = string_of(event, "name");
 	const char *host = name ? name : string_of(event, "addr");
-	double port = json_number(json_get(event, "port"));
+	double port = cJSON_GetNumberValue(
+	    cJSON_GetObjectItemCaseSensitive(event, "port"));
 	auto_free char *text = NULL;
 
 	if (!host || !is_said(event, "protocol", "tcp") ||
@@ -172,7 +173,7 @@ static void see_connection(struct suggestion *s, const struct json *event)
 }
 
 /* A name that was refused: what it would be connected to at is not known. */
-static void see_question(struct suggestion *s, const struct json *event)
+static void see_question(struct suggestion *s, const cJSON *event)
 {
 	const char *name = string_of(event, "name");
 
@@ -184,7 +185,7 @@ static void see_question(struct suggestion *s, const struct json *event)
 /*** Commands ***/
 
 /* Those that no list covered say which word of it they need. */
-static void see_execution(struct suggestion *s, const struct json *event)
+static void see_execution(struct suggestion *s, const cJSON *event)
 {
 	static const char flag[] = "--allow-command ";
 	static const char more[] = " --allow-dangerous-commands";
@@ -215,7 +216,7 @@ static void see_execution(struct suggestion *s, const struct json *event)
 
 static const struct {
 	const char *event;
-	void (*see)(struct suggestion *s, const struct json *event);
+	void (*see)(struct suggestion *s, const cJSON *event);
 } kinds[] = {
 	{ "connect", see_connection },
 	{ "denied", see_connection },
@@ -223,26 +224,26 @@ static const struct {
 	{ "exec", see_execution },
 };
 
-static void see_event(void *arg, struct json *event)
+static void see_event(void *arg, cJSON *event)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (is_said(event, "event", kinds[i].event))
 			kinds[i].see(arg, event);
-	json_free(event);
+	cJSON_Delete(event);
 }
 
 /* Twice what it took at its height, in steps that a person would choose. */
-static uint64_t headroom(const struct json *result, const char *key,
-			 uint64_t step)
+static uint64_t headroom(const cJSON *result, const char *key, uint64_t step)
 {
-	double peak = json_number(json_get(result, key));
+	double peak = cJSON_GetNumberValue(
+	    cJSON_GetObjectItemCaseSensitive(result, key));
 
 	if (!(peak >= 1 && peak < 1e15))
 		return 0;
 	return ((uint64_t)peak * 2 + step - 1) / step * step;
 }
 
-static void see_result(void *arg, struct json *result)
+static void see_result(void *arg, cJSON *result)
 {
 	static const struct {
 		const char *key, *flag;
@@ -262,7 +263,7 @@ static void see_result(void *arg, struct json *result)
 		if (cap)
 			add_flag(s->spec, caps[i].flag, value);
 	}
-	json_free(result);
+	cJSON_Delete(result);
 }
 
 /*** The answer ***/

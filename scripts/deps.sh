@@ -8,8 +8,8 @@
 set -eu
 
 BUILD='gcc make pkg-config libc6-dev libseccomp-dev libnl-3-dev
-	libarchive-dev libzstd-dev zlib1g-dev'
-CHECK='libcjson-dev libnl-route-3-dev btrfs-progs python3 git ripgrep curl strace openssl iproute2 util-linux procps
+	libcjson-dev libarchive-dev libzstd-dev zlib1g-dev'
+CHECK='libnl-route-3-dev btrfs-progs python3 git ripgrep curl strace openssl iproute2 util-linux procps
 	ca-certificates mandoc shellcheck clang clang-tidy clang-format
 	cppcheck nginx-light openssh-server openssh-client dnsmasq-base zstd
 	libarchive-tools jq prometheus prometheus-node-exporter redis-server

@@ -404,12 +404,12 @@ static void check_json_places(void)
 		size_t len = strlen(rows[i].text);
 		char *text = memcpy(xcalloc(1, len), rows[i].text, len);
 		struct json_fault f = { 0 };
-		struct json *tree = json_read(text, len, &f);
+		cJSON *tree = json_read(text, len, &f);
 
 		ok(!tree && f.line == rows[i].line &&
 		       f.column == rows[i].column,
 		   "text %zu: %zu:%zu: %s", i, f.line, f.column, f.what);
-		json_free(tree);
+		cJSON_Delete(tree);
 		free(text);
 	}
 }

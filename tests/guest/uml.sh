@@ -48,7 +48,7 @@ chmod 711 "$share"
 # --- a Debian under systemd ------------------------------------------------
 
 PACKAGES=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,login
-PACKAGES=$PACKAGES,util-linux,procps,jq,libnl-route-3-200
+PACKAGES=$PACKAGES,util-linux,procps,jq,libnl-route-3-200,libcjson1
 
 # The guest's only job; the rest is in the shared directory, at run time.
 unit() {
