@@ -13,7 +13,8 @@ static bool settled;
 
 void lazy_settle(void)
 {
-	static const char *const libraries[] = { "libzstd.so.1", "libz.so.1",
+	static const char *const libraries[] = { "libcjson.so.1",
+						 "libzstd.so.1", "libz.so.1",
 						 "libnl-3.so.200" };
 
 	if (getenv("LD_LIBRARY_PATH") == NULL)

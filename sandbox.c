@@ -27,6 +27,7 @@
 #include "action.h"
 #include "artifact.h"
 #include "caps.h"
+#include "cjson.h"
 #include "claim.h"
 #include "err.h"
 #include "event.h"
@@ -480,6 +481,11 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 			   .began_ms = now_ms(CLOCK_MONOTONIC),
 			   .out = out };
 
+	/* What tells of the run is not to be found missing when it is over. */
+	err_stage("result");
+	if ((plan->artifact || spec->result || spec->result_fd >= 0) &&
+	    cjson_load() < 0)
+		return -1;
 	err_stage("events");
 	if (event_open(&run.log, host->run_id, spec->id, host->audit_path,
 		       spec->events, spec->events_fd) < 0)
