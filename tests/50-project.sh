@@ -120,7 +120,7 @@ done
 if is_root && ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
 	faulty=("$M9M" -q --no-artifact --project "$P" --project-mode bind cat .env)
 	strace -f -o "$T/trace" -e trace=move_mount "${faulty[@]}" >/dev/null
-	nth=$(grep -n '"\.env"' "$T/trace" | cut -d: -f1)
+	nth=$(grep "move_mount(" "$T/trace" | grep -n '"\.env"' | cut -d: -f1)
 	expect_exit 0 strace -f -o "$T/trace" \
 		-e inject=move_mount:error=ENOENT:when="$nth" "${faulty[@]}"
 	contains "$T/trace" INJECTED
