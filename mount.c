@@ -32,6 +32,11 @@
  *	component that somebody else can change to mount calls.
  */
 
+/* open_tree and mount_setattr in one; Linux 6.15 */
+#ifndef SYS_open_tree_attr
+#define SYS_open_tree_attr 467
+#endif
+
 /* Of a name that is another file at each look. */
 #define MASK_TRIES 100
 
@@ -54,11 +59,16 @@ static unsigned int attributes(unsigned int asked)
 	       (flags & (PLAN_NOEXEC | PLAN_DEVICE) ? MOUNT_ATTR_NOEXEC : 0);
 }
 
+static struct mount_attr restricted(unsigned int flags)
+{
+	return (struct mount_attr){ .attr_set = attributes(flags),
+				    .propagation = MS_PRIVATE };
+}
+
 /* Restricts a mount (and all below it) that is not in the tree yet. */
 int mount_restrict(int fd, unsigned int flags, unsigned int at_flags)
 {
-	struct mount_attr attr = { .attr_set = attributes(flags),
-				   .propagation = MS_PRIVATE };
+	struct mount_attr attr = restricted(flags);
 
 	return mount_setattr(fd, "", AT_EMPTY_PATH | at_flags, &attr,
 			     sizeof(attr));
@@ -66,11 +76,16 @@ int mount_restrict(int fd, unsigned int flags, unsigned int at_flags)
 
 int mount_clone(int dirfd, const char *name, unsigned int flags)
 {
-	auto_fd int tree = open_tree(dirfd, name,
-				     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-					 AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW |
-					 AT_RECURSIVE);
+	const unsigned int how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+				 AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW |
+				 AT_RECURSIVE;
+	struct mount_attr attr = restricted(flags);
+	auto_fd int tree = (int)syscall(SYS_open_tree_attr, dirfd, name, how,
+					&attr, sizeof(attr));
 
+	if (tree >= 0 || errno != ENOSYS)
+		return take_fd(&tree);
+	tree = open_tree(dirfd, name, how);
 	if (tree < 0 || mount_restrict(tree, flags, AT_RECURSIVE) < 0)
 		return -1;
 	return take_fd(&tree);

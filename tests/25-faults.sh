@@ -26,8 +26,12 @@ is_root || CALLS=$(echo " $CALLS " | tr '\n' ' ' |
 	sed -E 's/ (socket|bind|sendmsg|setsockopt|openat2|open_tree|mount_setattr|setgroups|prctl|prlimit64|flock) / /g;
 		s/ (socket|bind|sendmsg|setsockopt|openat2|open_tree|mount_setattr|setgroups|prctl|prlimit64|flock) / /g')
 
+# strace does not know the call that clones and restricts a mount at once, of
+# Linux 6.15: the two that do the same are made to fail.
+STRACE=("$(dirname "$M9M")/refuse" open_tree_attr ENOSYS strace)
+
 # How often the busiest process makes each call, up to the payload.
-strace -f -o "$T/trace" "${M9M_RUN[@]}" >/dev/null 2>"$T/err"
+"${STRACE[@]}" -f -o "$T/trace" "${M9M_RUN[@]}" >/dev/null 2>"$T/err"
 check "it works without a fault" grep -q STARTED "$T/err"
 # The first execve is the program's own, the second the payload's.
 awk '/ execve\(/ && ++n == 2 { exit } { print }' "$T/trace" >"$T/setup"
@@ -96,7 +100,7 @@ for call in $CALLS; do
 	# that none is unchecked, the rest go by the same line of code.
 	for k in $(seq 1 "$n" | awk -v n="$n" 'NR <= 12 || NR > n - 4 || NR % 7 == 0'); do
 		rc=0
-		timeout -k 1 60 strace -f -o "$T/fault" -e trace="$call",clone3,execve \
+		timeout -k 1 60 "${STRACE[@]}" -f -o "$T/fault" -e trace="$call",clone3,execve \
 			-e inject="$call":error=EIO:when="$k" \
 			"${M9M_RUN[@]}" >"$T/out" 2>"$T/err" </dev/null || rc=$?
 		grep -q '(INJECTED)' "$T/fault" || continue

@@ -94,6 +94,11 @@ refused "a chroot" 125 namespaces \
 refused "no clone3" 125 namespaces \
 	'^cannot clone into new namespaces: Function not implemented' \
 	'profile that allows clone3' "$REFUSE" clone3 ENOSYS "${NET[@]}"
+# What is older than Linux 6.15 has two calls in place of one.
+TWO=("$REFUSE" open_tree_attr ENOSYS)
+flags=("$M9M" "${ARGS[@]}" cut -d " " -f 5-6 /proc/self/mountinfo)
+is "mounts are as restricted by two calls as by one" \
+	"$("${TWO[@]}" "${flags[@]}")" "$("${flags[@]}")"
 for call in openat2 open_tree mount_setattr pivot_root mount; do
 	stage=mounts
 	# As root the sources are opened before there is a child.
@@ -101,7 +106,7 @@ for call in openat2 open_tree mount_setattr pivot_root mount; do
 	openat2 | open_tree | mount_setattr) stage=namespaces ;;
 	esac
 	refused "no $call" 125 $stage 'cannot .*: Function not implemented$' \
-		'Linux 5.14' "$REFUSE" $call ENOSYS "${RUN[@]}"
+		'Linux 5.14' "${TWO[@]}" "$REFUSE" $call ENOSYS "${RUN[@]}"
 done
 refused "no pidfd_open" 125 relay \
 	'cannot watch the network relay: Function not implemented' \

@@ -89,7 +89,7 @@ is "the user's was cloned" "$(layer "user namespace" .works)" true
 fails "mount namespace" 'not permitted' 'seccomp=unconfined|AppArmor'
 doctor "$REFUSE" seccomp ENOSYS
 fails seccomp 'Function not implemented' CONFIG_SECCOMP
-doctor "$REFUSE" open_tree ENOSYS
+doctor "$REFUSE" open_tree_attr ENOSYS "$REFUSE" open_tree ENOSYS
 fails "bind mounts" 'Function not implemented' 'Linux 5.14'
 
 echo "# Docker's and Podman's filters, as they publish them"

@@ -25,6 +25,7 @@ static const struct named calls[] = {
 	{ "unshare", SYS_unshare },
 	{ "openat2", SYS_openat2 },
 	{ "open_tree", SYS_open_tree },
+	{ "open_tree_attr", 467 },
 	{ "mount_setattr", SYS_mount_setattr },
 	{ "close_range", SYS_close_range },
 	{ "pidfd_open", SYS_pidfd_open },
