@@ -148,7 +148,8 @@ bool option_claim(struct parse *p, const struct option *o)
 	}
 	for (size_t k = 0; k < ARRAY_SIZE(exclusive); k++)
 		for (size_t side = 0; side < 2; side++)
-			if (row_of(exclusive[k][side]) == o &&
+			if (is_called(o, exclusive[k][side]) &&
+			    row_of(exclusive[k][side]) == o &&
 			    !claim_against(p, row_of(exclusive[k][!side])))
 				return false;
 	p->from[i] = p->source;
