@@ -10,20 +10,20 @@
 
 #include "cgroup.h"
 
-/* Where the kernel says that we are, and what is mounted: read once. */
+/* Where the kernel says that we are, and what is mounted, each read once at most. */
 struct cgroup_map {
 	char *self;   /* /proc/PID/cgroup */
-	char *mounts; /* /proc/self/mountinfo */
+	char *mounts; /* /proc/self/mountinfo, where no usual place will do */
 };
 
 struct cgroup_request {
 	const char *name; /* of the directory: m9m-RUNID */
 	const char *run_id;
 	const struct cgroup_limits *limits;
-	const struct cgroup_map *map; /* of our own process */
-	unsigned int wanted;          /* controllers that the limits take */
-	unsigned int needed;          /* of these, without which it is no use */
-	bool forced;                  /* the user named this back end */
+	struct cgroup_map *map; /* of our own process */
+	unsigned int wanted;    /* controllers that the limits take */
+	unsigned int needed;    /* of these, without which it is no use */
+	bool forced;            /* the user named this back end */
 	int journal_fd;
 };
 
@@ -48,9 +48,11 @@ struct cgroup_place {
 int cgroup_map_read(struct cgroup_map *map, pid_t pid);
 void cgroup_map_free(struct cgroup_map *map);
 /* The process's place in the hierarchy of a v1 controller, or of v2 (NULL).
- * 0; -1 with errno ENOENT (not mounted) or EXDEV (out of sight). */
-int cgroup_find(const struct cgroup_map *map, const char *controller,
+ * 0; -1 with errno ENOENT (not mounted), EXDEV (out of sight), or another. */
+int cgroup_find(struct cgroup_map *map, const char *controller,
 		struct cgroup_place *place);
+/* Why there is none, by errno; `what` begins the sentence. */
+int cgroup_refuse_place(struct cgroup_refusal *refusal, const char *what);
 void cgroup_place_free(struct cgroup_place *place);
 
 /* Each -1 with errno. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "cgroup_backend.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +29,7 @@ int cgroup_map_read(struct cgroup_map *map, pid_t pid)
 	auto_free char *path = xasprintf("/proc/%d/cgroup", pid);
 
 	map->self = read_file(AT_FDCWD, path, FILE_MAX_BYTES, NULL);
-	map->mounts = read_file(AT_FDCWD, "/proc/self/mountinfo",
-				MOUNTS_MAX_BYTES, NULL);
-	return map->self && map->mounts ? 0 : -1;
+	return map->self ? 0 : -1;
 }
 
 void cgroup_map_free(struct cgroup_map *map)
@@ -101,6 +102,76 @@ static bool parse_mount(const char *line, const char *type,
 	       sscanf(dash, " - %*s %*s %255s", m->options) == 1;
 }
 
+/*
+ * What statmount (Linux 6.8, options from 6.11 on) tells of one mount.  For
+ * mountinfo the kernel writes down all, of which one or two are looked for: that
+ * takes it longer than any other file of a start.
+ */
+
+/* compat: newer than most headers */
+#ifndef SYS_statmount
+#define SYS_statmount 457
+#endif
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
+
+enum told {
+	TOLD_TYPE = 0x1,
+	TOLD_ROOT = 0x8,
+	TOLD_TARGET = 0x10,
+	TOLD_OPTIONS = 0x80,
+};
+
+struct told_request {
+	uint32_t size, spare;
+	uint64_t id, mask;
+};
+
+struct told_mount {
+	uint32_t size, options; /* this and the like: where it is in `text` */
+	uint64_t mask;
+	uint32_t device[2];
+	uint64_t magic;
+	uint32_t other[18];
+	uint32_t root, target;
+	uint64_t reserved[50];
+	char text[2560];
+};
+
+static_assert(offsetof(struct told_mount, text) == 512, "as in linux/mount.h");
+
+/* A copy that is cut could name another folder. */
+static bool copy_told(char *to, size_t size, const struct told_mount *told,
+		      uint32_t at)
+{
+	return (size_t)snprintf(to, size, "%s", told->text + at) < size;
+}
+
+/* The mount at `place`, if it is one of that kind. */
+static bool ask_mount(const char *place, bool v1, struct mount_line *m)
+{
+	struct told_request request = {
+		.size = sizeof(request),
+		.mask = TOLD_TYPE | TOLD_ROOT | TOLD_TARGET |
+			(v1 ? TOLD_OPTIONS : 0),
+	};
+	struct told_mount told = { 0 };
+	struct statx st;
+
+	if (statx(AT_FDCWD, place, 0, STATX_MNT_ID_UNIQUE, &st) < 0 ||
+	    !(st.stx_mask & STATX_MNT_ID_UNIQUE))
+		return false;
+	request.id = st.stx_mnt_id;
+	return syscall(SYS_statmount, &request, &told, sizeof(told), 0) == 0 &&
+	       (told.mask & request.mask) == request.mask &&
+	       told.magic == (v1 ? CGROUP_SUPER_MAGIC : CGROUP2_SUPER_MAGIC) &&
+	       copy_told(m->root, sizeof(m->root), &told, told.root) &&
+	       copy_told(m->target, sizeof(m->target), &told, told.target) &&
+	       (!v1 ||
+		copy_told(m->options, sizeof(m->options), &told, told.options));
+}
+
 /* Where `path` is below a mount of what is at `root`; owned, or NULL. */
 static char *below(const struct mount_line *m, const char *path)
 {
@@ -119,7 +190,38 @@ static char *below(const struct mount_line *m, const char *path)
 	return *rest ? path_join(m->target, rest) : xstrdup(m->target);
 }
 
-int cgroup_find(const struct cgroup_map *map, const char *controller,
+static bool has(const struct mount_line *m, const char *controller)
+{
+	return !controller || lists(m->options, strlen(m->options), controller);
+}
+
+static bool is_below(const struct mount_line *m, const char *path,
+		     struct cgroup_place *place)
+{
+	place->own = below(m, path);
+	if (place->own)
+		place->mount = xstrdup(m->target);
+	return place->own != NULL;
+}
+
+static bool find_as_usual(const char *path, const char *controller,
+			  struct cgroup_place *place)
+{
+	const char *const places[] = { controller ? controller : "unified",
+				       controller ? NULL : "" };
+	struct mount_line m;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places) && places[i]; i++) {
+		auto_free char *usual = path_join("/sys/fs/cgroup", places[i]);
+
+		if (ask_mount(usual, controller != NULL, &m) &&
+		    has(&m, controller) && is_below(&m, path, place))
+			return true;
+	}
+	return false;
+}
+
+int cgroup_find(struct cgroup_map *map, const char *controller,
 		struct cgroup_place *place)
 {
 	auto_free char *path = own_path(map->self, controller);
@@ -127,21 +229,33 @@ int cgroup_find(const struct cgroup_map *map, const char *controller,
 	struct mount_line m;
 	int err = ENOENT;
 
+	if (path && !map->mounts) {
+		if (find_as_usual(path, controller, place))
+			return 0;
+		map->mounts = read_file(AT_FDCWD, "/proc/self/mountinfo",
+					MOUNTS_MAX_BYTES, NULL);
+		if (map->mounts == NULL)
+			return -1;
+	}
 	for (const char *line = map->mounts; path && *line;
 	     line += strcspn(line, "\n"), line += *line == '\n') {
-		if (!parse_mount(line, type, &m) ||
-		    (controller &&
-		     !lists(m.options, strlen(m.options), controller)))
+		if (!parse_mount(line, type, &m) || !has(&m, controller))
 			continue;
 		err = EXDEV;
-		place->own = below(&m, path);
-		if (place->own) {
-			place->mount = xstrdup(m.target);
+		if (is_below(&m, path, place))
 			return 0;
-		}
 	}
 	errno = err;
 	return -1;
+}
+
+int cgroup_refuse_place(struct cgroup_refusal *refusal, const char *what)
+{
+	if (errno != ENOENT && errno != EXDEV)
+		return cgroup_refuse(refusal, errno,
+				     "cannot read /proc/self/mountinfo");
+	return cgroup_refuse(refusal, 0, "%snot %s", what,
+			     errno == EXDEV ? "within sight" : "mounted");
 }
 
 void cgroup_place_free(struct cgroup_place *place)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -142,10 +143,12 @@ static int add_controller(struct cgroup *cg, const struct controller *c,
 	struct cgroup_dir *dir;
 	int rc = 0;
 
-	if (cgroup_find(request->map, c->name, &place) < 0)
-		return cgroup_refuse(
-		    refusal, 0, "the %s controller is not %s", c->name,
-		    errno == EXDEV ? "within sight" : "mounted");
+	if (cgroup_find(request->map, c->name, &place) < 0) {
+		char what[48];
+
+		snprintf(what, sizeof(what), "the %s controller is ", c->name);
+		return cgroup_refuse_place(refusal, what);
+	}
 	dir = dir_at(cg, place.own, request->name);
 	if (dir) {
 		dir->controllers |= c->bit;

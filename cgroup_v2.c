@@ -443,8 +443,7 @@ int cgroup_v2_create(struct cgroup *cg, const struct cgroup_request *request,
 	int rc;
 
 	if (cgroup_find(request->map, NULL, &place) < 0)
-		rc = cgroup_refuse(refusal, 0, "not %s",
-				   errno == EXDEV ? "within sight" : "mounted");
+		rc = cgroup_refuse_place(refusal, "");
 	else
 		rc = choose(cg, &place, request, refusal);
 	if (rc == 0)

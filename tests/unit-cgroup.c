@@ -93,6 +93,39 @@ static void test_find(void)
 	}
 }
 
+/* One mount that is asked about, and all of them: the same is found. */
+static void test_find_own(void)
+{
+	static const char *const controllers[] = { NULL, "memory", "cpu",
+						   "pids", "none" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+		struct cgroup_map map = { 0 }, listed = { 0 };
+		struct cgroup_place place = { 0 }, want = { 0 };
+		int rc, err;
+
+		if (cgroup_map_read(&map, getpid()) < 0 ||
+		    cgroup_map_read(&listed, getpid()) < 0)
+			abort();
+		listed.mounts = read_file(AT_FDCWD, "/proc/self/mountinfo",
+					  1 << 20, NULL);
+		rc = cgroup_find(&listed, controllers[i], &want);
+		err = errno;
+		ok(cgroup_find(&map, controllers[i], &place) == rc &&
+		       (rc == 0 ? strcmp(place.own, want.own) == 0 &&
+				      strcmp(place.mount, want.mount) == 0
+				: errno == err),
+		   "find our own %s %s: %s",
+		   controllers[i] ? controllers[i] : "v2",
+		   map.mounts ? "in the list" : "by asking",
+		   rc == 0 ? want.own : strerror(err));
+		cgroup_place_free(&place);
+		cgroup_place_free(&want);
+		cgroup_map_free(&map);
+		cgroup_map_free(&listed);
+	}
+}
+
 static void test_numbers(const char *dir)
 {
 	auto_free char *path = path_join(dir, "file");
@@ -532,6 +565,7 @@ int main(int argc, char **argv)
 	if (mkdtemp(tmp) == NULL)
 		return 1;
 	test_find();
+	test_find_own();
 	test_numbers(tmp);
 	test_names();
 	test_foreign_sweep(tmp);
