@@ -39,11 +39,6 @@ struct report {
 	struct tarball_count count;
 };
 
-/* Files of the run itself, in their order in the archive. */
-static const char *const logs[] = { "events.jsonl", "stdout.log", "stderr.log",
-				    "changes.json", "changes.patch" };
-
-#define LOGS       ARRAY_SIZE(logs)
 #define FLUSH_SIZE (32 << 20)
 
 struct target {
@@ -58,8 +53,8 @@ struct job {
 	const struct workdir *wd;
 	const struct artifact_request *request;
 	int out_fd;
-	int log_fds[LOGS]; /* -1: there is none */
-	int progress_fd;   /* -1: nobody looks */
+	int log_fds[WORKDIR_LOGS]; /* -1: there is none */
+	int progress_fd;           /* -1: nobody looks */
 };
 
 int artifact_compression_of(const char *path, enum artifact_compression *out)
@@ -98,9 +93,9 @@ static int add_all(struct tarball *t, const struct job *job)
 	if (json && tarball_add_text(t, "run.json", json, strlen(json),
 				     st.st_mtim.tv_sec) < 0)
 		return -1;
-	for (size_t i = 0; i < LOGS; i++)
+	for (size_t i = 0; i < WORKDIR_LOGS; i++)
 		if (job->log_fds[i] >= 0 &&
-		    tarball_add_file(t, logs[i], job->log_fds[i]) < 0)
+		    tarball_add_file(t, workdir_logs[i], job->log_fds[i]) < 0)
 			return -1;
 	if (job->progress_fd >= 0)
 		tarball_show_progress(t, job->progress_fd);
@@ -154,8 +149,8 @@ static void flush(void *own)
 static int run_child(struct job *job, struct target *target,
 		     struct report *report)
 {
-	int keep[LOGS + 3] = { job->wd->work_fd, job->out_fd,
-			       job->progress_fd };
+	int keep[WORKDIR_LOGS + 3] = { job->wd->work_fd, job->out_fd,
+				       job->progress_fd };
 	const struct confined child = { .name = "archiver",
 					.uid = job->wd->uid,
 					.gid = job->wd->gid,
@@ -173,17 +168,16 @@ static int run_child(struct job *job, struct target *target,
 	return 0;
 }
 
-/* Before the fork: the child may not look into our own directory. */
+/* Before the fork: the child may not look into RUNS. */
 static int open_logs(struct job *job)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < LOGS; i++) {
-		job->log_fds[i] = openat(job->wd->run_fd, logs[i],
-					 O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; i < WORKDIR_LOGS; i++) {
+		job->log_fds[i] = workdir_open_log(job->wd, workdir_logs[i]);
 		if (job->log_fds[i] < 0 && errno != ENOENT)
-			rc = fail(errno, "cannot open %s/%s", job->wd->path,
-				  logs[i]);
+			rc = fail(errno, "cannot open %s of the run",
+				  workdir_logs[i]);
 	}
 	return rc;
 }
@@ -274,7 +268,7 @@ static int write_target(struct target *target, const struct workdir *wd,
 	if (rc == 0)
 		rc = run_child(&job, target, report);
 	cleanup_fd(&job.progress_fd);
-	for (size_t i = 0; i < LOGS; i++)
+	for (size_t i = 0; i < WORKDIR_LOGS; i++)
 		cleanup_fd(&job.log_fds[i]);
 	if (rc == 0)
 		rc = publish(target, req->path);

@@ -123,13 +123,11 @@ static int work(const void *arg, void *report)
 	return rc;
 }
 
-static int make_file(const struct workdir *wd, const char *name)
+static int make_file(struct workdir *wd, const char *name)
 {
-	int fd = openat(wd->run_fd, name,
-			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			0600);
+	int fd = workdir_make_log(wd, name, O_RDWR);
 
-	return fd < 0 ? fail(errno, "cannot make %s/%s", wd->path, name) : fd;
+	return fd < 0 ? fail(errno, "cannot make %s of the run", name) : fd;
 }
 
 static char *tell_about(const struct workdir *wd, const struct plan *plan,
@@ -162,7 +160,7 @@ static struct strv all_hidden(const struct hidden *hidden)
 	return all;
 }
 
-static int record(const struct workdir *wd, const struct plan *plan,
+static int record(struct workdir *wd, const struct plan *plan,
 		  const struct project_tree *tree, const struct timespec *began,
 		  struct changes_summary *out)
 {
@@ -207,8 +205,8 @@ static int record(const struct workdir *wd, const struct plan *plan,
 		return 0;
 	/* Half a list would be taken for a whole one. */
 	*out = (struct changes_summary){ 0 };
-	(void)unlinkat(wd->run_fd, "changes.json", 0);
-	(void)unlinkat(wd->run_fd, "changes.patch", 0);
+	workdir_drop_log(wd, "changes.json");
+	workdir_drop_log(wd, "changes.patch");
 	return -1;
 }
 
@@ -220,7 +218,7 @@ static bool is_apart(const struct plan *plan)
 		plan->project.mode == SPEC_PROJECT_COPY);
 }
 
-int changes_record(const struct workdir *wd, const struct plan *plan,
+int changes_record(struct workdir *wd, const struct plan *plan,
 		   const struct project_tree *tree,
 		   const struct timespec *began, struct changes_summary *out)
 {
@@ -276,7 +274,7 @@ static bool read_note(const struct strv *journal, struct plan_project *project,
 	return true;
 }
 
-bool changes_recover(const struct workdir *wd, const struct strv *journal)
+bool changes_recover(struct workdir *wd, const struct strv *journal)
 {
 	struct plan plan = { .host_uid = wd->uid, .host_gid = wd->gid };
 	struct project_tree tree = PROJECT_TREE_NONE;
@@ -288,8 +286,8 @@ bool changes_recover(const struct workdir *wd, const struct strv *journal)
 	if (!read_note(journal, &plan.project, &copied, &began))
 		return false;
 	/* Half a list, if it died over that. */
-	(void)unlinkat(wd->run_fd, "changes.json", 0);
-	(void)unlinkat(wd->run_fd, "changes.patch", 0);
+	workdir_drop_log(wd, "changes.json");
+	workdir_drop_log(wd, "changes.patch");
 	copied = copied || workdir_was_copied(wd);
 	if (project_open(&tree, &plan) == 0) {
 		tree.copied = copied;
@@ -342,8 +340,7 @@ static void put_line(const char *line, FILE *out, bool color)
 
 int changes_open_patch(const struct workdir *wd)
 {
-	return openat(wd->run_fd, "changes.patch",
-		      O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return workdir_open_log(wd, "changes.patch");
 }
 
 void changes_show(int patch_fd, FILE *out, bool color)

@@ -26,7 +26,7 @@ struct changes_summary {
 
 /* In a process with the payload's ids, since the payload shaped the tree; of a
  * project in place or none, nothing.  By fail(). */
-int changes_record(const struct workdir *wd, const struct plan *plan,
+int changes_record(struct workdir *wd, const struct plan *plan,
 		   const struct project_tree *tree,
 		   const struct timespec *began, struct changes_summary *out);
 
@@ -40,10 +40,9 @@ int changes_note(const struct workdir *wd, const struct plan *plan,
  * now.  Where that cannot be had there is no list, and no harm.  Returns whether
  * the workdir is an upper layer.
  */
-bool changes_recover(const struct workdir *wd, const struct strv *journal);
+bool changes_recover(struct workdir *wd, const struct strv *journal);
 
-/* RUNID/changes.patch, which can be read when the run's folder is gone; -1 with
- * errno. */
+/* changes.patch, which can be read when the run is gone; -1 with errno. */
 int changes_open_patch(const struct workdir *wd);
 /* Prints it so that it cannot steer a terminal.  -1 is one without a line. */
 void changes_show(int patch_fd, FILE *out, bool color);

@@ -154,7 +154,7 @@ static int join_cgroup(struct child_context *c)
 
 static int set_mounts(struct child_context *c)
 {
-	return mount_build(c->plan, c->sources, c->work_fd);
+	return mount_build(c->plan, c->sources, c->work_fd, c->work_path);
 }
 
 /* The payload's terminal is in its own devpts; the supervisor relays it. */

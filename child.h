@@ -15,10 +15,11 @@ struct child_context {
 	struct mount_sources *sources; /* none yet: they are sent */
 	struct cgroup *cgroup;         /* to join; CGROUP_NONE: none */
 	int work_fd;
-	int relay_fd;   /* where inside sockets go; -1: no relay */
-	int control_fd; /* to the supervisor */
-	int err_fd;     /* a failure record; end of file: the payload runs */
-	int stdin_fd;   /* the payload's; -1: /dev/null */
+	const char *work_path; /* where the supervisor has it */
+	int relay_fd;          /* where inside sockets go; -1: no relay */
+	int control_fd;        /* to the supervisor */
+	int err_fd;   /* a failure record; end of file: the payload runs */
+	int stdin_fd; /* the payload's; -1: /dev/null */
 	int stdout_fd;
 	int stderr_fd;
 	int terminal_fd; /* slave of the pty once it is made, else -1 */

@@ -232,7 +232,7 @@ static void try_parts(struct patient *p)
 	err_stage("workdir");
 	try_state(p, &results[ROW_STATE]);
 	err_stage("cgroup");
-	if (p->workdir.run_fd >= 0) {
+	if (p->workdir.journal_fd >= 0) {
 		try_run(p);
 		err_stage("workdir");
 		if (workdir_remove(&p->workdir) < 0)

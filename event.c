@@ -114,12 +114,9 @@ int event_open(struct event_log *log, const char *run_id, const char *id,
 	return -1;
 }
 
-int event_attach_run(struct event_log *log, int run_dir_fd)
+int event_attach_run(struct event_log *log, struct workdir *wd)
 {
-	log->run_fd = openat(run_dir_fd, "events.jsonl",
-			     O_WRONLY | O_APPEND | O_CREAT | O_EXCL |
-				 O_NOFOLLOW | O_CLOEXEC,
-			     0600);
+	log->run_fd = workdir_make_log(wd, "events.jsonl", O_WRONLY | O_APPEND);
 	if (log->run_fd < 0)
 		return fail(errno, "cannot make events.jsonl of the run");
 	return 0;

@@ -3,7 +3,7 @@
 
 /*
  * Events: one JSON object a line, to every sink of the run (audit log, the
- * caller's file or descriptor, the run directory's events.jsonl).
+ * caller's file or descriptor, the run's events.jsonl).
  */
 
 #include <stdbool.h>
@@ -13,6 +13,7 @@
 #include "audit.h"
 #include "json_write.h"
 #include "relay.h"
+#include "workdir.h"
 
 #define EVENT_LINE_MAX                                                         \
 	65536 /* bytes of a line with its newline; the audit
@@ -44,7 +45,7 @@ struct event_log {
 	bool is_beyond; /* it is one that is counted only */
 	struct audit audit;
 	int user_fd; /* --events or --events-fd; -1 none */
-	int run_fd;  /* events.jsonl of the run directory; -1 none */
+	int run_fd;  /* events.jsonl of the run; -1 none */
 
 	bool audit_failed, run_failed; /* said once, tried again each time */
 	bool user_failed;              /* said once, then left alone */
@@ -67,8 +68,8 @@ struct event_log {
  */
 int event_open(struct event_log *log, const char *run_id, const char *id,
 	       const char *audit_path, const char *events_path, int events_fd);
-/* Adds events.jsonl in the run directory to the sinks; by fail(). */
-int event_attach_run(struct event_log *log, int run_dir_fd);
+/* Adds events.jsonl of the run to the sinks; by fail(). */
+int event_attach_run(struct event_log *log, struct workdir *wd);
 /* Gives a slow reader of the user's sink a last second, then closes all. */
 void event_close(struct event_log *log);
 

@@ -2,7 +2,6 @@
 #include "journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,15 +9,6 @@
 #include "err.h"
 
 #define JOURNAL_MAX (16 * 1024 * 1024)
-
-int journal_open(int run_dir_fd)
-{
-	int fd = openat(run_dir_fd, JOURNAL,
-			O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-			0600);
-
-	return fd < 0 ? fail(errno, "cannot open the run's journal") : fd;
-}
 
 int journal_add(int fd, const char *key, const char *value)
 {
@@ -35,12 +25,13 @@ int journal_add(int fd, const char *key, const char *value)
 	return 0;
 }
 
-struct strv journal_read(int run_dir_fd)
+struct strv journal_read(int fd)
 {
 	struct strv entries = { 0 };
 	size_t len = 0;
-	auto_free char *text = read_file(run_dir_fd, JOURNAL, JOURNAL_MAX,
-					 &len);
+	auto_free char *text = lseek(fd, 0, SEEK_SET) < 0
+				   ? NULL
+				   : read_fd(fd, JOURNAL_MAX, &len);
 	const char *end;
 
 	for (const char *at = text; at && (end = memchr(at, '\0', len));

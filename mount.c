@@ -118,9 +118,9 @@ static int fail_source(const struct plan_mount *m, int err)
 	return -1;
 }
 
-/* The workdir; with the place of the layers beside it, if one is laid. */
-static int open_run(const struct plan_mount *m,
-		    const struct project_tree *project, int work_fd)
+/* The workdir; with the layers beside it, if one is laid. */
+static int open_work(const struct plan_mount *m,
+		     const struct project_tree *project, int work_fd)
 {
 	if (m->kind == PLAN_WORKDIR ||
 	    (m->kind == PLAN_PROJECT && project->copied))
@@ -156,7 +156,7 @@ int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
 		if ((m->kind == PLAN_WORKDIR && plan->disk == 0) ||
 		    m->kind == PLAN_PROJECT ||
 		    (m->kind == PLAN_GIT && m->flags & PLAN_RW)) {
-			*fd = open_run(m, project, work_fd);
+			*fd = open_work(m, project, work_fd);
 			if (*fd < 0)
 				return fail(errno, "cannot show the workdir");
 		} else if (m->kind == PLAN_BIND) {
@@ -347,8 +347,6 @@ int mount_reopen(const char *path, int held_fd)
 
 static int make_workdir(struct build *b, const struct plan_mount *m, int source)
 {
-	auto_free char *path = xasprintf("%s/%s/work", b->plan->runs_dir,
-					 b->plan->run_id);
 	auto_fd int fd = -1, tree = -1;
 
 	if (b->plan->disk && mount_restrict(b->work_fd, m->flags, 0) < 0)
@@ -356,12 +354,12 @@ static int make_workdir(struct build *b, const struct plan_mount *m, int source)
 	if (b->plan->disk || source >= 0)
 		return mount_attach(b, source >= 0 ? source : b->work_fd,
 				    m->destination);
-	fd = mount_reopen(path, b->work_fd);
+	fd = mount_reopen(b->work_path, b->work_fd);
 	if (fd < 0)
 		return -1;
 	tree = mount_clone(fd, "", m->flags);
 	if (tree < 0)
-		return fail(errno, "cannot show the workdir %s", path);
+		return fail(errno, "cannot show the workdir %s", b->work_path);
 	return mount_attach(b, tree, m->destination);
 }
 
@@ -563,12 +561,13 @@ static int build_tree(struct build *b)
 }
 
 int mount_build(const struct plan *plan, const struct mount_sources *sources,
-		int work_fd)
+		int work_fd, const char *work_path)
 {
 	struct build b = { .plan = plan,
 			   .sources = sources,
 			   .root_fd = -1,
 			   .work_fd = work_fd,
+			   .work_path = work_path,
 			   .parent_fd = -1,
 			   .user_fd = -1,
 			   .masks = { -1, -1 } };

@@ -30,7 +30,8 @@ void mount_close_sources(struct mount_sources *sources);
 
 /*
  * In the child, with CAP_SYS_ADMIN over its own mount namespace: builds the
- * tree and makes it the root.  work_fd is the workdir as the parent holds it.
+ * tree and makes it the root.  work_fd is the workdir as the parent holds it,
+ * and work_path where that is, unless it is a disk.
  */
 int mount_build(const struct plan *plan, const struct mount_sources *sources,
-		int work_fd);
+		int work_fd, const char *work_path);

@@ -16,6 +16,7 @@ struct build {
 	const struct mount_sources *sources;
 	int root_fd;
 	int work_fd;
+	const char *work_path;
 	int user_fd; /* /proc/sys/user, writable */
 	int masks[MASKS];
 	dev_t own[OWN_MAX];

@@ -16,12 +16,15 @@
 /*
  * The user's tree, and over it what the payload writes.
  *
- *	RUNID/work	upper layer: all that changes, and so the archive
- *	RUNID/overlay	overlayfs's own scratch; `copied` in it says that the
- *			tree was copied into work/, since it could not be laid
- *	RUNID/git, RUNID/git-overlay
- *			the same for a git directory that is elsewhere, of which
- *			nothing is kept; `fixed`: it is read-only instead
+ *	work	upper layer: all that changes, and so the archive
+ *	overlay	overlayfs's own scratch; `copied` in it says that the tree was
+ *		copied into work/, since it could not be laid
+ *	git, git-overlay
+ *		the same for a git directory that is elsewhere, of which nothing
+ *		is kept; `fixed`: it is read-only instead
+ *
+ * All are in RUNID.layers (workdir.h), since two of one overlay must be of one
+ * mount.
  *
  * Layers must be mounts of this namespace, so both are attached to the new root
  * for a moment.  They are named by paths of our own tmpfs relative to it: no
@@ -29,15 +32,17 @@
  */
 
 #define LOWER     ".lower"
-#define RUN       ".run"
+#define LAYERS    ".layers"
 #define FILE_NAME ".file"
 
 struct layers {
 	const char *upper, *scratch;
 };
 
-static const struct layers project_layers = { RUN "/work", RUN "/overlay" };
-static const struct layers git_layers = { RUN "/git", RUN "/git-overlay" };
+static const struct layers project_layers = { LAYERS "/work",
+					      LAYERS "/overlay" };
+static const struct layers git_layers = { LAYERS "/git",
+					  LAYERS "/git-overlay" };
 
 /* The tree, not in the tree yet: without what is mounted in it if it is to be a
  * layer, since a layer has no mounts.  `held`: by root, or -1. */
@@ -56,9 +61,9 @@ static int open_lower(const struct plan_mount *m, int held)
 			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 }
 
-static int open_run(const struct build *b, const struct plan_mount *m)
+static int open_layers(const struct build *b, const struct plan_mount *m)
 {
-	auto_free char *path = path_join(b->plan->runs_dir, b->plan->run_id);
+	auto_free char *path = path_join(b->work_path, "..");
 	auto_fd int held = openat(b->work_fd, "..",
 				  O_PATH | O_DIRECTORY | O_CLOEXEC);
 	auto_fd int fd = held < 0 ? -1 : mount_reopen(path, held);
@@ -132,13 +137,14 @@ static int show_read_only(struct build *b, const struct plan_mount *m, int held)
 	return mount_attach(b, tree, m->destination);
 }
 
-/* The run's directory, for as long as layers of it are named. */
-static int attach_run(struct build *b, const struct plan_mount *m, int source)
+/* Their folder, for as long as they are named. */
+static int attach_layers(struct build *b, const struct plan_mount *m,
+			 int source)
 {
-	auto_fd int run = source >= 0 ? fcntl(source, F_DUPFD_CLOEXEC, 3)
-				      : open_run(b, m);
+	auto_fd int fd = source >= 0 ? fcntl(source, F_DUPFD_CLOEXEC, 3)
+				     : open_layers(b, m);
 
-	if (run < 0 || mount_attach(b, run, "/" RUN) < 0)
+	if (fd < 0 || mount_attach(b, fd, "/" LAYERS) < 0)
 		return -1;
 	/* For the names of the layers, and so that they cannot be mistaken. */
 	if (fchdir(b->root_fd) < 0)
@@ -146,11 +152,11 @@ static int attach_run(struct build *b, const struct plan_mount *m, int source)
 	return 0;
 }
 
-static int detach_run(const struct build *b)
+static int detach_layers(const struct build *b)
 {
 	(void)umount2(LOWER, MNT_DETACH);
-	if (umount2(RUN, MNT_DETACH) < 0 ||
-	    unlinkat(b->root_fd, RUN, AT_REMOVEDIR) < 0 ||
+	if (umount2(LAYERS, MNT_DETACH) < 0 ||
+	    unlinkat(b->root_fd, LAYERS, AT_REMOVEDIR) < 0 ||
 	    (unlinkat(b->root_fd, LOWER, AT_REMOVEDIR) < 0 && errno != ENOENT))
 		return fail(errno, "cannot take the layers away");
 	return 0;
@@ -164,9 +170,9 @@ int mount_project(struct build *b, const struct plan_mount *m, int source)
 		return mount_attach(b, source, m->destination);
 	if (!(m->flags & PLAN_RW))
 		return show_read_only(b, m, project->mount_fd);
-	if (attach_run(b, m, source) < 0 || lay_or_copy(b, m) < 0)
+	if (attach_layers(b, m, source) < 0 || lay_or_copy(b, m) < 0)
 		return -1;
-	return detach_run(b);
+	return detach_layers(b);
 }
 
 /* --- its git directory, where that is elsewhere -------------------------- */
@@ -216,9 +222,9 @@ int mount_git(struct build *b, const struct plan_mount *m, int source)
 {
 	if (!(m->flags & PLAN_RW))
 		return show_read_only(b, m, b->sources->project->git_fd);
-	if (attach_run(b, m, source) < 0 || lay_or_fix(b, m) < 0)
+	if (attach_layers(b, m, source) < 0 || lay_or_fix(b, m) < 0)
 		return -1;
-	return detach_run(b);
+	return detach_layers(b);
 }
 
 /* --- the way to what is hidden in place ----------------------------------- */

@@ -305,6 +305,7 @@ int ns_spawn(struct child *child, const struct plan *plan,
 					 .sources = &sources,
 					 .cgroup = cgroup,
 					 .work_fd = work_fd,
+					 .work_path = wd->path,
 					 .relay_fd = relay_fd,
 					 .terminal_fd = -1 };
 	struct ends ends = {

@@ -12,7 +12,7 @@
 #include "watch.h"
 
 static const struct {
-	const char *file; /* in the run's directory */
+	const char *file; /* one of workdir_logs */
 	const char *event;
 } kinds[2] = { { "stdout.log", "stdout" }, { "stderr.log", "stderr" } };
 
@@ -32,9 +32,7 @@ static void keep(struct output *o, bool is_stderr, const char *bytes,
 	if (len == 0)
 		return;
 	if (*fd < 0)
-		*fd = openat(
-		    o->run->workdir->run_fd, file,
-		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		*fd = workdir_make_log(o->run->workdir, file, O_WRONLY);
 	if (*fd < 0 || write_all(*fd, bytes, len) < 0) {
 		outcome_add_warning(o->outcome, "cannot keep %s: %s", file,
 				    strerror(errno));

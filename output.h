@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What the payload writes, beside being passed on: kept in the run's directory
+ * What the payload writes, beside being passed on: kept in the run's logs
  * up to a cap, told as events when asked, its end read for the agent's answer.
  */
 

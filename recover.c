@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "recover.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,7 +26,7 @@
 #include "util.h"
 #include "walk.h"
 
-/* Of one start: directories looked at, dead runs taken up, time for those. */
+/* Of one start: runs looked at, dead runs taken up, time for those. */
 #define LOOKS       8
 #define RUNS_MAX    4
 #define BUDGET_MS   500
@@ -35,41 +34,6 @@
 #define PATIENCE_MS 2000
 
 /*** Dead or alive ***/
-
-/* 20260102T030405Z-0123abcd: what we make, and nothing else, is ours. */
-static bool is_run_id(const char *name)
-{
-	static const char form[] = "ddddddddTddddddZ-xxxxxxxx";
-	size_t i;
-
-	for (i = 0; form[i] && name[i]; i++) {
-		unsigned char c = (unsigned char)name[i];
-
-		if (form[i] == 'd'   ? !isdigit(c)
-		    : form[i] == 'x' ? !isxdigit(c)
-				     : c != (unsigned char)form[i])
-			return false;
-	}
-	return form[i] == '\0' && name[i] == '\0';
-}
-
-static int list_runs(int runs_fd, const char *own_id, struct strv *ids)
-{
-	struct walk_reader reader;
-	struct walk_name entry;
-	int fd = openat(runs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc;
-
-	if (fd < 0)
-		return -1;
-	walk_start(&reader, fd);
-	while ((rc = walk_next(&reader, &entry)) == 1)
-		if (is_run_id(entry.name) &&
-		    (own_id == NULL || strcmp(entry.name, own_id) != 0))
-			strv_push(ids, xstrdup(entry.name));
-	walk_end(&reader);
-	return rc;
-}
 
 /* Has this process been there since before that moment (CLOCK_BOOTTIME)? */
 static bool is_older(pid_t pid, uint64_t ms)
@@ -90,14 +54,14 @@ static bool is_older(pid_t pid, uint64_t ms)
 }
 
 /* Pids and times of before the last boot mean nothing any more. */
-static bool is_of_this_boot(int run_fd)
+static bool is_of_this_boot(int journal_fd)
 {
 	struct timespec real, boot;
 	struct stat st;
 
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return fstatat(run_fd, JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return fstat(journal_fd, &st) == 0 &&
 	       st.st_mtim.tv_sec >= real.tv_sec - boot.tv_sec - 1;
 }
 
@@ -105,7 +69,7 @@ static bool is_of_this_boot(int run_fd)
  * PID 1 dies with its supervisor, but the lock is free a moment before: nothing
  * is read while something inside may still write.
  */
-static int await_init(const struct strv *journal, int run_fd)
+static int await_init(const struct strv *journal, int journal_fd)
 {
 	size_t at = 0;
 	const char *value = journal_next(journal, "init", &at);
@@ -115,7 +79,7 @@ static int await_init(const struct strv *journal, int run_fd)
 	int pid, rc;
 
 	if (value == NULL || sscanf(value, "%d %llu", &pid, &ms) != 2 ||
-	    !is_of_this_boot(run_fd))
+	    !is_of_this_boot(journal_fd))
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0 || !is_older(pid, ms))
@@ -136,7 +100,7 @@ static int end_processes(const struct workdir *wd, const struct strv *journal)
 	while ((path = journal_next(journal, "cgroup", &at)))
 		if (cgroup_sweep(path) < 0)
 			rc = -1;
-	return rc < 0 ? -1 : await_init(journal, wd->run_fd);
+	return rc < 0 ? -1 : await_init(journal, wd->journal_fd);
 }
 
 /*** One dead run ***/
@@ -158,6 +122,13 @@ static int tidy(const struct workdir *wd, const struct strv *journal,
 	return rc;
 }
 
+static bool has_log(const struct workdir *wd, const char *log)
+{
+	auto_fd int fd = workdir_open_log(wd, log);
+
+	return fd >= 0;
+}
+
 /* Is there something that nobody else has? */
 static bool holds_something(const struct workdir *wd)
 {
@@ -174,8 +145,7 @@ static bool holds_something(const struct workdir *wd)
 	}
 	/* What cannot be read is for the archiver to fail on. */
 	return rc != 0 || (wd->work_fd >= 0 && fd < 0) ||
-	       faccessat(wd->run_fd, "stdout.log", F_OK, 0) == 0 ||
-	       faccessat(wd->run_fd, "stderr.log", F_OK, 0) == 0;
+	       has_log(wd, "stdout.log") || has_log(wd, "stderr.log");
 }
 
 /* To be archived: not by --no-artifact, not once it is, not half of it. */
@@ -205,7 +175,7 @@ static void emit_recovered(const struct recovery *r, const struct workdir *wd,
 static int recover(const struct recovery *r, struct workdir *wd,
 		   struct artifact *artifact)
 {
-	auto_strv struct strv journal = journal_read(wd->run_fd);
+	auto_strv struct strv journal = journal_read(wd->journal_fd);
 	auto_free char *archive = xasprintf("%s/artifacts/%s.tar.zst",
 					    r->state_dir, wd->run_id);
 	struct artifact_request request = { .path = archive,
@@ -219,8 +189,8 @@ static int recover(const struct recovery *r, struct workdir *wd,
 		if (artifact_write(wd, &request, artifact) < 0)
 			return -1;
 	}
-	/* Without a journal it is not even a run: only the directory was made,
-	 * and its owner, if it lives, makes it again. */
+	/* With an empty journal it is not even a run: its owner, if it lives,
+	 * makes it again. */
 	if (journal.n > 0)
 		emit_recovered(r, wd, artifact);
 	if (artifact->path && journal_add(wd->journal_fd, "saved", "") < 0)
@@ -305,11 +275,10 @@ static int take_up(const char *runs_dir, int runs_fd, const char *id,
 	auto_strv struct strv journal = { 0 };
 
 	if (workdir_adopt(wd, runs_dir, runs_fd, id) == 1) {
-		journal = journal_read(wd->run_fd);
+		journal = journal_read(wd->journal_fd);
 		if (!journal_has(&journal, "tried")) {
 			/* Whatever it is that takes too long or fails, it does
 			 * so once. */
-			wd->journal_fd = journal_open(wd->run_fd);
 			if (journal.n == 0 ||
 			    journal_add(wd->journal_fd, "tried", "") == 0)
 				return 1;
@@ -329,7 +298,7 @@ size_t recover_some(const struct recovery *r, int runs_fd, const char *own_id,
 	struct workdir wds[RUNS_MAX];
 	size_t n = 0, left = 0, first;
 
-	if (list_runs(runs_fd, own_id, &ids) < 0 || ids.n == 0)
+	if (workdir_list(runs_fd, own_id, &ids) < 0 || ids.n == 0)
 		return 0;
 	runs_dir = path_join(r->state_dir, "runs");
 	/* Among many that live, each start looks at others. */
@@ -376,8 +345,7 @@ static int recover_one(const struct recovery *r, const char *runs_dir,
 	int rc = workdir_adopt(&wd, runs_dir, runs_fd, id), fate = LIVE;
 
 	if (rc == 1) {
-		wd.journal_fd = journal_open(wd.run_fd);
-		rc = wd.journal_fd < 0 ? -1 : recover(r, &wd, &artifact);
+		rc = recover(r, &wd, &artifact);
 		fate = RECOVERED;
 		/* What comes after the archive can fail: it is there. */
 		if (rc == 0 || artifact.path)
@@ -410,7 +378,7 @@ int recover_all(const struct recovery *r, FILE *out)
 	runs_fd = workdir_open_runs(runs_dir);
 	if (runs_fd < 0)
 		return -1;
-	if (list_runs(runs_fd, NULL, &ids) < 0)
+	if (workdir_list(runs_fd, NULL, &ids) < 0)
 		return fail(errno, "cannot read %s", runs_dir);
 	for (size_t i = 0; i < ids.n; i++)
 		n[recover_one(r, runs_dir, runs_fd, ids.v[i], out)]++;

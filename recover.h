@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What dead runs left: known by a run directory whose lock nobody holds.  All
+ * What dead runs left: known by a journal whose lock nobody holds.  All
  * that its journal names is ended and removed, what the workdir holds is in
  * artifacts/RUNID.tar.zst first, and the audit log has the event "recovered".
  * Live runs are never touched; several collectors do not meet.

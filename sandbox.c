@@ -129,7 +129,7 @@ static int set_up_project(struct run *run)
 	return changes_note(&run->workdir, plan, &run->project, &run->shown);
 }
 
-/* The run's directory, and what whoever finds it without us has to know. */
+/* What the run has on the host, and what whoever finds it without us has to know. */
 static int make_workdir(struct run *run)
 {
 	const struct plan *plan = run->plan;
@@ -149,7 +149,7 @@ static int make_workdir(struct run *run)
 	if (plan->artifact == NULL)
 		return journal_add(wd->journal_fd, "no-artifact", "");
 	if (journal_add(wd->journal_fd, "artifact", plan->artifact) < 0 ||
-	    event_attach_run(&run->log, wd->run_fd) < 0)
+	    event_attach_run(&run->log, wd) < 0)
 		return -1;
 	err_stage("artifact");
 	if (artifact_check(plan->artifact, wd->tag) == 0)
@@ -385,7 +385,7 @@ static void empty_workdir(struct run *run)
 /* With the journal: nothing that it tells of is there any more. */
 static void remove_workdir(struct run *run)
 {
-	if (run->workdir.run_fd < 0)
+	if (run->workdir.journal_fd < 0)
 		return;
 	err_stage("cleanup");
 	if (run->out->kept_workdir == NULL && workdir_remove(&run->workdir) < 0)
@@ -404,7 +404,7 @@ static void tear_down(struct run *run)
 	caps_account(&run->cgroup, run->plan, &run->log, run->out);
 	stop_relay(run);
 	run->out->duration_ms = now_ms(CLOCK_MONOTONIC) - run->began_ms;
-	if (run->workdir.run_fd >= 0) {
+	if (run->workdir.journal_fd >= 0) {
 		watch_disk(&run->log, run->out, run->plan, &run->workdir);
 		note_fallbacks(run);
 		if (run->out->started) {

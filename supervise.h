@@ -19,7 +19,7 @@ struct supervision {
 	struct relay *relay;
 	struct event_log *log;
 	const struct strv *secrets; /* never to be recorded */
-	const struct workdir *workdir;
+	struct workdir *workdir;
 	const struct cgroup *cgroup;
 	int signal_fd;
 };

@@ -2,10 +2,20 @@
 #pragma once
 
 /*
- * One run's directory on the host: RUNS/RUNID/ (0700, ours) with work/ (the
- * payload's workdir), stdout.log, stderr.log, events.jsonl, the journal and a
- * lock held for as long as the run lives.  Everything is reached from descriptors held since
- * creation; no link that the payload made is ever followed.
+ * What one run has on the host, in RUNS (0700, ours):
+ *
+ *	RUNID.journal	what else it has, here and elsewhere (journal.h); locked
+ *			for as long as it lives; the first to be made and the
+ *			last to go
+ *	RUNID.work	the payload's workdir, work/ in all that follows
+ *	RUNID.layers	of some projects: a folder with work/ in it and what
+ *			must be of one mount with it
+ *	RUNID.LOG	of a run with an archive: see workdir_logs
+ *
+ * No folder around all of them: to remove one can be to wait for the disk, and is
+ * for a run of a few milliseconds the largest part of its end.  Everything is
+ * reached from descriptors held since creation; no link that the payload made is
+ * ever followed.
  */
 
 #include <stdbool.h>
@@ -15,34 +25,42 @@
 #include "spec.h"
 
 struct workdir {
-	char *path; /* RUNS/RUNID, for messages */
+	char *path; /* of work/, for the user and for PID 1 */
 	char *run_id;
 	/* In the names that files have beside the ones they will replace: a
 	 * secret of this run, or who knows them could be there first. */
 	char *tag;
-	int runs_fd; /* RUNS */
-	int run_fd;  /* RUNS/RUNID */
-	int work_fd; /* RUNS/RUNID/work, or the root of mount_fd */
-	/* A disk of its own, to be mounted in place of RUNS/RUNID/work, which
-	 * is not there then; -1: none. */
+	int runs_fd;    /* RUNS */
+	int journal_fd; /* RUNS/RUNID.journal, locked */
+	int layers_fd;  /* RUNS/RUNID.layers; -1: none */
+	int work_fd;    /* work/, or the root of mount_fd */
+	/* A disk of its own, to be mounted in place of work/, which is not there
+	 * then; -1: none. */
 	int mount_fd;
-	int journal_fd; /* to add to it; -1: somebody else's run, and dead */
-	uid_t uid;      /* host owner of work/ and all that the payload makes */
+	bool has_logs; /* there may be some */
+	uid_t uid;     /* host owner of work/ and all that the payload makes */
 	gid_t gid;
 };
 
 #define WORKDIR_NONE                                                           \
 	((struct workdir){ .runs_fd = -1,                                      \
-			   .run_fd = -1,                                       \
+			   .journal_fd = -1,                                   \
+			   .layers_fd = -1,                                    \
 			   .work_fd = -1,                                      \
-			   .mount_fd = -1,                                     \
-			   .journal_fd = -1 })
+			   .mount_fd = -1 })
+
+/* Files of the run itself, in their order in the archive. */
+#define WORKDIR_LOGS 5
+extern const char *const workdir_logs[WORKDIR_LOGS];
 
 /* RUNS, made if missing, which must be ours alone: a descriptor, or -1 by
  * fail(). */
 int workdir_open_runs(const char *runs_dir);
 
-/* Makes it, with its parents (0700), and takes the lock; by fail(). */
+/* All runs in RUNS but our own (or NULL): -1 with errno. */
+int workdir_list(int runs_fd, const char *own_id, struct strv *ids);
+
+/* Takes the lock and makes work/, both with their parents (0700); by fail(). */
 int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
 		   uid_t uid, gid_t gid);
 
@@ -54,12 +72,20 @@ int workdir_use_disk(struct workdir *wd, uint64_t bytes);
 /* Is there a disk, and no room or no file left on it? */
 bool workdir_is_full(const struct workdir *wd);
 
+/* One of workdir_logs: a descriptor, or -1 with errno.  flags: O_WRONLY, O_RDWR,
+ * O_APPEND. */
+int workdir_make_log(struct workdir *wd, const char *log, int flags);
+/* For reading. */
+int workdir_open_log(const struct workdir *wd, const char *log);
+/* Removes it, if it is there. */
+void workdir_drop_log(const struct workdir *wd, const char *log);
+
 /*
- * Makes RUNID/overlay, where overlayfs works while work/ is its upper layer,
- * and lets the payload's uid pass to both; by fail().
+ * Makes overlay/, where overlayfs works while work/ is its upper layer, with work/
+ * in RUNID.layers, and lets the payload's uid pass to both; by fail().
  */
 int workdir_make_scratch(struct workdir *wd);
-/* The same for a git directory: RUNID/git and RUNID/git-overlay. */
+/* The same for a git directory: git/ and git-overlay/. */
 int workdir_make_git(struct workdir *wd);
 /* Did the sandbox's side copy the project, since it could not be laid? */
 bool workdir_was_copied(const struct workdir *wd);
@@ -114,11 +140,11 @@ int workdir_tidy_output(const char *to, const char *tag);
 int workdir_empty(struct workdir *wd);
 
 /*
- * Deletes RUNS/RUNID with all in it, whatever the payload left there (mode 000,
- * any depth), by descriptors; work/ first, so that as long as there is some of
- * it the journal tells what it is.  By fail(); what could not be removed stays.
+ * Deletes all that the run has in RUNS, whatever the payload left there (mode 000,
+ * any depth), by descriptors.  By fail(); what could not be removed stays, and the
+ * journal with it.
  */
 int workdir_remove(struct workdir *wd);
 
-/* Closes the descriptors and drops the lock; the directory stays as it is. */
+/* Closes the descriptors and drops the lock; what is there stays as it is. */
 void workdir_close(struct workdir *wd);

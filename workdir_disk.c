@@ -130,10 +130,9 @@ int workdir_use_disk(struct workdir *wd, uint64_t bytes)
 	if ((wd->uid != geteuid() || wd->gid != getegid()) &&
 	    fchown(fd, wd->uid, wd->gid) < 0)
 		return fail(errno, "cannot give the disk to uid %u", wd->uid);
-	/* Empty still; whoever finds RUNS/RUNID now finds no workdir in it. */
-	if (unlinkat(wd->run_fd, "work", AT_REMOVEDIR) < 0)
-		return fail(errno, "cannot remove %s/work", wd->path);
-	cleanup_fd(&wd->work_fd);
+	/* Empty still; whoever finds us dead finds no workdir. */
+	if (workdir_empty(wd) < 0)
+		return -1;
 	wd->work_fd = take_fd(&fd);
 	wd->mount_fd = take_fd(&mount_fd);
 	return 0;

@@ -82,8 +82,9 @@ mkfifo "$T/go"
 pid=$!
 exec 8>"$T/go"
 await_line "$T/live" ready
-is "the run's folder is private" \
-	"$(stat -c %a "$STATE/runs" "$STATE"/runs/* | paste -sd ' ')" "700 700"
+is "the run's files are private" \
+	"$(stat -c '%a %F' "$STATE/runs" "$STATE"/runs/* | paste -sd ,)" \
+	"700 directory,600 regular file,700 directory"
 echo >&8
 exec 8>&-
 wait $pid
@@ -209,7 +210,7 @@ kept() {
 	place=$(json "$T/r.json" .kept_workdir)
 	contains "$T/err" "m9m-sandbox: the workdir is kept: $place"
 	contains "$T/err" "nothing is lost"
-	is "$1: it is what it was" "$(cat "$place/work/made")" made
+	is "$1: it is what it was" "$(cat "$place/made")" made
 	chmod -R u+rwX "$STATE/runs" && rm -rf "${STATE:?}/runs"
 }
 # meanwhile COMMAND: the place is closed while the payload works.

@@ -281,7 +281,7 @@ json_is "$T/r.json" '[.status, .stage, .started, .payload_exit_code] | @csv' \
 matches "$T/err" '^m9m-sandbox: artifact: cannot write the archive .*No space'
 kept=$(json "$T/r.json" .kept_workdir)
 contains "$T/err" "m9m-sandbox: the workdir is kept: $kept"
-is "it is kept, whole" "$(cat "$kept/work/kept"; wc -c <"$kept/work/big")" \
+is "it is kept, whole" "$(cat "$kept/kept"; wc -c <"$kept/big")" \
 	"precious
 1000000"
 is "no half of an archive is there" "$(grep -c 'a\.tar' "$T/disk.list")" 0

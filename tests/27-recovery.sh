@@ -7,7 +7,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-need jq tar zstd python3
+need flock jq tar zstd python3
 
 STATE=$XDG_STATE_HOME/m9m-sandbox
 RUNS=$STATE/runs
@@ -16,7 +16,7 @@ ARCHIVES=$STATE/artifacts
 left() { find "$RUNS" -mindepth 1 2>/dev/null | head -n 3; }
 archived() { find "$ARCHIVES" -type f 2>/dev/null | wc -l; }
 # What the names of this run have that stand beside others' files.
-tag_of() { tr '\0' '\n' <"$RUNS/$1/journal" | sed -n 's/^tag //p'; }
+tag_of() { tr '\0' '\n' <"$RUNS/$1.journal" | sed -n 's/^tag //p'; }
 clear_all() {
 	chmod -R u+rwX "$STATE" 2>/dev/null
 	rm -rf "$RUNS" "$ARCHIVES"
@@ -37,7 +37,7 @@ start() {
 	pid=$!
 	await_line "$T/job" ready || cat "$T/job"
 	id=$(jq -r 'select(.event == "start") | .run' "$AUDIT" | tail -n 1)
-	inner=$(tr '\0' '\n' <"$RUNS/$id/journal" |
+	inner=$(tr '\0' '\n' <"$RUNS/$id.journal" |
 		sed -n 's/^init \([0-9]*\) .*/\1/p')
 }
 # The same, and killed, with all of it dead.
@@ -54,7 +54,7 @@ taken_up() {
 	for tries in 1 2 3 4 5; do
 		dead -- "$1"
 		"$M9M" -q --no-artifact --result "$T/r.json" true || return 1
-		[ -e "$RUNS/$id" ] || return 0
+		[ -e "$RUNS/$id.journal" ] || return 0
 		echo "# not by start $tries"
 		"$M9M" --gc >"$T/gc" || return 1
 	done
@@ -66,7 +66,7 @@ echo "# --gc"
 expect_exit 0 "$M9M" --gc
 is "nothing, where there never was a run" "$(cat "$T/out")" "no runs"
 dead -- 'echo precious >work.txt; mkdir -p a/b; echo deep >a/b/c'
-check "a killed run leaves its workdir" test -f "$RUNS/$id/work/work.txt"
+check "a killed run leaves its workdir" test -f "$RUNS/$id.work/work.txt"
 expect_exit 0 "$M9M" --gc
 contains "$T/out" "$id: 2 files in $ARCHIVES/$id.tar.zst"
 contains "$T/out" "1 dead, 0 kept, 0 live"
@@ -114,10 +114,11 @@ clear_all
 start -- 'echo mine >file'
 live_pid=$pid live_id=$id live_inner=$inner
 check "the next run takes up the dead one" taken_up 'echo theirs >file'
-is "the dead one is gone, the live one there" "$(ls "$RUNS")" "$live_id"
+is "the dead one is gone, the live one there" \
+	"$(find "$RUNS" -mindepth 1 -maxdepth 1 ! -name "$live_id.*")" ""
 expect_exit 0 "$M9M" --gc
 contains "$T/out" "0 dead, 0 kept, 1 live"
-is "its workdir is whole" "$(cat "$RUNS/$live_id/work/file")" mine
+is "its workdir is whole" "$(cat "$RUNS/$live_id.work/file")" mine
 check "its payload lives" test -d "/proc/$live_inner"
 kill -TERM "$live_pid"
 wait "$live_pid"
@@ -141,7 +142,7 @@ if strace -o /dev/null true 2>/dev/null && is_root; then
 	if [ -d "/proc/$inner" ]; then
 		is "while PID 1 is there, the run is kept" "$rc" 125
 		matches "$T/err" "(its process $inner is still there|cannot kill what is in)"
-		check "untouched" test -f "$RUNS/$id/work/file"
+		check "untouched" test -f "$RUNS/$id.work/file"
 	fi
 	kill -CONT $tracer
 	kill -KILL $tracer
@@ -158,7 +159,7 @@ echo "# a stranger has the pid now"
 clear_all
 dead -- 'echo x >file'
 # This very shell, but younger than the run by the journal's word.
-sed -zi "s/^init .*/init $$ 1/" "$RUNS/$id/journal"
+sed -zi "s/^init .*/init $$ 1/" "$RUNS/$id.journal"
 expect_exit 0 "$M9M" --gc
 is "it is not waited for" "$(member "$id" work/file)" x
 
@@ -188,7 +189,7 @@ for mode in overlay copy; do
 	tar -xOf "$T/whole.tar" changes.json >"$T/changes.json"
 	want=$(told)
 	dead --project "$T/project" --project-mode $mode -- "$edit"
-	echo half >"$RUNS/$id/changes.json"
+	echo half >"$RUNS/$id.changes.json"
 	expect_exit 0 "$M9M" --gc
 	member "$id" changes.json >"$T/changes.json"
 	is "$mode: as at a run's own end" "$(told)" "$want"
@@ -265,7 +266,7 @@ if ! sanitized; then
 	contains "$T/err" "$id in $RUNS is kept: cannot give $half.old its name"
 	contains "$T/out" "1 dead, 1 kept, 0 live"
 	is "the old one is there" "$(cat "$half.old/old")" old
-	is "with all of the run" "$(cat "$RUNS/$id/work/file")" x
+	is "with all of the run" "$(cat "$RUNS/$id.work/file")" x
 	comes_back "$M9M" --gc
 	echo "# nor is it forgotten with half of a new one that stays"
 	set_aside
@@ -280,8 +281,8 @@ clear_all
 # The journal tells that there is nothing to archive: it has to go last.
 strace -f -o "$T/trace" -e trace=unlink,unlinkat "$M9M" \
 	--artifact "$T/own.tar" -- sh -c 'echo x >file; echo said' >/dev/null
-awk -F '"' '/unlinkat/ && / = 0$/ && $2 ~ /^(stdout.log|events.jsonl|journal)$/ {
-	print $2 }' "$T/trace" >"$T/order"
+awk -F '"' '/unlinkat/ && / = 0$/ && $2 ~ /[.](stdout.log|events.jsonl|journal)$/ {
+	sub(/^[^.]*[.]/, "", $2); print $2 }' "$T/trace" >"$T/order"
 contains "$T/order" stdout.log
 is "the journal goes after the logs" "$(tail -n 1 "$T/order")" journal
 
@@ -295,7 +296,7 @@ is "the archive is not written over" "$(cat "$ARCHIVES/$id.tar.zst")" complete
 is "nothing is left" "$(left)" ""
 clear_all
 dead -- 'echo x >file'
-printf 'saved \0' >>"$RUNS/$id/journal"
+printf 'saved \0' >>"$RUNS/$id.journal"
 expect_exit 0 "$M9M" --gc
 is "nor is what is left of the workdir archived again" "$(archived)$(left)" 0
 
@@ -322,7 +323,7 @@ for _ in 1 2; do
 	expect_exit 0 "$M9M" -q --no-artifact --result "$T/r.json" true
 	matches <(jq -r '.warnings[]' "$T/r.json") '^1 earlier runs .*--gc'
 done
-is "it is whole" "$(cat "$RUNS/$kept/work/file")" precious
+is "it is whole" "$(cat "$RUNS/$kept.work/file")" precious
 expect_exit 125 "$M9M" --gc
 contains "$T/err" "$kept in $RUNS is kept: cannot"
 contains "$T/out" "1 dead, 1 kept, 0 live"
@@ -332,11 +333,11 @@ is "once the way is free it is archived" "$(member "$kept" work/file)" precious
 # Too much for a moment: tried once by a run, then left to --gc.
 dead -- 'head -c 300000000 /dev/urandom >big'
 expect_exit 0 "$M9M" -q --no-artifact true
-if [ -e "$RUNS/$id" ]; then
+if [ -e "$RUNS/$id.journal" ]; then
 	# Who tries begins an archive there.
 	before=$(stat -c %y "$ARCHIVES")
 	expect_exit 0 "$M9M" -q --no-artifact true
-	check "it stays" test -e "$RUNS/$id/work/big"
+	check "it stays" test -e "$RUNS/$id.work/big"
 	is "and is not tried again" "$(stat -c %y "$ARCHIVES")" "$before"
 fi
 expect_exit 0 "$M9M" --gc
@@ -345,9 +346,9 @@ is "nothing is left" "$(left)$(find "$ARCHIVES" -name '.*' -type f)" ""
 
 echo "# two at once"
 clear_all
-for i in 1 2 3 4 5 6; do dead -- "echo $i >file"; mv "$RUNS/$id" "$T/$i.$id"; done
-mv "$T"/[1-6].2* "$RUNS/"
-for i in "$RUNS"/*; do mv "$i" "${i%/*}/${i##*/[1-6].}"; done
+mkdir "$T/aside"
+for i in 1 2 3 4 5 6; do dead -- "echo $i >file"; mv "$RUNS/$id".* "$T/aside/"; done
+mv "$T/aside"/* "$RUNS/"
 "$M9M" --gc >"$T/gc1" 2>&1 &
 other=$!
 expect_exit 0 "$M9M" --gc
@@ -356,12 +357,79 @@ is "the other one is well, too" "$?" 0
 is "each is archived once" "$(cat "$T/gc1" "$T/out" | grep -c ': 1 files in')" 6
 is "all are there" "$(archived) $(left)" "6 "
 
+echo "# whatever the payload has locked"
+clear_all
+dead -- 'flock -n . true && echo x >file; exec 9<.; flock -n 9; flock -n file true'
+expect_exit 0 "$M9M" --gc
+is "it is archived" "$(member "$id" work/file)" x
+
+echo "# a run of the version before: all in a folder, which is the lock"
+old_layout() {
+	local part
+	mkdir "$RUNS/$id"
+	[ ! -d "$RUNS/$id.layers" ] || mv "$RUNS/$id.layers"/* "$RUNS/$id/"
+	rm -rf "$RUNS/$id.layers"
+	for part in "$RUNS/$id".*; do mv "$part" "$RUNS/$id/${part#"$RUNS/$id."}"; done
+	check "it is one" test -d "$RUNS/$id/work" -a -f "$RUNS/$id/journal"
+}
+clear_all
+dead -- 'echo x >file'
+old_layout
+(flock 9 && "$M9M" --gc >"$T/gc" && "$M9M" -q --no-artifact true) 9<"$RUNS/$id"
+contains "$T/gc" "0 dead, 0 kept, 1 live"
+is "while it lives it is left alone" "$(cat "$RUNS/$id/work/file")" x
+expect_exit 0 "$M9M" --gc
+is "then it is archived" "$(member "$id" work/file) $(member "$id" stdout.log)" \
+	"x ready"
+is "nothing is left" "$(left)" ""
+clear_all
+dead --no-artifact -- 'echo x >file'
+old_layout
+expect_exit 0 "$M9M" --gc
+is "or not, as it was to be" "$(archived)$(left)" 0
+clear_all
+project
+dead --project "$T/project" -- "$edit"
+old_layout
+# A collector was killed over it.
+mv "$RUNS/$id" "$RUNS/$id.layers"
+mv "$RUNS/$id.layers/stdout.log" "$RUNS/$id.stdout.log"
+expect_exit 0 "$M9M" --gc
+member "$id" changes.json >"$T/changes.json"
+is "with a project" "$(told)" "added added,deleted gone,modified kept"
+is "and all that was said" "$(member "$id" stdout.log)" ready
+is "nothing is left" "$(left)" ""
+
+echo "# killed on the way to its layers, or when some of it was removed"
+dead -- 'echo x >file'
+mkdir "$RUNS/$id.layers"
+expect_exit 0 "$M9M" --gc
+is "the workdir is archived" "$(member "$id" work/file)" x
+is "nothing is left" "$(left)" ""
+dead --project "$T/project" -- 'echo c >>kept'
+printf 'saved \0' >>"$RUNS/$id.journal"
+rm -rf "$RUNS/$id.layers/work" "$RUNS/$id".*.log
+expect_exit 0 "$M9M" --gc
+is "nothing is left" "$(left)" ""
+
+echo "# a journal that a crash of the machine took along"
+clear_all
+dead -- 'echo x >file'
+rm "$RUNS/$id.journal"
+# Which it told of.
+own_cgroups | while read -r cgroup; do rmdir "$cgroup"; done
+expect_exit 0 "$M9M" --gc
+is "the workdir is archived" "$(member "$id" work/file)" x
+is "nothing is left" "$(left)" ""
+
 echo "# not ours"
-mkdir "$RUNS/something" "$RUNS/20261125T211314Z-xyz"
+mkdir "$RUNS/something" "$RUNS/20261125T211314Z-xyz" \
+	"$RUNS/20261125T211314Z-01234567.other"
 expect_exit 0 "$M9M" --gc
 contains "$T/out" "0 dead, 0 kept, 0 live"
 check "what is no run's is left alone" \
-	rmdir "$RUNS/something" "$RUNS/20261125T211314Z-xyz"
+	rmdir "$RUNS/something" "$RUNS/20261125T211314Z-xyz" \
+	"$RUNS/20261125T211314Z-01234567.other"
 
 echo "# names"
 start --name one -- :

@@ -16,14 +16,15 @@ ROUNDS=${M9M_ROUNDS:-40}
 KEEPER=$(dirname "$M9M")/keeper
 STATE=$XDG_STATE_HOME/m9m-sandbox
 OUTS=$T/outs
-mkdir "$OUTS"
+mkdir "$OUTS" "$T/tree"
 
-# The four kinds of run that leave different things.
+# Kinds of run that leave different things.
 kinds=(
 	"--name kill"
 	"--artifact $OUTS/own.tar.zst"
 	"--no-artifact --disk 1Mi"
 	"--output-file marker:$OUTS/marker --allow a.test --resolve a.test=127.0.0.1"
+	"--project $T/tree"
 )
 # shellcheck disable=SC2016  # the payload's
 payload='echo "$1" >marker; echo written; exec sleep 0.02'
@@ -96,13 +97,13 @@ traced=$((ROUNDS * 3 / 5))
 step=$(((total + traced - 1) / traced))
 for ((i = RANDOM % step; i < total; i += step)); do
 	read -r call when < <(sed -n "$((i + 1))p" "$T/calls")
-	one "$call:$when" $((rounds % 4)) strace -f -o /dev/null -e "trace=$call" \
+	one "$call:$when" $((rounds % ${#kinds[@]})) strace -f -o /dev/null -e "trace=$call" \
 		-e "inject=$call:signal=KILL:when=$when"
 done
 # At any time.
 while [ $rounds -lt "$ROUNDS" ]; do
 	ms=$((RANDOM % 60))
-	one "after $ms ms" $((rounds % 4)) timeout --foreground -s KILL \
+	one "after $ms ms" $((rounds % ${#kinds[@]})) timeout --foreground -s KILL \
 		"$(printf '0.%03d' $((ms + 1)))"
 done
 

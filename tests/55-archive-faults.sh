@@ -19,7 +19,7 @@ where() {
 	if [ -e "$A" ]; then
 		gzip -t "$A" 2>/dev/null && tar -xOf "$A" work/made 2>/dev/null
 	else
-		kept=$(find "$STATE/runs" -path '*/work/made' 2>/dev/null)
+		kept=$(find "$STATE/runs" -path '*.work/made' 2>/dev/null)
 		[ -z "$kept" ] || cat "$kept"
 	fi
 }
@@ -149,7 +149,7 @@ if is_root && mount -t tmpfs -o size=1m tmpfs "$T/a"; then
 	is "the workdir is kept" "$(where)" made
 	is "nothing half is left" "$(ls -A "$T/a")" ""
 	kept=$(json "$T/r.json" .kept_workdir)
-	is "where it is said to be" "$(cat "$kept/work/made")" made
+	is "where it is said to be" "$(cat "$kept/made")" made
 	rm -rf "$STATE/runs"
 	expect_exit 0 "${RUN[@]}" sh -c 'echo made >made'
 	is "what fits is archived" "$(where)" made

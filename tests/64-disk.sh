@@ -77,7 +77,7 @@ pid=$!
 exec 9>"$T/in"
 await_line "$T/out" full
 check "is told while it runs" await_line "$T/events.jsonl" '"limit"'
-is "on the host there is no workdir" "$(find "$STATE/runs" -name work)" ""
+is "on the host there is no workdir" "$(find "$STATE/runs" -name "*.work")" ""
 echo go >&9
 exec 9>&-
 wait $pid
@@ -156,7 +156,7 @@ inner=$(inner $pid)
 kill -KILL $pid
 wait $pid 2>/dev/null
 check "SIGKILL: all is gone" await_exit "$inner"
-is "and no workdir is left" "$(find "$STATE/runs" -name work)" ""
+is "and no workdir is left" "$(find "$STATE/runs" -name "*.work")" ""
 clear_runs
 
 echo "# the other places are capped too"

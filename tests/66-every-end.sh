@@ -197,7 +197,7 @@ check "PID 1 ends" await_exit "$inner"
 is "nothing is alive" "$(alive)" 0
 is "nor any of the bomb" "$(pgrep -f "pay.py bomb $tag" | wc -l)" 0
 is "the workdir waits to be collected" \
-	"$(cat "$XDG_STATE_HOME"/m9m-sandbox/runs/*/work/kept)" kept
+	"$(cat "$XDG_STATE_HOME"/m9m-sandbox/runs/*.work/kept)" kept
 clear_runs
 
 # In uninterruptible sleep: v1's freezer holds a process so that not even

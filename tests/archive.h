@@ -30,9 +30,10 @@ __attribute__((unused)) static void end(void)
 
 __attribute__((unused)) static void put_log(const char *name, const char *text)
 {
-	auto_free char *path = path_join(wd.path, name);
+	auto_fd int fd = workdir_make_log(&wd, name, O_WRONLY);
 
-	put_file(path, text, 0600);
+	if (fd < 0 || write_all(fd, text, strlen(text)) < 0)
+		die(name);
 }
 
 __attribute__((unused)) static int write_to(const char *path,

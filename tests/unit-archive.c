@@ -166,7 +166,7 @@ static void test_attributes(void)
 
 	begin(make_attributes);
 	if (geteuid() == 0 &&
-	    setxattr(at("runs/%s/work/marked", wd.run_id),
+	    setxattr(at("runs/%s.work/marked", wd.run_id),
 		     "security.capability", caps, sizeof(caps), 0) < 0)
 		printf("# no file capabilities: %s\n", strerror(errno));
 	ok(went_well(write_to(out, &a)), "a file with attributes");
@@ -256,7 +256,7 @@ static void test_swap(void)
 	put_dir(at("outside"));
 	put_file(at("outside/secret"), "NOT-OF-THE-TREE\n", 0644);
 	begin(make_door);
-	ok(holds(at("runs/%s/work/wall/secret", wd.run_id),
+	ok(holds(at("runs/%s.work/wall/secret", wd.run_id),
 		 "NOT-OF-THE-TREE\n"),
 	   "by its path the link leads outside");
 	pid = start_changer(swap);

@@ -585,7 +585,7 @@ static int full_disk(const char *dir)
 static int mounted_tree(void)
 {
 	auto_free char *path = xstrdup(at("refused/m.tar"));
-	auto_free char *work = xstrdup(at("runs/%s/work", wd.run_id));
+	auto_free char *work = xstrdup(at("runs/%s.work", wd.run_id));
 	auto_free char *dir = path_join(work, "mnt");
 	auto_free char *file = path_join(dir, "NOT-OF-THE-TREE");
 	struct artifact a;

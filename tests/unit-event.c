@@ -329,15 +329,17 @@ static void test_lines(void)
 {
 	auto_free char *audit = in_dir("state/deep/audit.jsonl");
 	auto_free char *user = in_dir("user.jsonl");
-	auto_free char *run = in_dir("events.jsonl");
+	auto_free char *run = in_dir("run1.events.jsonl");
 	auto_fd int dir_fd = open(dir, O_DIRECTORY | O_CLOEXEC);
+	char run_id[] = "run1";
+	struct workdir wd = { .runs_fd = dir_fd, .run_id = run_id };
 	auto_free char *text = NULL, *same = NULL, *again = NULL;
 	struct event_log log;
 	struct stat st;
 	cJSON *first;
 
 	ok(event_open(&log, "run1", "label\x1b", audit, user, -1) == 0 &&
-	       event_attach_run(&log, dir_fd) == 0,
+	       event_attach_run(&log, &wd) == 0,
 	   "three sinks open");
 	emit_field(&log, "start", "argv", "a\nb\xff\xc2\x9b\0c", 8);
 	emit_bare(&log, "exit");
@@ -369,7 +371,7 @@ static void test_lines(void)
 	   "so does the label");
 	cJSON_Delete(first);
 	ok(event_open(&log, "run2", NULL, audit, NULL, -1) == 0 &&
-	       event_attach_run(&log, dir_fd) != 0,
+	       event_attach_run(&log, &wd) != 0,
 	   "events.jsonl of a run is made once");
 	err_reset();
 	event_close(&log);

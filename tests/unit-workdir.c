@@ -54,28 +54,30 @@ static void test_create(void)
 	umask(022);
 	ok(mode_of(at("state")) == 0700 && mode_of(at("state/x/runs")) == 0700,
 	   "the parents are private, whatever the umask");
-	ok(mode_of(at("state/x/runs/abc")) == 0700 &&
-	       mode_of(at("state/x/runs/abc/work")) == 0700,
-	   "and so are the run and work/");
-	ok(strcmp(wd.path, at("state/x/runs/abc")) == 0, "path %s", wd.path);
+	ok(mode_of(at("state/x/runs/abc.journal")) == 0600 &&
+	       mode_of(at("state/x/runs/abc.work")) == 0700 &&
+	       count_entries(at("state/x/runs")) == 2,
+	   "and so are the journal and work/; there is no more");
+	ok(strcmp(wd.path, at("state/x/runs/abc.work")) == 0, "path %s",
+	   wd.path);
 	ok(fstat(wd.work_fd, &st) == 0 && st.st_uid == owner_uid() &&
 	       st.st_gid == owner_gid(),
 	   "work/ belongs to uid %u", owner_uid());
 	ok(fcntl(wd.work_fd, F_GETFD) == FD_CLOEXEC &&
-	       fcntl(wd.run_fd, F_GETFD) == FD_CLOEXEC &&
+	       fcntl(wd.journal_fd, F_GETFD) == FD_CLOEXEC &&
 	       fcntl(wd.runs_fd, F_GETFD) == FD_CLOEXEC,
 	   "close on exec");
-	fd = open(wd.path, O_RDONLY | O_DIRECTORY);
+	fd = open(at("state/x/runs/abc.journal"), O_RDONLY);
 	ok(flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK,
 	   "locked while it lives");
 	ok(did_fail(workdir_create(&again, at("state/x/runs"), "abc",
 				   owner_uid(), owner_gid()),
 		    "File exists") &&
-	       again.run_fd == -1 && exists(at("state/x/runs/abc/work")),
+	       again.journal_fd == -1 && exists(at("state/x/runs/abc.work")),
 	   "a second one of that name fails and takes nothing along");
 	ok(went_well(workdir_remove(&wd)), "removed");
 	workdir_close(&wd);
-	ok(flock(fd, LOCK_EX | LOCK_NB) == 0 && wd.run_fd == -1 && !wd.path,
+	ok(flock(fd, LOCK_EX | LOCK_NB) == 0 && wd.journal_fd == -1 && !wd.path,
 	   "the lock is dropped");
 	close(fd);
 	ok(count_entries(at("state/x/runs")) == 0, "nothing stays");
@@ -540,7 +542,7 @@ static void test_remove_stuck(void)
 /* Mounts in a namespace of our own: 77 where that cannot be had. */
 static int mount_child(struct workdir *wd)
 {
-	auto_free char *path = xasprintf("%s/work/mnt", wd->path);
+	auto_free char *path = xasprintf("%s/mnt", wd->path);
 	auto_free char *file = xasprintf("%s/inside", path);
 
 	if (!own_mounts() || mkdirat(wd->work_fd, "mnt", 0755) < 0 ||
@@ -548,10 +550,10 @@ static int mount_child(struct workdir *wd)
 		return 77;
 	put_file(file, "", 0644);
 	/* What is held is of the namespace before, where nothing is mounted. */
-	close(wd->run_fd);
-	wd->run_fd = open(wd->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(wd->runs_fd);
+	wd->runs_fd = open(at("runs"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	close(wd->work_fd);
-	wd->work_fd = openat(wd->run_fd, "work", O_RDONLY | O_DIRECTORY);
+	wd->work_fd = open(wd->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!did_fail(copy_out(wd, "mnt/inside", at("o/inside")),
 		      "cross-device"))
 		return 3;
@@ -594,7 +596,8 @@ int main(void)
 	test_remove_wide();
 	test_remove_stuck();
 	test_remove_mount();
-	ok(count_entries(at("runs")) == 1, "one was moved away, no other left");
+	ok(count_entries(at("runs")) == 2,
+	   "one was moved away, its journal is there, no other left");
 	if (chdir("/") < 0)
 		die("/");
 	drop_base();

@@ -53,7 +53,7 @@ await_fifo "$T/there" >/dev/null
 found=$(find "$XDG_STATE_HOME" -name s -perm /6000)
 check "it is there" test -n "$found"
 is "no folder around it is open" \
-	"$(find "$XDG_STATE_HOME/m9m-sandbox/runs" -maxdepth 1 -perm /077)" ""
+	"$(find "$XDG_STATE_HOME/m9m-sandbox/runs" -maxdepth 0 -perm /077)" ""
 if is_root; then
 	check "its owner is nobody known" \
 		test "$(stat -c %u "$found")" -gt 65533
