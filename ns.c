@@ -208,13 +208,15 @@ static int clone_child(struct child *child, struct child_context *context,
 }
 
 /*
- * By its pid and the time: a process of that pid that is older than this is the
- * one that we mean.  Once it is gone, so is all that lived in its namespace.
+ * By its pid and the time since the boot: a process of that pid that is older
+ * than this is the one that we mean.  Once it is gone, so is all that lived in
+ * its namespace.  And by the time of day, which tells the boot.
  */
 static int note_init(const struct workdir *wd, pid_t pid)
 {
 	auto_free char *value = xasprintf(
-	    "%d %llu", pid, (unsigned long long)now_ms(CLOCK_BOOTTIME));
+	    "%d %llu %llu", pid, (unsigned long long)now_ms(CLOCK_BOOTTIME),
+	    (unsigned long long)now_ms(CLOCK_REALTIME) / 1000);
 
 	return journal_add(wd->journal_fd, "init", value);
 }

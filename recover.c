@@ -53,33 +53,34 @@ static bool is_older(pid_t pid, uint64_t ms)
 	return ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK) <= ms;
 }
 
-/* Pids and times of before the last boot mean nothing any more. */
-static bool is_of_this_boot(int journal_fd)
+/* Pids and times of before the last boot mean nothing any more.  Not by the
+ * journal's own time: who tries, and fails, adds to it. */
+static bool is_of_this_boot(long long when)
 {
 	struct timespec real, boot;
-	struct stat st;
 
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return fstat(journal_fd, &st) == 0 &&
-	       st.st_mtim.tv_sec >= real.tv_sec - boot.tv_sec - 1;
+	return when >= real.tv_sec - boot.tv_sec - 1;
 }
 
 /*
  * PID 1 dies with its supervisor, but the lock is free a moment before: nothing
  * is read while something inside may still write.
  */
-static int await_init(const struct strv *journal, int journal_fd)
+static int await_init(const struct strv *journal)
 {
 	size_t at = 0;
 	const char *value = journal_next(journal, "init", &at);
 	struct pollfd pfd = { .events = POLLIN };
 	auto_fd int pidfd = -1;
 	unsigned long long ms;
+	long long when;
 	int pid, rc;
 
-	if (value == NULL || sscanf(value, "%d %llu", &pid, &ms) != 2 ||
-	    !is_of_this_boot(journal_fd))
+	if (value == NULL ||
+	    sscanf(value, "%d %llu %lld", &pid, &ms, &when) != 3 ||
+	    !is_of_this_boot(when))
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0 || !is_older(pid, ms))
@@ -91,7 +92,7 @@ static int await_init(const struct strv *journal, int journal_fd)
 	return rc == 1 ? 0 : fail(0, "its process %d is still there", pid);
 }
 
-static int end_processes(const struct workdir *wd, const struct strv *journal)
+static int end_processes(const struct strv *journal)
 {
 	const char *path;
 	size_t at = 0;
@@ -100,7 +101,7 @@ static int end_processes(const struct workdir *wd, const struct strv *journal)
 	while ((path = journal_next(journal, "cgroup", &at)))
 		if (cgroup_sweep(path) < 0)
 			rc = -1;
-	return rc < 0 ? -1 : await_init(journal, wd->journal_fd);
+	return rc < 0 ? -1 : await_init(journal);
 }
 
 /*** One dead run ***/
@@ -181,7 +182,7 @@ static int recover(const struct recovery *r, struct workdir *wd,
 	struct artifact_request request = { .path = archive,
 					    .compression = ARTIFACT_ZSTD };
 
-	if (end_processes(wd, &journal) < 0 || tidy(wd, &journal, archive) < 0)
+	if (end_processes(&journal) < 0 || tidy(wd, &journal, archive) < 0)
 		return -1;
 	if (is_due(wd, &journal, archive)) {
 		if (wd->work_fd >= 0)

@@ -159,9 +159,16 @@ echo "# a stranger has the pid now"
 clear_all
 dead -- 'echo x >file'
 # This very shell, but younger than the run by the journal's word.
-sed -zi "s/^init .*/init $$ 1/" "$RUNS/$id.journal"
+sed -zi -E "s/^init [0-9]+ [0-9]+/init $$ 1/" "$RUNS/$id.journal"
 expect_exit 0 "$M9M" --gc
 is "it is not waited for" "$(member "$id" work/file)" x
+clear_all
+dead -- 'echo x >file'
+# Older, by a clock that began anew since; and the run was looked at.
+sed -zi -E "s/^init .*/init $$ 99999999999 1/" "$RUNS/$id.journal"
+printf 'tried \0' >>"$RUNS/$id.journal"
+expect_exit 0 "$M9M" --gc
+is "nor after another boot" "$(member "$id" work/file)" x
 
 echo "# a project: what the run changed in it is told as ever"
 need git
