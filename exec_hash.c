@@ -12,11 +12,15 @@
 
 struct exec_hashes *exec_hash_new(struct event_log *log, const char *cache)
 {
-	struct exec_hashes *h = xcalloc(1, sizeof(*h));
+	struct exec_hashes *h = xrealloc_array(NULL, 1, sizeof(*h));
 
+	/* What it will do is written when there is something to do. */
+	memset(h, 0, offsetof(struct exec_hashes, jobs));
 	h->log = log;
 	hash_cache_open(&h->cache, cache);
 	h->budget = EXEC_HASH_RUN_MAX;
+	h->places = EXEC_HASH_SEEN_MIN;
+	h->seen = xcalloc(h->places, sizeof(*h->seen));
 	return h;
 }
 
@@ -25,16 +29,44 @@ bool exec_hash_pending(const struct exec_hashes *h)
 	return h && h->n_jobs > 0 && !h->jobs[0].read;
 }
 
-/* One place for each file; a newcomer takes it over. */
-static bool is_new(struct exec_hashes *h, const struct hash_key *key)
+/* Where it is, or would be: no file has the number 0. */
+static struct hash_key *place_of(const struct exec_hashes *h,
+				 const struct hash_key *key)
 {
 	uint64_t mix = (uint64_t)key->ino * 0x9e3779b97f4a7c15ULL ^
 		       (uint64_t)key->ctime.tv_nsec ^ (uint64_t)key->dev;
-	struct hash_key *place = &h->seen[mix % EXEC_HASH_SEEN];
+	size_t i = mix % h->places;
 
-	if (memcmp(place, key, sizeof(*key)) == 0)
+	while (h->seen[i].ino && memcmp(&h->seen[i], key, sizeof(*key)) != 0)
+		i = (i + 1) % h->places;
+	return &h->seen[i];
+}
+
+/* Half of the places stay free, so that a search ends.  When there are to be no
+ * more of them all is forgotten, and may be told again. */
+static void make_room(struct exec_hashes *h)
+{
+	auto_free struct hash_key *old = h->seen;
+	size_t n = h->places;
+
+	if (n < EXEC_HASH_SEEN)
+		h->places *= 8;
+	else
+		h->n_seen = n = 0;
+	h->seen = xcalloc(h->places, sizeof(*h->seen));
+	for (size_t i = 0; i < n; i++)
+		if (old[i].ino)
+			*place_of(h, &old[i]) = old[i];
+}
+
+static bool is_new(struct exec_hashes *h, const struct hash_key *key)
+{
+	if (place_of(h, key)->ino)
 		return false;
-	*place = *key;
+	if (h->n_seen == h->places / 2)
+		make_room(h);
+	*place_of(h, key) = *key;
+	h->n_seen++;
 	return true;
 }
 
@@ -241,5 +273,6 @@ void exec_hash_free(struct exec_hashes *h)
 		tell(h, h->jobs[0].path, h->jobs[0].key.size, &h->jobs[0].when,
 		     NULL, "the run ended first");
 	hash_cache_close(&h->cache);
+	free(h->seen);
 	free(h);
 }

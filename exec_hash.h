@@ -15,9 +15,10 @@
 #include "hash_cache.h"
 #include "sha256.h"
 
-/* Files that are known not to be new.  So many that calloc maps the table: a
- * smaller one is cleared, page by page, at each start. */
+/* Places for files that are known not to be new: at most, and for the few of most
+ * runs.  A large table is mapped and given back, for 20 us of each start. */
 #define EXEC_HASH_SEEN     4096
+#define EXEC_HASH_SEEN_MIN 64
 #define EXEC_HASH_PENDING  32
 #define EXEC_HASH_FILE_MAX (512ULL << 20)
 /* In all: the payload makes files for nothing, but reading them costs us. */
@@ -43,9 +44,10 @@ struct exec_hashes {
 	struct event_log *log;
 	struct hash_cache cache;
 	uint64_t budget;
+	struct hash_key *seen;
+	size_t n_seen, places;
 	size_t n_jobs; /* the first is being read */
 	struct exec_hash_job jobs[EXEC_HASH_PENDING];
-	struct hash_key seen[EXEC_HASH_SEEN];
 };
 
 /* `cache` is the folder of what earlier runs have read, or NULL. */

@@ -248,6 +248,34 @@ static void test_hash(void)
 	event_close(&log);
 }
 
+/* A payload's compiler makes thousands; each is told once for as long as there is
+ * room, and beyond that we neither stop nor tell of none. */
+static void test_many(void)
+{
+	struct event_log log = open_log();
+	struct exec_hashes *hashes = exec_hash_new(&log, NULL);
+	auto_fd int fd = open("/bin/sh", O_PATH | O_CLOEXEC);
+	const unsigned many = EXEC_HASH_SEEN / 2;
+	struct stat st;
+
+	fstat(fd, &st);
+	st.st_size = (off_t)EXEC_HASH_FILE_MAX + 1;
+	for (unsigned i = 0; i < 2 * many; i++) {
+		st.st_ino = 1 + i % many;
+		exec_hash_add(hashes, fd, &st, "/bin/sh", &then);
+	}
+	ok(log.seq == many, "%u files are told once each: %llu", many,
+	   (unsigned long long)log.seq);
+	for (unsigned i = 0; i < EXEC_HASH_SEEN; i++) {
+		st.st_ino = 1 + many + i;
+		exec_hash_add(hashes, fd, &st, "/bin/sh", &then);
+	}
+	ok(log.seq == many + EXEC_HASH_SEEN, "and newcomers after them: %llu",
+	   (unsigned long long)log.seq);
+	exec_hash_free(hashes);
+	event_close(&log);
+}
+
 static void read_all(struct exec_hashes *hashes)
 {
 	while (exec_hash_pending(hashes))
@@ -509,6 +537,7 @@ int main(void)
 	test_memory();
 	test_side_by_side();
 	test_hash();
+	test_many();
 	test_expect();
 	test_unlocked();
 	test_ids();
