@@ -83,7 +83,9 @@ int mount_clone(int dirfd, const char *name, unsigned int flags)
 	auto_fd int tree = (int)syscall(SYS_open_tree_attr, dirfd, name, how,
 					&attr, sizeof(attr));
 
-	if (tree >= 0 || errno != ENOSYS)
+	/* EPERM: of a filter, too, that allows mounts by the older calls' names.
+	 * Where it is the kernel's, they say it again. */
+	if (tree >= 0 || (errno != ENOSYS && errno != EPERM))
 		return take_fd(&tree);
 	tree = open_tree(dirfd, name, how);
 	if (tree < 0 || mount_restrict(tree, flags, AT_RECURSIVE) < 0)
