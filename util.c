@@ -405,7 +405,7 @@ char *fd_name(int fd)
 char *path_join(const char *a, const char *b)
 {
 	size_t n = strlen(a), m;
-	char *joined;
+	char *joined, *end;
 
 	while (n > 0 && a[n - 1] == '/')
 		n--;
@@ -414,9 +414,9 @@ char *path_join(const char *a, const char *b)
 	/* A start joins sixty: printf takes five times as long. */
 	m = strlen(b);
 	joined = xcalloc(n + m + 2, 1);
-	memcpy(joined, a, n);
-	joined[n] = '/';
-	memcpy(joined + n + 1, b, m);
+	end = mempcpy(joined, a, n);
+	*end = '/';
+	memcpy(end + 1, b, m);
 	return joined;
 }
 
