@@ -125,7 +125,7 @@ static char *place_of(const char *destination)
 
 	return strncmp(clean, var_tmp, len) == 0
 		   ? path_join("/tmp", clean + len)
-		   : xstrdup(clean);
+		   : take_ptr(&clean);
 }
 
 struct plan_mount *tree_add(struct plan *plan, enum plan_mount_kind kind,
