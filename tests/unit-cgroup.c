@@ -103,6 +103,7 @@ static void test_find_own(void)
 		struct cgroup_map map = { 0 }, listed = { 0 };
 		struct cgroup_place place = { 0 }, want = { 0 };
 		int rc, err;
+		bool same;
 
 		if (cgroup_map_read(&map, getpid()) < 0 ||
 		    cgroup_map_read(&listed, getpid()) < 0)
@@ -111,11 +112,11 @@ static void test_find_own(void)
 					  1 << 20, NULL);
 		rc = cgroup_find(&listed, controllers[i], &want);
 		err = errno;
-		ok(cgroup_find(&map, controllers[i], &place) == rc &&
+		same = cgroup_find(&map, controllers[i], &place) == rc &&
 		       (rc == 0 ? strcmp(place.own, want.own) == 0 &&
 				      strcmp(place.mount, want.mount) == 0
-				: errno == err),
-		   "find our own %s %s: %s",
+				: errno == err);
+		ok(same, "find our own %s %s: %s",
 		   controllers[i] ? controllers[i] : "v2",
 		   map.mounts ? "in the list" : "by asking",
 		   rc == 0 ? want.own : strerror(err));
