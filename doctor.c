@@ -129,7 +129,7 @@ static void try_state(struct patient *p, struct err_record *result)
 	const struct plan *plan = &p->plan;
 
 	if (workdir_create(&p->workdir, plan->runs_dir, plan->run_id,
-			   plan->host_uid, plan->host_gid) < 0 ||
+			   plan->host_uid, plan->host_gid, false) < 0 ||
 	    journal_add(p->workdir.journal_fd, "no-artifact", "") < 0)
 		note(result);
 	else

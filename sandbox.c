@@ -142,7 +142,7 @@ static int make_workdir(struct run *run)
 		return -1;
 	err_stage("workdir");
 	if (workdir_create(wd, plan->runs_dir, plan->run_id, plan->host_uid,
-			   plan->host_gid) < 0)
+			   plan->host_gid, plan->disk > 0) < 0)
 		return -1;
 	if (workdir_note_outputs(wd, spec->outputs, spec->n_outputs) < 0)
 		return -1;

@@ -278,7 +278,7 @@ static void place(struct workdir *wd, const char *runs_dir, const char *run_id,
 }
 
 int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
-		   uid_t uid, gid_t gid)
+		   uid_t uid, gid_t gid, bool disk)
 {
 	place(wd, runs_dir, run_id, workdir_open_runs(runs_dir));
 	wd->uid = uid;
@@ -287,9 +287,12 @@ int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
 		wd->journal_fd = make_journal(wd);
 	if (wd->journal_fd >= 0)
 		wd->tag = replace_tag();
-	if (wd->tag && journal_add(wd->journal_fd, "tag", wd->tag) == 0)
+	if (wd->tag && journal_add(wd->journal_fd, "tag", wd->tag) == 0) {
+		if (disk)
+			return 0;
 		wd->work_fd = make_given(wd, wd->runs_fd, work_name(wd).s,
 					 wd->path);
+	}
 	if (wd->work_fd >= 0)
 		return 0;
 	if (wd->journal_fd >= 0)

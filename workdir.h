@@ -34,8 +34,8 @@ struct workdir {
 	int journal_fd; /* RUNS/RUNID.journal, locked */
 	int layers_fd;  /* RUNS/RUNID.layers; -1: none */
 	int work_fd;    /* work/, or the root of mount_fd */
-	/* A disk of its own, to be mounted in place of work/, which is not there
-	 * then; -1: none. */
+	/* A disk of its own, to be mounted as work/, which is not in RUNS then;
+	 * -1: none. */
 	int mount_fd;
 	bool has_logs; /* there may be some */
 	uid_t uid;     /* host owner of work/ and all that the payload makes */
@@ -60,13 +60,14 @@ int workdir_open_runs(const char *runs_dir);
 /* All runs in RUNS but our own (or NULL): -1 with errno. */
 int workdir_list(int runs_fd, const char *own_id, struct strv *ids);
 
-/* Takes the lock and makes work/, both with their parents (0700); by fail(). */
+/* Takes the lock and makes work/, both with their parents (0700); with `disk`, not
+ * work/: that is for workdir_use_disk.  By fail(). */
 int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
-		   uid_t uid, gid_t gid);
+		   uid_t uid, gid_t gid, bool disk);
 
 /*
- * Puts an empty file system of `bytes` bytes, and one file for each 4 KiB of
- * them, in place of work/: in memory, gone with our descriptors.  By fail().
+ * Makes an empty file system of `bytes` bytes, and one file for each 4 KiB of
+ * them, to be work/: in memory, gone with our descriptors.  By fail().
  */
 int workdir_use_disk(struct workdir *wd, uint64_t bytes);
 /* Is there a disk, and no room or no file left on it? */

@@ -130,9 +130,6 @@ int workdir_use_disk(struct workdir *wd, uint64_t bytes)
 	if ((wd->uid != geteuid() || wd->gid != getegid()) &&
 	    fchown(fd, wd->uid, wd->gid) < 0)
 		return fail(errno, "cannot give the disk to uid %u", wd->uid);
-	/* Empty still; whoever finds us dead finds no workdir. */
-	if (workdir_empty(wd) < 0)
-		return -1;
 	wd->work_fd = take_fd(&fd);
 	wd->mount_fd = take_fd(&mount_fd);
 	return 0;
