@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cjson.h"
 #include "err.h"
 #include "text.h"
 #include "util.h"
@@ -293,12 +294,24 @@ static char *print_cut(cJSON *event, size_t max)
 	return json ? text_json(json) : NULL;
 }
 
+/* The run goes on without: this is no failure of its own. */
+static bool can_read(void)
+{
+	bool failed = err_get() != NULL;
+
+	if (cjson_load() == 0)
+		return true;
+	if (!failed)
+		err_reset();
+	return false;
+}
+
 /* What has become too long, in an ever shorter form; NULL: no form is short
- * enough.  Its numbers go by way of doubles: beside strings so long they are ids
+ * enough, or there is no library to make one.  Its numbers go by way of doubles: beside strings so long they are ids
  * and counts. */
 static char *cut_line(const char *line)
 {
-	cJSON *event = cJSON_Parse(line);
+	cJSON *event = can_read() ? cJSON_Parse(line) : NULL;
 	char *json = NULL;
 
 	for (size_t i = 0; event && i < ARRAY_SIZE(cuts); i++) {
@@ -308,7 +321,8 @@ static char *cut_line(const char *line)
 		free(json);
 		json = NULL;
 	}
-	cJSON_Delete(event);
+	if (event)
+		cJSON_Delete(event);
 	return json;
 }
 

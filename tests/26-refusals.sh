@@ -138,6 +138,17 @@ refused "masked /proc" 125 mounts \
 # --- programs --------------------------------------------------------------
 
 printf '#!/bin/sh\necho STARTED\n' >"$T/plain"
+# A library that is not there is missed by the runs that need it, before they
+# start; an event that is too long for its line is told without it.
+mkdir "$T/libraries"
+: >"$T/libraries/libcjson.so.1"
+expect_exit 125 env LD_LIBRARY_PATH="$T/libraries" \
+	"$M9M" -q --artifact "$T/none.tar" true
+matches "$T/err" '^m9m-sandbox: result: cannot load libcjson'
+long=$(printf %0100000d 0)
+expect_exit 0 env LD_LIBRARY_PATH="$T/libraries" "$M9M" -q --no-artifact true "$long"
+is "nothing of that run stays" "$(ls -A "$XDG_STATE_HOME/m9m-sandbox/runs")" ""
+
 printf '#!/no/such/interpreter\n' >"$T/orphan"
 chmod 755 "$T/orphan"
 refused "not found" 127 plan '^cannot find no-such-command' \
