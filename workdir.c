@@ -303,16 +303,20 @@ int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
 
 /*** Layers ***/
 
-/* Into layers_fd, which is there by now. */
-static int move_work(struct workdir *wd)
+static int move_work(const struct workdir *wd, int layers_fd)
 {
-	const struct name name = name_of(wd->run_id, WORK);
+	return renameat(wd->runs_fd, name_of(wd->run_id, WORK).s, layers_fd,
+			WORK);
+}
+
+static void enter_layers(struct workdir *wd, int layers_fd)
+{
 	auto_free char *from = wd->path;
 
 	wd->path = xasprintf("%.*s/%s." LAYERS "/" WORK,
 			     (int)(path_base(from) - from - 1), from,
 			     wd->run_id);
-	return renameat(wd->runs_fd, name.s, wd->layers_fd, WORK);
+	wd->layers_fd = layers_fd;
 }
 
 /*
@@ -322,23 +326,27 @@ static int move_work(struct workdir *wd)
 static int make_layers(struct workdir *wd)
 {
 	const struct name name = name_of(wd->run_id, LAYERS);
+	auto_fd int fd = -1;
 
 	if (wd->layers_fd >= 0)
 		return 0;
 	if (mkdirat(wd->runs_fd, name.s, 0700) < 0)
 		return fail(errno, "cannot make the folder %s beside %s",
 			    name.s, wd->path);
-	wd->layers_fd = openat(wd->runs_fd, name.s, DIR_FLAGS);
-	if (wd->layers_fd < 0) {
+	fd = openat(wd->runs_fd, name.s, DIR_FLAGS);
+	if (fd < 0)
 		fail(errno, "cannot open the folder %s beside %s", name.s,
 		     wd->path);
-		(void)unlinkat(wd->runs_fd, name.s, AT_REMOVEDIR);
-		return -1;
-	}
-	if ((wd->uid != geteuid() && fchmod(wd->layers_fd, 0711) < 0) ||
-	    move_work(wd) < 0)
-		return fail(errno, "cannot move the workdir to %s", wd->path);
-	return 0;
+	else if ((wd->uid != geteuid() && fchmod(fd, 0711) < 0) ||
+		 move_work(wd, fd) < 0)
+		fail(errno, "cannot move %s into the folder %s", wd->path,
+		     name.s);
+	else
+		enter_layers(wd, take_fd(&fd));
+	if (wd->layers_fd >= 0)
+		return 0;
+	(void)unlinkat(wd->runs_fd, name.s, AT_REMOVEDIR);
+	return -1;
 }
 
 static int make_layer(const struct workdir *wd, const char *name)
@@ -446,17 +454,20 @@ static int adopt_work(struct workdir *wd)
 	const char *tag;
 	struct stat st;
 	size_t at = 0;
+	int layers_fd;
 
 	/* One that died before it had a tag has nothing by that name. */
 	tag = journal_next(&journal, "tag", &at);
 	wd->tag = xstrdup(tag ? tag : wd->run_id);
 	wd->uid = geteuid();
 	wd->gid = getegid();
-	wd->layers_fd = walk_open_dir(wd->runs_fd, layers.s, true, &st);
-	if (wd->layers_fd < 0 && errno != ENOENT)
+	layers_fd = walk_open_dir(wd->runs_fd, layers.s, true, &st);
+	if (layers_fd < 0 && errno != ENOENT)
 		return fail(errno, "cannot open %s", layers.s);
+	if (layers_fd >= 0)
+		enter_layers(wd, layers_fd);
 	/* It may have died before it had done so itself. */
-	if (wd->layers_fd >= 0 && move_work(wd) < 0 && errno != ENOENT)
+	if (layers_fd >= 0 && move_work(wd, layers_fd) < 0 && errno != ENOENT)
 		return fail(errno, "cannot move %s", wd->path);
 	wd->work_fd = walk_open_dir(work_parent(wd), work_name(wd).s, true,
 				    &st);

@@ -129,6 +129,13 @@ if is_root && ! sanitized && strace -f -o /dev/null true 2>/dev/null; then
 		-e inject=move_mount:error=ENOENT:when="$nth+" "${faulty[@]}"
 	contains "$T/err" "cannot mask"
 	is "and shown to nobody where it cannot be" "$(cat "$T/out")" ""
+	# The move of the workdir to its layers may want a block of the disk.
+	expect_exit 125 strace -f -o "$T/trace" -e trace=renameat \
+		-e inject=renameat:error=ENOSPC:when=1 \
+		"$M9M" -q --no-artifact --project "$P" true
+	matches "$T/err" "^m9m-sandbox: project: cannot move .*[.]work into the folder"
+	lacks "$T/err" "is kept"
+	is "nothing of that run stays" "$(ls -A "$XDG_STATE_HOME/m9m-sandbox/runs")" ""
 fi
 expect_exit 0 "$M9M" -q --project "$P" --project-mode copy \
 	--artifact "$T/hidden.tar" sh -c 'ls -A; echo x >.env; mkdir .aws; echo y >.aws/credentials'
