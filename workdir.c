@@ -71,8 +71,9 @@ static int work_parent(const struct workdir *wd)
 
 static struct name work_name(const struct workdir *wd)
 {
-	return wd->layers_fd >= 0 ? (struct name){ WORK }
-				  : name_of(wd->run_id, WORK);
+	const struct name inner = { WORK };
+
+	return wd->layers_fd >= 0 ? inner : name_of(wd->run_id, WORK);
 }
 
 /* 20260102T030405Z-0123abcd: what we make, and nothing else, is ours. */
