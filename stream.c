@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -22,6 +23,14 @@ void stream_feed(struct stream *s, const char *text, size_t len)
 		s->data = xrealloc_array(s->data, len, 1);
 	memcpy(s->data, text, len);
 	s->end = len;
+}
+
+void stream_share(struct stream *stream)
+{
+	struct stat st;
+
+	stream->to_shared = fstat(stream->to_fd, &st) < 0 ||
+			    !S_ISREG(st.st_mode);
 }
 
 static void close_from(struct stream *s)

@@ -32,6 +32,8 @@ struct stream {
 /* Starts with `text` (borrowed) already read, or nothing (NULL). */
 void stream_open(struct stream *stream, int from_fd, int to_fd);
 void stream_feed(struct stream *stream, const char *text, size_t len);
+/* Its to_fd is not ours alone; but no file keeps a writer waiting. */
+void stream_share(struct stream *stream);
 
 /* What to wait for: pfd[0] for reading, pfd[1] for writing (fd -1: nothing). */
 void stream_wants(const struct stream *stream, struct pollfd pfd[2]);

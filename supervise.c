@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,13 +92,6 @@ static void tap_output(void *context, const struct stream *stream,
 	output_take(&l->output, stream == &l->streams[ERR], bytes, len);
 }
 
-static bool is_shared(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
-}
-
 static void open_output(struct loop *l, enum stream_name name, int from_fd,
 			int to_fd)
 {
@@ -107,7 +99,7 @@ static void open_output(struct loop *l, enum stream_name name, int from_fd,
 
 	stream_open(stream, from_fd, to_fd);
 	stream->owns_from = true;
-	stream->to_shared = is_shared(to_fd);
+	stream_share(stream);
 	stream->tap = tap_output;
 	stream->context = l;
 }
@@ -328,15 +320,14 @@ static void on_exited(struct loop *l, const struct control_message *end)
 }
 
 /* The listener is the last, the program the first. */
-static void on_listener(struct loop *l, const struct control_message *message,
+static void on_listener(struct loop *l, const struct control_message *m,
 			int *fds, size_t n)
 {
-	int listener_fd = message->value == 0 && n > 0 ? take_fd(&fds[--n])
-						       : -1;
+	int listener_fd = m->value == 0 && n > 0 ? take_fd(&fds[--n]) : -1;
 
 	if (n > 0)
 		exec_program(&l->exec, take_fd(&fds[0]));
-	exec_listen(&l->exec, listener_fd, message->value, message->pid);
+	exec_listen(&l->exec, listener_fd, m->value, m->pid);
 }
 
 static void on_control(struct loop *l)
