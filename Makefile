@@ -200,7 +200,7 @@ BENCH := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 
 $(B)/bench-%: bench/%.c | $(B)/.libraries
 	$(call say,LD,$@)
-	$(Q)$(CC) -O2 $(COMPILE) -MMD -MP $(if $(filter true stamp calls,$*),-static) -o $@ $<
+	$(Q)$(CC) -O2 $(COMPILE) -MMD -MP $(if $(filter true stamp calls capped,$*),-static) -o $@ $<
 
 bench: all $(BENCH)
 	$(Q)B=$(B) bench/run
