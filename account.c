@@ -217,12 +217,17 @@ bool account_is_watched(const struct spec *spec)
 	return wants_summary(spec) && isatty(STDERR_FILENO);
 }
 
+bool account_has_result(const struct spec *spec)
+{
+	return spec->result || spec->result_fd >= 0;
+}
+
 void account_result(const struct spec *spec, const struct plan *plan,
 		    const struct host *host, struct outcome *out)
 {
 	auto_free char *json = NULL;
 
-	if (spec->result == NULL && spec->result_fd < 0)
+	if (!account_has_result(spec))
 		return;
 	err_stage("result");
 	json = result_json(host->run_id, spec->id,

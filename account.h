@@ -43,7 +43,9 @@ void account_metrics(const struct spec *spec, const struct plan *plan,
 bool account_is_watched(const struct spec *spec);
 /* The failure, and a workdir that was kept, on stderr. */
 void account_print(const struct outcome *out);
-/* The result file, if one was asked for.  `plan` and `host` are as far as they were made. */
+/* Is one to be written? */
+bool account_has_result(const struct spec *spec);
+/* The result file, if so.  `plan` and `host` are as far as they were made. */
 void account_result(const struct spec *spec, const struct plan *plan,
 		    const struct host *host, struct outcome *out);
 /* On stderr: what was changed, where it is to be shown, and the summary or the

@@ -10,7 +10,7 @@
 
 #include "cgroup.h"
 
-/* Where the kernel says that we are, and what is mounted, each read once at most. */
+/* Where the kernel says that we are, and what is mounted: read once at most. */
 struct cgroup_map {
 	char *self;   /* /proc/PID/cgroup */
 	char *mounts; /* /proc/self/mountinfo, where no usual place will do */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "changes.h"
@@ -211,11 +210,8 @@ static const char *git_part(const char *path, const struct changes_git *git)
 /* By a link of the user's own: the kernel is asked for that. */
 static bool leads_out(const struct changes_git *git, const char *path)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
-				.resolve = RESOLVE_BENEATH |
-					   RESOLVE_NO_MAGICLINKS };
-	auto_fd int fd = (int)syscall(SYS_openat2, git->tree_fd, path, &how,
-				      sizeof(how));
+	auto_fd int fd = open_resolve(git->tree_fd, path, O_PATH,
+				      RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 
 	return fd < 0 && (errno == EXDEV || errno == EAGAIN);
 }

@@ -307,13 +307,16 @@ static bool can_read(void)
 }
 
 /* What has become too long, in an ever shorter form; NULL: no form is short
- * enough, or there is no library to make one.  Its numbers go by way of doubles: beside strings so long they are ids
- * and counts. */
+ * enough, or there is no library to make one.  Its numbers go by way of doubles:
+ * beside strings so long they are ids and counts. */
 static char *cut_line(const char *line)
 {
-	cJSON *event = can_read() ? cJSON_Parse(line) : NULL;
 	char *json = NULL;
+	cJSON *event;
 
+	if (!can_read())
+		return NULL;
+	event = cJSON_Parse(line);
 	for (size_t i = 0; event && i < ARRAY_SIZE(cuts); i++) {
 		json = print_cut(event, cuts[i]);
 		if (json && strlen(json) < EVENT_LINE_MAX)
@@ -321,8 +324,7 @@ static char *cut_line(const char *line)
 		free(json);
 		json = NULL;
 	}
-	if (event)
-		cJSON_Delete(event);
+	cJSON_Delete(event);
 	return json;
 }
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -235,16 +234,13 @@ char *exec_look_program(const struct exec_place *place, pid_t pid)
 
 static int open_in(int root_fd, const char *path, uint64_t flags)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC | flags,
-				.resolve = RESOLVE_IN_ROOT };
-
 	int fd = -1;
 
 	/* EAGAIN: anything at all was renamed or mounted on this machine while
 	 * a ".." was resolved, so that the kernel would not vouch for it. */
 	for (int tries = 0; fd < 0 && tries < 100; tries++) {
-		fd = (int)syscall(SYS_openat2, root_fd, path, &how,
-				  sizeof(how));
+		fd = open_resolve(root_fd, path, O_PATH | flags,
+				  RESOLVE_IN_ROOT);
 		if (errno != EAGAIN)
 			break;
 	}

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "near.h"
@@ -77,10 +76,8 @@ static void strip_last(char *path)
 /* Most paths have no link on their way: the kernel finds that out at once. */
 static bool is_real(const char *path)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
-				.resolve = RESOLVE_NO_SYMLINKS };
-	auto_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how,
-				      sizeof(how));
+	auto_fd int fd = open_resolve(AT_FDCWD, path, O_PATH,
+				      RESOLVE_NO_SYMLINKS);
 
 	return fd >= 0;
 }

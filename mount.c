@@ -42,10 +42,7 @@
 
 int mount_lookup(int dirfd, const char *path, uint64_t resolve)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
-				.resolve = resolve };
-
-	return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	return open_resolve(dirfd, path, O_PATH | O_NOFOLLOW, resolve);
 }
 
 static unsigned int attributes(unsigned int asked)

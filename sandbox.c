@@ -129,7 +129,7 @@ static int set_up_project(struct run *run)
 	return changes_note(&run->workdir, plan, &run->project, &run->shown);
 }
 
-/* What the run has on the host, and what whoever finds it without us has to know. */
+/* What the run has on the host, and what who finds it without us has to know. */
 static int make_workdir(struct run *run)
 {
 	const struct plan *plan = run->plan;
@@ -483,8 +483,7 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 
 	/* What tells of the run is not to be found missing when it is over. */
 	err_stage("result");
-	if ((plan->artifact || spec->result || spec->result_fd >= 0) &&
-	    cjson_load() < 0)
+	if ((plan->artifact || account_has_result(spec)) && cjson_load() < 0)
 		return -1;
 	err_stage("events");
 	if (event_open(&run.log, host->run_id, spec->id, host->audit_path,

@@ -305,19 +305,15 @@ static unsigned decide(struct program *p, const struct row *row, size_t passed,
 		return decide(p, row + 1, 0, way);
 	node = plan_node(&way, &tests[passed]);
 	for (int holds = 0; holds < 2; holds++) {
-		unsigned *to = holds ? &node.yes : &node.no;
+		/* JSET jumps where it does not hold. */
+		bool jumps = holds == (node.test == BPF_JEQ);
+		unsigned *to = jumps ? &node.yes : &node.no;
 
 		ways[holds] = way;
 		learn(&ways[holds], &tests[passed], holds);
 		*to = holds == want[passed]
 			  ? decide(p, row, passed + 1, ways[holds])
 			  : decide(p, row + 1, 0, ways[holds]);
-	}
-	if (node.test == BPF_JSET) {
-		unsigned yes = node.yes;
-
-		node.yes = node.no;
-		node.no = yes;
 	}
 	return put_node(p, &node);
 }

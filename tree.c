@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -226,16 +225,13 @@ static void add_entries(struct plan *plan, const char *dir,
  */
 static char *read_inside(const char *rootfs, const char *path)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
-	};
 	auto_fd int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	auto_fd int fd = -1;
 	struct stat st;
 
 	if (root >= 0)
-		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+		fd = open_resolve(root, path, O_RDONLY | O_NOCTTY | O_NONBLOCK,
+				  RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return NULL;
 	return read_fd(fd, 1 * MIB, NULL);

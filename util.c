@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void close_owned(int fd)
@@ -146,6 +148,14 @@ char *read_fd(int fd, size_t max, size_t *len)
 	if (len)
 		*len = used;
 	return take_ptr(&buf);
+}
+
+int open_resolve(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC,
+				.resolve = resolve };
+
+	return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 }
 
 char *read_file(int dirfd, const char *path, size_t max, size_t *len)

@@ -88,6 +88,10 @@ char *read_fd(int fd, size_t max, size_t *len);
  * flags: more of open's. */
 char *read_plain(int dirfd, const char *path, int flags, size_t max);
 
+/* openat2 with these RESOLVE_ flags, and O_CLOEXEC; a descriptor, or -1 with
+ * errno. */
+int open_resolve(int dirfd, const char *path, uint64_t flags, uint64_t resolve);
+
 /* Writes the digits before `end` and returns the first; at most 20. */
 char *decimal(char *end, uint64_t value);
 /* Checked numbers: the whole string or -1; no signs, no spaces. */

@@ -28,21 +28,15 @@
 
 int walk_open_below(int root_fd, const char *path, int flags)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-			   RESOLVE_NO_MAGICLINKS
-	};
-
-	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	return open_resolve(root_fd, path, (uint64_t)(flags | O_NOFOLLOW),
+			    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+				RESOLVE_NO_MAGICLINKS);
 }
 
 int walk_open_plain(const char *path)
 {
-	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-				.resolve = RESOLVE_NO_SYMLINKS };
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	return open_resolve(AT_FDCWD, path, O_RDONLY | O_DIRECTORY,
+			    RESOLVE_NO_SYMLINKS);
 }
 
 void walk_start(struct walk_reader *reader, int dir_fd)

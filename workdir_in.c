@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "copy.h"
@@ -17,15 +16,6 @@
  * What goes in: the user's files, which may be anything, to places that the
  * user named; the payload is not there yet.
  */
-
-static int open_how(int dir_fd, const char *path, uint64_t flags,
-		    uint64_t resolve)
-{
-	struct open_how how = { .flags = flags | O_CLOEXEC,
-				.resolve = resolve };
-
-	return (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
-}
 
 static struct copy_rules rules_in(const struct workdir *wd, const char *from)
 {
@@ -122,8 +112,8 @@ static int refuse_input(int err, const char *from, const char *why)
  */
 static int open_input(const char *from, struct stat *st)
 {
-	auto_fd int held = open_how(AT_FDCWD, from, O_PATH,
-				    RESOLVE_NO_MAGICLINKS);
+	auto_fd int held = open_resolve(AT_FDCWD, from, O_PATH,
+					RESOLVE_NO_MAGICLINKS);
 	auto_fd int fd = -1;
 	struct stat before;
 
@@ -132,8 +122,8 @@ static int open_input(const char *from, struct stat *st)
 	if (!S_ISREG(before.st_mode) && !S_ISDIR(before.st_mode))
 		return refuse_input(0, from,
 				    ": neither a file nor a directory");
-	fd = open_how(AT_FDCWD, from, O_RDONLY | O_NONBLOCK | O_NOCTTY,
-		      RESOLVE_NO_MAGICLINKS);
+	fd = open_resolve(AT_FDCWD, from, O_RDONLY | O_NONBLOCK | O_NOCTTY,
+			  RESOLVE_NO_MAGICLINKS);
 	if (fd < 0 || fstat(fd, st) < 0)
 		return refuse_input(errno, from, "");
 	if (st->st_ino != before.st_ino || st->st_dev != before.st_dev)

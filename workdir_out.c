@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "copy.h"
@@ -44,13 +43,9 @@ struct output {
 
 static int open_beneath(int work_fd, const char *path, uint64_t flags)
 {
-	struct open_how how = { .flags = flags | O_CLOEXEC | O_NOFOLLOW,
-				.resolve = RESOLVE_BENEATH |
-					   RESOLVE_NO_SYMLINKS |
-					   RESOLVE_NO_MAGICLINKS |
-					   RESOLVE_NO_XDEV };
-
-	return (int)syscall(SYS_openat2, work_fd, path, &how, sizeof(how));
+	return open_resolve(work_fd, path, flags | O_NOFOLLOW,
+			    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+				RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
 }
 
 static int refuse_source(const char *from, int err)
