@@ -80,6 +80,27 @@ void account_layers(struct outcome *out, const struct plan *plan)
 
 /*** As events ***/
 
+/* `cat notes` means the file that is here. */
+static bool names_file(const struct strv *command)
+{
+	for (size_t i = 1; i < command->n; i++)
+		if (command->v[i][0] != '/' && access(command->v[i], F_OK) == 0)
+			return true;
+	return false;
+}
+
+/* Who finds an empty folder is often surprised. */
+void account_hint(const struct spec *spec, const struct plan *plan)
+{
+	if (spec->n_inputs == 0 && !spec->project && !spec->chdir &&
+	    (plan->pty || spec->prompt) &&
+	    (plan->agent || names_file(&spec->command)))
+		dprintf(STDERR_FILENO,
+			"m9m-sandbox: the workdir %s starts empty; --project . "
+			"shows this folder there, and keeps changes apart\n",
+			plan->workdir);
+}
+
 void account_start(struct event_log *log, const struct plan *plan,
 		   const char *name, const struct strv *secrets)
 {

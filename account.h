@@ -21,6 +21,8 @@ void account_failure(struct outcome *out);
 void account_outputs(struct outcome *out);
 /* What the plan puts in force, does without, and warns of. */
 void account_layers(struct outcome *out, const struct plan *plan);
+/* On stderr, for a person who may expect the files of his own folder. */
+void account_hint(const struct spec *spec, const struct plan *plan);
 
 /* `name` may be NULL; words of the command that are among `secrets` are
  * masked. */

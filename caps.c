@@ -57,15 +57,12 @@ int caps_make(struct cgroup *cg, const struct plan *plan, int journal_fd,
 int caps_enter(struct cgroup *cg, const struct plan *plan, struct child *child,
 	       struct outcome *out)
 {
-	bool awaited = cg->backend != CGROUP_NOT || cg->fallback;
-
-	if (awaited &&
-	    (cgroup_settle(cg) < 0 || cgroup_enter(cg, child->pid) < 0) &&
+	if ((cgroup_settle(cg) < 0 || cgroup_enter(cg, child->pid) < 0) &&
 	    do_without(cg, plan, out) < 0)
 		return -1;
 	if (cg->fallback && pin(child, plan, out) < 0)
 		return -1;
-	if (awaited && ns_admit(child, cg) < 0)
+	if (ns_admit(child, cg) < 0)
 		return -1;
 	if (cg->backend == CGROUP_NOT)
 		return 0;

@@ -12,7 +12,7 @@
 #include "outcome.h"
 #include "plan.h"
 
-/* Before the clone, and before other processes: see cgroup_create.  By fail(). */
+/* Before the clone or after it: see cgroup_comes_first.  By fail(). */
 int caps_make(struct cgroup *cg, const struct plan *plan, int journal_fd,
 	      struct outcome *out);
 /* The child is at its own set-up, and waits for this before its mounts. */

@@ -198,6 +198,16 @@ const char *cause_hostname(int err)
 	       "profile that allows sethostname";
 }
 
+int cause_fail_to_give(int err, const char *what, uid_t uid)
+{
+	fail(err, "cannot give %s to uid %u", what, uid);
+	if (err == EINVAL)
+		fail_remedy("this user namespace has no other id than root's: "
+			    "start it outside, or map uid and gid %u there too",
+			    uid);
+	return -1;
+}
+
 const char *cause_kernel(const char *release)
 {
 	unsigned int major, minor;

@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "err.h"
 
@@ -25,6 +26,8 @@ const char *cause_proc(int err);
 const char *cause_hostname(int err);
 /* Of a kernel by its release, as of uname: too old. */
 const char *cause_kernel(const char *release);
+/* Of what cannot be made the payload's; fails with all of it. */
+int cause_fail_to_give(int err, const char *what, uid_t uid);
 /* Of a cgroup that cannot be had, on WSL2. */
 const char *cause_wsl(void);
 

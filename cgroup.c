@@ -152,6 +152,17 @@ static int try_all(struct cgroup *cg, const struct cgroup_request *request,
 	return fail_all(request, refusals);
 }
 
+/* A controller that v1 has v2 has not, nor systemd for us: then v1 it is. */
+bool cgroup_comes_first(enum cgroup_backend choice)
+{
+	struct statfs fs;
+
+	if (choice != CGROUP_AUTO)
+		return choice == CGROUP_V2 || choice == CGROUP_SYSTEMD;
+	return statfs("/sys/fs/cgroup/memory", &fs) < 0 ||
+	       fs.f_type != CGROUP_SUPER_MAGIC;
+}
+
 int cgroup_create(struct cgroup *cg, const char *run_id,
 		  const struct cgroup_limits *limits,
 		  enum cgroup_backend choice, int journal_fd)
@@ -172,6 +183,8 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 	*cg = CGROUP_NONE;
 	if (choice == CGROUP_NOT)
 		return 0;
+	if (choice == CGROUP_AUTO && !cgroup_comes_first(choice))
+		choice = CGROUP_V1;
 	request.needed = request.wanted & ~limits->spare;
 	if (request.needed == 0)
 		request.needed = request.wanted & CGROUP_MEMORY;
@@ -195,6 +208,19 @@ int cgroup_settle(struct cgroup *cg)
 	return refusal.remedy ? fail_remedy("%s", refusal.remedy) : -1;
 }
 
+bool cgroup_counts(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		if (cg->dirs[i].controllers & CGROUP_PIDS)
+			return true;
+	return false;
+}
+
+bool cgroup_is_entered(const struct cgroup *cg)
+{
+	return cg->n_dirs > 0 && cg->dir_fd < 0;
+}
+
 int cgroup_enter(struct cgroup *cg, pid_t pid)
 {
 	/* v2: the child was born in it; v1: it goes there by itself. */
@@ -212,7 +238,7 @@ int cgroup_join(struct cgroup *cg)
 
 		if (rc == 0 && dir->tasks_fd >= 0 &&
 		    write(dir->tasks_fd, "0", 1) != 1)
-			rc = fail(errno, "cannot enter %s", dir->path);
+			rc = fail(errno, "cannot enter the run's cgroup");
 		cleanup_fd(&dir->tasks_fd);
 		cleanup_fd(&dir->fd);
 		dir->tasks_fd = dir->fd = -1;

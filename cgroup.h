@@ -89,11 +89,15 @@ const char *cgroup_backend_name(enum cgroup_backend backend);
 /* "memory and cpu", into a static buffer. */
 const char *cgroup_controller_names(unsigned int controllers);
 
+/* Is the cgroup to be there before the child, which is born in it?  Not where v1
+ * has the memory controller: there the child goes to it by itself. */
+bool cgroup_comes_first(enum cgroup_backend choice);
+
 /*
  * Makes the cgroup with its limits.  By fail(), with what each way lacked and
- * the remedy; then *cg is CGROUP_NONE.  Call it before other processes are
- * started: being alone in one's cgroup is one of the ways.  Each directory is
- * in the journal, as "cgroup PATH", before it is made.
+ * the remedy; then *cg is CGROUP_NONE.  If it comes first, call it before other
+ * processes are started: being alone in one's cgroup is one of the ways.  Each
+ * directory is in the journal, as "cgroup PATH", before it is made.
  */
 int cgroup_create(struct cgroup *cg, const char *run_id,
 		  const struct cgroup_limits *limits,
@@ -117,6 +121,11 @@ int cgroup_settle(struct cgroup *cg);
  */
 int cgroup_enter(struct cgroup *cg, pid_t pid);
 int cgroup_join(struct cgroup *cg);
+/* Does it limit processes? */
+bool cgroup_counts(const struct cgroup *cg);
+/* Is the child not born in it?  Then the cgroup namespace that it was born in
+ * shows the way from above. */
+bool cgroup_is_entered(const struct cgroup *cg);
 
 /* Counters so far; what cannot be read is 0.  Good until cgroup_remove. */
 void cgroup_read_usage(const struct cgroup *cg, struct cgroup_usage *usage);

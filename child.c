@@ -108,17 +108,21 @@ static int set_network(struct child_context *c)
 static int take_sources(struct child_context *c)
 {
 	struct control_message message = { 0 };
+	struct mount_sources *sources = &c->sources;
 	int fds[CONTROL_FDS];
 	size_t n;
 
-	while (message.value == 0) {
+	*sources = mount_no_sources(c->plan);
+	while ((message.value & CONTROL_LAST) == 0) {
 		if (control_receive_all(c->control_fd, &message, fds, &n) !=
 			1 ||
 		    message.kind != CONTROL_SOURCES)
 			return fail(0, "the supervisor went away");
 		for (size_t i = 0; i < n; i++)
-			c->sources->fds[message.places[i]] = fds[i];
+			*mount_source(sources, message.places[i]) = fds[i];
 	}
+	sources->project.copied = message.value & CONTROL_COPIED;
+	sources->layered = message.value & CONTROL_LAYERED;
 	return 0;
 }
 
@@ -134,19 +138,22 @@ static int join_cgroup(struct child_context *c)
 	int fds[CONTROL_FDS];
 	size_t n;
 
-	if (cg->backend == CGROUP_NOT && !cg->fallback)
-		return 0;
 	if (control_receive_all(c->control_fd, &message, fds, &n) != 1 ||
 	    message.kind != CONTROL_CGROUP)
 		return fail(0, "the supervisor went away");
+	if (n > 0)
+		cg->n_dirs = n;
 	for (size_t i = 0; i < n; i++)
-		cg->dirs[i].tasks_fd = fds[i];
-	cg->fallback = message.value;
+		cg->dirs[i] = (struct cgroup_dir){ .fd = -1,
+						   .tasks_fd = fds[i] };
+	cg->fallback = message.value & CONTROL_FALLBACK;
+	c->counted = message.value & CONTROL_COUNTED;
 	if (cgroup_join(cg) < 0)
 		return -1;
 	/* The first one began in the caller's cgroup: this one
 	 * does not show the way from there. */
-	if (c->plan->namespaces & CLONE_NEWCGROUP &&
+	if (message.value & CONTROL_ENTERED &&
+	    c->plan->namespaces & CLONE_NEWCGROUP &&
 	    unshare(CLONE_NEWCGROUP) < 0)
 		return fail(errno, "cannot hide the cgroup's place");
 	return 0;
@@ -154,7 +161,7 @@ static int join_cgroup(struct child_context *c)
 
 static int set_mounts(struct child_context *c)
 {
-	return mount_build(c->plan, c->sources, c->work_fd, c->work_path);
+	return mount_build(c->plan, &c->sources);
 }
 
 /* The payload's terminal is in its own devpts; the supervisor relays it. */
@@ -321,12 +328,7 @@ static int set_signals(struct child_context *c)
 static rlim_t rlimit_of(const struct child_context *c,
 			const struct plan_rlimit *r)
 {
-	bool counted = false;
-
-	for (size_t i = 0; i < c->cgroup->n_dirs; i++)
-		if (c->cgroup->dirs[i].controllers & CGROUP_PIDS)
-			counted = true;
-	return r->value + (counted && r->resource == RLIMIT_NPROC);
+	return r->value + (c->counted && r->resource == RLIMIT_NPROC);
 }
 
 /* A hard limit that is lower already (sudo takes core dumps away) stays. */

@@ -6,23 +6,24 @@
  * of PID 1, the payload's steps, and PID 1's own loop.
  */
 
+#include <stdbool.h>
+
 #include "mount.h"
 #include "plan.h"
 
 /* What the child was born with.  Descriptors are its own. */
 struct child_context {
 	const struct plan *plan;
-	struct mount_sources *sources; /* none yet: they are sent */
-	struct cgroup *cgroup;         /* to join; CGROUP_NONE: none */
-	int work_fd;
-	const char *work_path; /* where the supervisor has it */
+	struct cgroup *cgroup; /* that it is born in; CGROUP_NONE: it is sent */
 	int relay_fd;          /* where inside sockets go; -1: no relay */
-	int control_fd;        /* to the supervisor */
+	int control_fd;        /* to the supervisor, which sends the rest */
 	int err_fd;   /* a failure record; end of file: the payload runs */
 	int stdin_fd; /* the payload's; -1: /dev/null */
 	int stdout_fd;
 	int stderr_fd;
 	int terminal_fd; /* slave of the pty once it is made, else -1 */
+	struct mount_sources sources; /* once they were sent */
+	bool counted;                 /* the cgroup limits processes */
 };
 
 /* Runs as PID 1 of the new namespaces; returns the status to _exit with. */

@@ -12,13 +12,13 @@
 #include <sys/resource.h>
 
 enum control_kind {
-	CONTROL_GO = 1,   /* to the child: ids are mapped, begin */
-	CONTROL_SOURCES,  /* to the child: the sources of the mounts `places`;
-			     value 1: those were all */
-	CONTROL_CGROUP,   /* to the child: the `tasks` files to enter; value 1:
-			     there is none, but a fallback */
-	CONTROL_SIGNAL,   /* to the child: value is a signal for the payload */
-	CONTROL_KILL,     /* to the child: all in its namespace is to end */
+	CONTROL_GO = 1,  /* to the child: ids are mapped, begin */
+	CONTROL_SOURCES, /* to the child: what it mounts, by its `places` (see
+			     mount_source); value is of enum control_sources */
+	CONTROL_CGROUP, /* to the child: the `tasks` files to enter; value is of
+			     enum control_cgroup */
+	CONTROL_SIGNAL, /* to the child: value is a signal for the payload */
+	CONTROL_KILL,   /* to the child: all in its namespace is to end */
 	CONTROL_NETWORK,  /* from the child: its network namespace */
 	CONTROL_TERMINAL, /* from the child: the master of its pty */
 	CONTROL_LISTENER, /* from the payload: its program, O_PATH, if it is
@@ -28,6 +28,18 @@ enum control_kind {
 	CONTROL_EXITED,   /* from the child: value is the payload's wait status,
 			   usage that of all that was reaped; once more
 			   when what was left behind is dead */
+};
+
+enum control_sources {
+	CONTROL_LAST = 1,    /* those were all */
+	CONTROL_COPIED = 2,  /* the project is a copy in the workdir */
+	CONTROL_LAYERED = 4, /* the workdir is where its layers are */
+};
+
+enum control_cgroup {
+	CONTROL_ENTERED = 1,  /* it was not born in it */
+	CONTROL_COUNTED = 2,  /* it limits processes */
+	CONTROL_FALLBACK = 4, /* there is none, but what comes nearest */
 };
 
 /* Descriptors that one message can carry. */

@@ -129,7 +129,8 @@ static void try_state(struct patient *p, struct err_record *result)
 	const struct plan *plan = &p->plan;
 
 	if (workdir_create(&p->workdir, plan->runs_dir, plan->run_id,
-			   plan->host_uid, plan->host_gid, false) < 0 ||
+			   plan->host_uid, plan->host_gid) < 0 ||
+	    workdir_make_work(&p->workdir) < 0 ||
 	    journal_add(p->workdir.journal_fd, "no-artifact", "") < 0)
 		note(result);
 	else
@@ -204,13 +205,13 @@ static void try_run(struct patient *p)
 		snprintf(capped->message, sizeof(capped->message), "%s",
 			 cgroup_backend_name(cg.backend));
 	err_stage("namespaces");
-	if (ns_spawn(&child, &p->plan, &cg, &project, &p->workdir, -1, false) <
-	    0) {
+	if (ns_spawn(&child, &p->plan, &cg, -1, false) < 0 ||
+	    ns_supply(&child, &p->plan, &project, &p->workdir) < 0) {
 		note(result);
 	} else {
-		if (has_cgroup && (cgroup_settle(&cg) < 0 ||
-				   cgroup_enter(&cg, child.pid) < 0 ||
-				   ns_admit(&child, &cg) < 0))
+		if (cgroup_settle(&cg) < 0 ||
+		    cgroup_enter(&cg, child.pid) < 0 ||
+		    ns_admit(&child, &cg) < 0)
 			note(capped);
 		if (capped->status == 0 || !has_cgroup)
 			await_start(&child, deadline, result);
@@ -232,14 +233,13 @@ static void try_parts(struct patient *p)
 	err_stage("workdir");
 	try_state(p, &results[ROW_STATE]);
 	err_stage("cgroup");
-	if (p->workdir.journal_fd >= 0) {
+	if (p->workdir.work_fd >= 0)
 		try_run(p);
-		err_stage("workdir");
-		if (workdir_remove(&p->workdir) < 0)
-			note(&results[ROW_STATE]);
-	} else {
+	else
 		results[ROW_RUN] = results[ROW_CGROUP] = results[ROW_STATE];
-	}
+	err_stage("workdir");
+	if (p->workdir.journal_fd >= 0 && workdir_remove(&p->workdir) < 0)
+		note(&results[ROW_STATE]);
 	workdir_close(&p->workdir);
 }
 

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -161,6 +162,17 @@ bool host_has_terminal(void)
 
 	/* One that is not our session's stops nobody. */
 	return isatty(STDIN_FILENO) && (owner < 0 || owner == getpgrp());
+}
+
+bool host_has_input(void)
+{
+	struct stat in, null;
+
+	if (fstat(STDIN_FILENO, &in) < 0 ||
+	    (isatty(STDIN_FILENO) && !host_has_terminal()))
+		return false;
+	return stat("/dev/null", &null) < 0 || !S_ISCHR(in.st_mode) ||
+	       in.st_rdev != null.st_rdev;
 }
 
 bool host_lends_rights(void)

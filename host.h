@@ -40,5 +40,7 @@ void host_free(struct host *host);
 /* Standard input is a terminal that we may read.  A job in the background may
  * not, and to set the terminal's mode would stop the whole run. */
 bool host_has_terminal(void);
+/* Is there anything to feed?  /dev/null has an equal inside. */
+bool host_has_input(void);
 /* Value in host->environ, or NULL. */
 const char *host_getenv(const struct host *host, const char *name);

@@ -17,6 +17,7 @@
 #include "mount_build.h"
 #include "newfs.h"
 #include "quotas.h"
+#include "workdir.h"
 
 /*
  * Theory of operation
@@ -119,43 +120,52 @@ static int fail_source(const struct plan_mount *m, int err)
 
 /* The workdir; with the layers beside it, if one is laid. */
 static int open_work(const struct plan_mount *m,
-		     const struct project_tree *project, int work_fd)
+		     const struct mount_sources *sources)
 {
 	if (m->kind == PLAN_WORKDIR ||
-	    (m->kind == PLAN_PROJECT && project->copied))
-		return mount_clone(work_fd, "", m->flags);
-	return mount_clone(work_fd, "..", m->flags | PLAN_RW);
+	    (m->kind == PLAN_PROJECT && sources->project.copied))
+		return mount_clone(sources->work_fd, "", m->flags);
+	return mount_clone(sources->work_fd, "..", m->flags | PLAN_RW);
 }
 
-struct mount_sources mount_no_sources(const struct plan *plan,
-				      const struct project_tree *project)
+struct mount_sources mount_no_sources(const struct plan *plan)
 {
 	struct mount_sources sources = {
-		.n = plan->n_mounts,
-		.fds = xcalloc(plan->n_mounts, sizeof(*sources.fds)),
-		.project = project,
+		.n_binds = plan->n_mounts,
+		.binds = xcalloc(plan->n_mounts, sizeof(*sources.binds)),
+		.work_fd = -1,
+		.project = PROJECT_TREE_NONE,
 	};
 
-	for (size_t i = 0; i < sources.n; i++)
-		sources.fds[i] = -1;
+	for (size_t i = 0; i < sources.n_binds; i++)
+		sources.binds[i] = -1;
 	return sources;
 }
 
-int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
-		       int work_fd)
+int *mount_source(struct mount_sources *sources, size_t place)
 {
-	const struct project_tree *project = sources->project;
+	int *const others[] = { &sources->work_fd, &sources->project.mount_fd,
+				&sources->project.dir_fd,
+				&sources->project.git_fd };
 
+	if (place < sources->n_binds)
+		return &sources->binds[place];
+	place -= sources->n_binds;
+	return place < ARRAY_SIZE(others) ? others[place] : NULL;
+}
+
+int mount_open_binds(struct mount_sources *sources, const struct plan *plan)
+{
 	if (geteuid() != 0)
 		return 0;
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const struct plan_mount *m = &plan->mounts[i];
-		int *fd = &sources->fds[i];
+		int *fd = &sources->binds[i];
 
 		if ((m->kind == PLAN_WORKDIR && plan->disk == 0) ||
 		    m->kind == PLAN_PROJECT ||
 		    (m->kind == PLAN_GIT && m->flags & PLAN_RW)) {
-			*fd = open_work(m, project, work_fd);
+			*fd = open_work(m, sources);
 			if (*fd < 0)
 				return fail(errno, "cannot show the workdir");
 		} else if (m->kind == PLAN_BIND) {
@@ -167,12 +177,13 @@ int mount_open_sources(struct mount_sources *sources, const struct plan *plan,
 	return 0;
 }
 
-void mount_close_sources(struct mount_sources *sources)
+void mount_close_binds(struct mount_sources *sources)
 {
-	for (size_t i = 0; i < sources->n; i++)
-		cleanup_fd(&sources->fds[i]);
-	free(sources->fds);
-	*sources = (struct mount_sources){ 0 };
+	for (size_t i = 0; i < sources->n_binds; i++)
+		cleanup_fd(&sources->binds[i]);
+	free(sources->binds);
+	sources->binds = NULL;
+	sources->n_binds = 0;
 }
 
 static int add_own(struct build *b, int fd)
@@ -346,14 +357,15 @@ int mount_reopen(const char *path, int held_fd)
 
 static int make_workdir(struct build *b, const struct plan_mount *m, int source)
 {
+	int held = b->sources->work_fd;
 	auto_fd int fd = -1, tree = -1;
 
-	if (b->plan->disk && mount_restrict(b->work_fd, m->flags, 0) < 0)
+	if (b->plan->disk && mount_restrict(held, m->flags, 0) < 0)
 		return fail(errno, "cannot restrict the workdir");
 	if (b->plan->disk || source >= 0)
-		return mount_attach(b, source >= 0 ? source : b->work_fd,
+		return mount_attach(b, source >= 0 ? source : held,
 				    m->destination);
-	fd = mount_reopen(b->work_path, b->work_fd);
+	fd = mount_reopen(b->work_path, held);
 	if (fd < 0)
 		return -1;
 	tree = mount_clone(fd, "", m->flags);
@@ -553,25 +565,25 @@ static int build_tree(struct build *b)
 	for (size_t i = 0; i < b->plan->n_mounts; i++) {
 		const struct plan_mount *m = &b->plan->mounts[i];
 
-		if (makers[m->kind](b, m, b->sources->fds[i]) < 0)
+		if (makers[m->kind](b, m, b->sources->binds[i]) < 0)
 			return -1;
 	}
 	return enter_root(b);
 }
 
-int mount_build(const struct plan *plan, const struct mount_sources *sources,
-		int work_fd, const char *work_path)
+int mount_build(const struct plan *plan, const struct mount_sources *sources)
 {
 	struct build b = { .plan = plan,
 			   .sources = sources,
 			   .root_fd = -1,
-			   .work_fd = work_fd,
-			   .work_path = work_path,
+			   .work_path = workdir_place(
+			       plan->runs_dir, plan->run_id, sources->layered),
 			   .parent_fd = -1,
 			   .user_fd = -1,
 			   .masks = { -1, -1 } };
 	int rc = build_tree(&b);
 
+	free(b.work_path);
 	free(b.parent);
 	cleanup_fd(&b.parent_fd);
 	cleanup_fd(&b.user_fd);

@@ -15,9 +15,8 @@ struct build {
 	const struct plan *plan;
 	const struct mount_sources *sources;
 	int root_fd;
-	int work_fd;
-	const char *work_path;
-	int user_fd; /* /proc/sys/user, writable */
+	char *work_path; /* where the supervisor has it, unless it is a disk */
+	int user_fd;     /* /proc/sys/user, writable */
 	int masks[MASKS];
 	dev_t own[OWN_MAX];
 	size_t n_own;

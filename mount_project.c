@@ -64,7 +64,7 @@ static int open_lower(const struct plan_mount *m, int held)
 static int open_layers(const struct build *b, const struct plan_mount *m)
 {
 	auto_free char *path = path_join(b->work_path, "..");
-	auto_fd int held = openat(b->work_fd, "..",
+	auto_fd int held = openat(b->sources->work_fd, "..",
 				  O_PATH | O_DIRECTORY | O_CLOEXEC);
 	auto_fd int fd = held < 0 ? -1 : mount_reopen(path, held);
 
@@ -102,8 +102,8 @@ static int copy_instead(struct build *b, const struct plan_mount *m)
 {
 	auto_fd int from = -1, work = -1, tree = -1;
 
-	from = b->sources->project->mount_fd >= 0
-		   ? fcntl(b->sources->project->dir_fd, F_DUPFD_CLOEXEC, 3)
+	from = b->sources->project.mount_fd >= 0
+		   ? fcntl(b->sources->project.dir_fd, F_DUPFD_CLOEXEC, 3)
 		   : open(m->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	work = mount_lookup(b->root_fd, project_layers.upper, RESOLVE_INSIDE);
 	if (from < 0 || work < 0)
@@ -119,7 +119,7 @@ static int copy_instead(struct build *b, const struct plan_mount *m)
 
 static int lay_or_copy(struct build *b, const struct plan_mount *m)
 {
-	auto_fd int lower = open_lower(m, b->sources->project->mount_fd);
+	auto_fd int lower = open_lower(m, b->sources->project.mount_fd);
 	auto_fd int whole = lower < 0 ? -1 : lay(b, m, lower, &project_layers);
 
 	if (whole >= 0 && mount_attach(b, whole, m->destination) == 0)
@@ -164,7 +164,7 @@ static int detach_layers(const struct build *b)
 
 int mount_project(struct build *b, const struct plan_mount *m, int source)
 {
-	const struct project_tree *project = b->sources->project;
+	const struct project_tree *project = &b->sources->project;
 
 	if (project->copied)
 		return mount_attach(b, source, m->destination);
@@ -199,7 +199,7 @@ static int add_config(int git_fd, const char *text)
 
 static int lay_or_fix(struct build *b, const struct plan_mount *m)
 {
-	auto_fd int lower = open_lower(m, b->sources->project->git_fd);
+	auto_fd int lower = open_lower(m, b->sources->project.git_fd);
 	auto_fd int whole = -1, fixed = -1;
 
 	if (lower < 0)
@@ -221,7 +221,7 @@ static int lay_or_fix(struct build *b, const struct plan_mount *m)
 int mount_git(struct build *b, const struct plan_mount *m, int source)
 {
 	if (!(m->flags & PLAN_RW))
-		return show_read_only(b, m, b->sources->project->git_fd);
+		return show_read_only(b, m, b->sources->project.git_fd);
 	if (attach_layers(b, m, source) < 0 || lay_or_fix(b, m) < 0)
 		return -1;
 	return detach_layers(b);

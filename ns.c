@@ -65,7 +65,7 @@ static int make_payload_pipe(int fds[2], const struct plan *plan)
 	if (make_pipe(fds) < 0)
 		return -1;
 	if (fchown(fds[0], plan->host_uid, plan->host_gid) < 0)
-		return fail(errno, "cannot give a pipe to the payload");
+		return cause_fail_to_give(errno, "a pipe", plan->host_uid);
 	return 0;
 }
 
@@ -222,7 +222,7 @@ static int note_init(const struct workdir *wd, pid_t pid)
 }
 
 static int spawn(struct child *child, struct child_context *context,
-		 const struct workdir *wd, struct ends *e, bool feed_stdin)
+		 struct ends *e, bool feed_stdin)
 {
 	if (make_ends(e, context->plan, feed_stdin) < 0)
 		return -1;
@@ -232,18 +232,16 @@ static int spawn(struct child *child, struct child_context *context,
 	context->stdout_fd = e->out[1];
 	context->stderr_fd = e->error[1];
 	if (clone_child(child, context, e) < 0 ||
-	    ns_map_ids(child->pid, context->plan) < 0 ||
-	    note_init(wd, child->pid) < 0)
+	    ns_map_ids(child->pid, context->plan) < 0)
 		return -1;
 	if (control_send(e->control[0], CONTROL_GO, 0, -1) < 0)
 		return fail(errno, "cannot start the sandbox's PID 1");
 	return 0;
 }
 
-static int open_sources(struct mount_sources *sources, const struct plan *plan,
-			int work_fd)
+static int open_binds(struct mount_sources *sources, const struct plan *plan)
 {
-	if (mount_open_sources(sources, plan, work_fd) == 0)
+	if (mount_open_binds(sources, plan) == 0)
 		return 0;
 	return errno == EMFILE
 		   ? fail_remedy("each of %zu places takes an open file (of "
@@ -263,80 +261,97 @@ static int hand_in(int control_fd, struct control_message *message,
 	return fail(errno, "cannot hand descriptors to the sandbox's PID 1");
 }
 
-static int send_sources(int control_fd, const struct mount_sources *sources)
+static int send_sources(int control_fd, struct mount_sources *sources)
 {
 	struct control_message message = { .kind = CONTROL_SOURCES };
 	int fds[CONTROL_FDS];
+	const int *fd;
 	size_t n = 0;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < sources->n; i++) {
-		if (sources->fds[i] < 0)
+	for (uint32_t i = 0; rc == 0 && (fd = mount_source(sources, i)); i++) {
+		if (*fd < 0)
 			continue;
-		message.places[n] = (uint32_t)i;
-		fds[n++] = sources->fds[i];
+		message.places[n] = i;
+		fds[n++] = *fd;
 		if (n == CONTROL_FDS) {
 			rc = hand_in(control_fd, &message, fds, n);
 			n = 0;
 		}
 	}
-	message.value = 1;
+	message.value = CONTROL_LAST |
+			(sources->project.copied ? CONTROL_COPIED : 0) |
+			(sources->layered ? CONTROL_LAYERED : 0);
 	return rc < 0 ? rc : hand_in(control_fd, &message, fds, n);
 }
 
 /* Where the child failed first, ours is what came of it: its word counts. */
-static void take_childs_word(struct ends *e)
+static void take_childs_word(int err_fd)
 {
 	struct err_record record;
 
-	cleanup_fd(&e->err[1]);
-	e->err[1] = -1;
-	if (e->err[0] < 0 || err_receive(e->err[0], &record) != 1)
+	if (err_fd < 0 || err_receive(err_fd, &record) != 1)
 		return;
 	err_reset();
 	err_set(&record);
 }
 
 int ns_spawn(struct child *child, const struct plan *plan,
-	     struct cgroup *cgroup, const struct project_tree *project,
-	     const struct workdir *wd, int relay_fd, bool feed_stdin)
+	     struct cgroup *cgroup, int relay_fd, bool feed_stdin)
 {
-	int work_fd = wd->mount_fd >= 0 ? wd->mount_fd : wd->work_fd;
-	struct mount_sources sources = mount_no_sources(plan, project);
 	struct child_context context = { .plan = plan,
-					 .sources = &sources,
 					 .cgroup = cgroup,
-					 .work_fd = work_fd,
-					 .work_path = wd->path,
 					 .relay_fd = relay_fd,
 					 .terminal_fd = -1 };
 	struct ends ends = {
 		{ -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }
 	};
-	int rc = spawn(child, &context, wd, &ends, feed_stdin);
+	int rc = spawn(child, &context, &ends, feed_stdin);
 
-	if (rc == 0)
-		rc = open_sources(&sources, plan, work_fd);
-	if (rc == 0)
-		rc = send_sources(ends.control[0], &sources);
 	if (rc == 0) {
 		keep_our_ends(child, &ends);
 	} else {
 		ns_reap(child);
-		take_childs_word(&ends);
+		cleanup_fd(&ends.err[1]);
+		ends.err[1] = -1;
+		take_childs_word(ends.err[0]);
 	}
 	close_ends(&ends);
-	mount_close_sources(&sources);
 	return rc;
+}
+
+int ns_supply(struct child *child, const struct plan *plan,
+	      const struct project_tree *project, const struct workdir *wd)
+{
+	struct mount_sources sources = mount_no_sources(plan);
+	int rc;
+
+	sources.work_fd = wd->mount_fd >= 0 ? wd->mount_fd : wd->work_fd;
+	sources.layered = wd->layers_fd >= 0;
+	sources.project = *project;
+	rc = note_init(wd, child->pid);
+	if (rc == 0)
+		rc = open_binds(&sources, plan);
+	if (rc == 0)
+		rc = send_sources(child->control_fd, &sources);
+	mount_close_binds(&sources);
+	if (rc == 0)
+		return 0;
+	ns_kill(child);
+	take_childs_word(child->err_fd);
+	ns_reap(child);
+	return -1;
 }
 
 int ns_admit(struct child *child, const struct cgroup *cgroup)
 {
-	struct control_message message = { .kind = CONTROL_CGROUP,
-					   .value = cgroup->fallback };
+	struct control_message message = { .kind = CONTROL_CGROUP };
 	int fds[ARRAY_SIZE(cgroup->dirs)];
 	size_t n = 0;
 
+	message.value = (cgroup_is_entered(cgroup) ? CONTROL_ENTERED : 0) |
+			(cgroup_counts(cgroup) ? CONTROL_COUNTED : 0) |
+			(cgroup->fallback ? CONTROL_FALLBACK : 0);
 	for (size_t i = 0; i < cgroup->n_dirs; i++)
 		if (cgroup->dirs[i].tasks_fd >= 0)
 			fds[n++] = cgroup->dirs[i].tasks_fd;

@@ -40,18 +40,22 @@ struct child {
 			 .stdout_fd = -1,                                      \
 			 .stderr_fd = -1 })
 
-/* The workdir, or the disk for it; relay_fd: where the inside sockets go, or -1.
- * PID 1 is in the journal, as "init PID MILLISECONDS" (of CLOCK_BOOTTIME, then),
- * before it does anything.
+/* cgroup: to be born in, if it comes first; relay_fd: where the inside sockets
+ * go, or -1.  PID 1 begins with what it makes without the host, waits for what
+ * follows here, and dies with us.
  * By fail(); then nothing was started or it is dead already. */
 int ns_spawn(struct child *child, const struct plan *plan,
-	     struct cgroup *cgroup, const struct project_tree *project,
-	     const struct workdir *wd, int relay_fd, bool feed_stdin);
+	     struct cgroup *cgroup, int relay_fd, bool feed_stdin);
+
+/* Hands it the workdir (or the disk for it), the project, and as root whatever
+ * is bound.  Before, it is in the journal, as "init PID MILLISECONDS" (of
+ * CLOCK_BOOTTIME, then).  By fail(); then it is dead. */
+int ns_supply(struct child *child, const struct plan *plan,
+	      const struct project_tree *project, const struct workdir *wd);
 
 /*
- * Lets the child into the settled cgroup (or out of the wait for one that could
- * not be had): due after ns_spawn with any that is not CGROUP_NONE, and with a fallback.
- * By fail().
+ * Lets the child into the settled cgroup, or out of the wait for one: due after
+ * ns_supply.  By fail().
  */
 int ns_admit(struct child *child, const struct cgroup *cgroup);
 

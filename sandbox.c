@@ -5,7 +5,8 @@
  *
  *	argv, JSON --spec--> struct spec --plan--> const struct plan
  *
- *	supervisor  workdir, relay, ns_spawn, supervise, artifact, teardown
+ *	supervisor  relay, ns_spawn, workdir, ns_supply, supervise, artifact,
+ *		    teardown
  *	relay	    the only way out, in the host's network namespace
  *	PID 1	    builds the sandbox, forks the payload, reaps
  *	payload	    the command
@@ -15,8 +16,6 @@
  * the workdir goes last, when all that was in it is safe elsewhere.
  */
 
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,24 +61,13 @@ struct run {
 	struct cgroup cgroup;
 	struct relay relay;
 	struct child child;
+	bool unarchivable; /* its place was refused */
 	int signal_fd;
 	uint64_t began_ms;
 	struct outcome *out;
 };
 
 /*** The phases ***/
-
-/* Is there anything to feed?  /dev/null has an equal inside. */
-static bool stdin_has_data(void)
-{
-	struct stat in, null;
-
-	if (fstat(STDIN_FILENO, &in) < 0 ||
-	    (isatty(STDIN_FILENO) && !host_has_terminal()))
-		return false;
-	return stat("/dev/null", &null) < 0 || !S_ISCHR(in.st_mode) ||
-	       in.st_rdev != null.st_rdev;
-}
 
 /* Copies what cannot be laid under the workdir, or was not to be. */
 static int set_up_project(struct run *run)
@@ -129,6 +117,42 @@ static int set_up_project(struct run *run)
 	return changes_note(&run->workdir, plan, &run->project, &run->shown);
 }
 
+/* What would outlive us: the journal, and a cgroup. */
+static int take_place(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	const char *name = run->spec->name;
+
+	err_stage("name");
+	if (name &&
+	    claim_take(&run->claim, plan->runs_dir, name, plan->run_id) < 0)
+		return -1;
+	err_stage("workdir");
+	if (workdir_create(&run->workdir, plan->runs_dir, plan->run_id,
+			   plan->host_uid, plan->host_gid) < 0)
+		return -1;
+	err_stage("cgroup");
+	return caps_make(&run->cgroup, plan, run->workdir.journal_fd, run->out);
+}
+
+/* PID 1, which makes its namespaces and waits for what it is handed. */
+static int make_init(struct run *run)
+{
+	const struct plan *plan = run->plan;
+	int rc;
+
+	/* The relay is forked from us while we hold nothing of the sandbox. */
+	err_stage("relay");
+	if (plan->net.mode == NET_RELAY &&
+	    relay_start(&run->relay, &plan->net) < 0)
+		return -1;
+	err_stage("namespaces");
+	rc = ns_spawn(&run->child, plan, &run->cgroup, run->relay.sockets_fd,
+		      plan->prompt || host_has_input());
+	relay_handed_over(&run->relay);
+	return rc;
+}
+
 /* What the run has on the host, and what who finds it without us has to know. */
 static int make_workdir(struct run *run)
 {
@@ -136,15 +160,9 @@ static int make_workdir(struct run *run)
 	const struct spec *spec = run->spec;
 	struct workdir *wd = &run->workdir;
 
-	err_stage("name");
-	if (spec->name && claim_take(&run->claim, plan->runs_dir, spec->name,
-				     plan->run_id) < 0)
-		return -1;
 	err_stage("workdir");
-	if (workdir_create(wd, plan->runs_dir, plan->run_id, plan->host_uid,
-			   plan->host_gid, plan->disk > 0) < 0)
-		return -1;
-	if (workdir_note_outputs(wd, spec->outputs, spec->n_outputs) < 0)
+	if ((plan->disk == 0 && workdir_make_work(wd) < 0) ||
+	    workdir_note_outputs(wd, spec->outputs, spec->n_outputs) < 0)
 		return -1;
 	if (plan->artifact == NULL)
 		return journal_add(wd->journal_fd, "no-artifact", "");
@@ -152,12 +170,8 @@ static int make_workdir(struct run *run)
 	    event_attach_run(&run->log, wd) < 0)
 		return -1;
 	err_stage("artifact");
-	if (artifact_check(plan->artifact, wd->tag) == 0)
-		return 0;
-	/* Nothing is in it yet that would have to be kept. */
-	(void)workdir_remove(wd);
-	workdir_close(wd);
-	return -1;
+	run->unarchivable = artifact_check(plan->artifact, wd->tag) < 0;
+	return run->unarchivable ? -1 : 0;
 }
 
 /* Of runs that were killed; never a reason for this one to fail. */
@@ -173,22 +187,46 @@ static void collect_dead(struct run *run)
 				    left, run->plan->runs_dir);
 }
 
+static bool went_well(struct run *run, int rc)
+{
+	if (rc < 0)
+		account_failure(run->out);
+	return rc == 0;
+}
+
+/*
+ * The namespaces take the kernel as long as all that PID 1 is handed takes us:
+ * so that comes after it, but for a cgroup that it is born in.
+ */
+static bool begin(struct run *run)
+{
+	bool late = !cgroup_comes_first(run->plan->cgroup);
+	bool ok = (late || went_well(run, take_place(run))) &&
+		  went_well(run, make_init(run));
+
+	/* An archive that was asked for tells of a failure, too. */
+	if (late)
+		ok = went_well(run, take_place(run)) && ok;
+	if (run->workdir.journal_fd >= 0)
+		ok = went_well(run, make_workdir(run)) && ok;
+	return ok;
+}
+
 /* All that exists before the payload runs; by fail(). */
 static int set_up(struct run *run)
 {
 	const struct plan *plan = run->plan;
 	const struct spec *spec = run->spec;
-	bool feed = plan->prompt || stdin_has_data();
-	int rc;
+	bool ok;
 
 	err_stage("signals");
 	run->signal_fd = signals_take(plan->die_with_parent);
 	if (run->signal_fd < 0)
 		return -1;
-	rc = make_workdir(run);
+	ok = begin(run);
 	/* An attempt is on record before anything of the payload's happens. */
 	account_start(&run->log, plan, spec->name, &run->secrets);
-	if (rc < 0)
+	if (!ok)
 		return -1;
 	err_stage("recovery");
 	collect_dead(run);
@@ -201,23 +239,11 @@ static int set_up(struct run *run)
 	err_stage("inputs");
 	if (workdir_copy_in(&run->workdir, spec->inputs, spec->n_inputs) < 0)
 		return -1;
-	/* Before other processes: being alone in one's cgroup is a way to it. */
-	err_stage("cgroup");
-	if (caps_make(&run->cgroup, plan, run->workdir.journal_fd, run->out) <
-	    0)
+	err_stage("mounts");
+	if (ns_supply(&run->child, plan, &run->project, &run->workdir) < 0)
 		return -1;
-	/* The relay is forked from us while we hold nothing of the sandbox. */
-	err_stage("relay");
-	if (plan->net.mode == NET_RELAY &&
-	    relay_start(&run->relay, &plan->net) < 0)
-		return -1;
-	err_stage("namespaces");
-	rc = ns_spawn(&run->child, plan, &run->cgroup, &run->project,
-		      &run->workdir, run->relay.sockets_fd, feed);
-	relay_handed_over(&run->relay);
 	err_stage("cgroup");
-	return rc < 0 ? rc
-		      : caps_enter(&run->cgroup, plan, &run->child, run->out);
+	return caps_enter(&run->cgroup, plan, &run->child, run->out);
 }
 
 static void stop_relay(struct run *run)
@@ -358,7 +384,7 @@ static void archive(struct run *run)
 		.layer = plan->project.path && !run->project.copied
 	};
 
-	if (plan->artifact == NULL ||
+	if (plan->artifact == NULL || run->unarchivable ||
 	    (!run->out->started && !plan->artifact_asked))
 		return;
 	err_stage("artifact");
@@ -443,27 +469,6 @@ static void run_sandbox(struct run *run)
 
 /*** main ***/
 
-/* `cat notes` means the file that is here. */
-static bool names_file(const struct strv *command)
-{
-	for (size_t i = 1; i < command->n; i++)
-		if (command->v[i][0] != '/' && access(command->v[i], F_OK) == 0)
-			return true;
-	return false;
-}
-
-/* Who finds an empty folder is often surprised. */
-static void hint_empty(const struct spec *spec, const struct plan *plan)
-{
-	if (spec->n_inputs == 0 && !spec->project && !spec->chdir &&
-	    (plan->pty || spec->prompt) &&
-	    (plan->agent || names_file(&spec->command)))
-		dprintf(STDERR_FILENO,
-			"m9m-sandbox: the workdir %s starts empty; --project . "
-			"shows this folder there, and keeps changes apart\n",
-			plan->workdir);
-}
-
 static int run_plan(const struct spec *spec, const struct plan *plan,
 		    const struct host *host, struct outcome *out)
 {
@@ -490,7 +495,7 @@ static int run_plan(const struct spec *spec, const struct plan *plan,
 		       spec->events, spec->events_fd) < 0)
 		return -1;
 	account_layers(out, plan);
-	hint_empty(spec, plan);
+	account_hint(spec, plan);
 	secret_collect(&run.secrets, plan, spec);
 	run_sandbox(&run);
 	event_close(&run.log);
@@ -547,24 +552,6 @@ static int run_spec(const struct spec *spec)
 	plan_free(&plan);
 	host_free(&host);
 	return status;
-}
-
-/*
- * Where one of the three is closed, what we open takes its number: what the
- * payload prints would go into the audit log.  0, or -1 with errno.
- */
-static int fill_standard_fds(void)
-{
-	int fd;
-
-	if (fcntl(STDIN_FILENO, F_GETFD) >= 0 &&
-	    fcntl(STDOUT_FILENO, F_GETFD) >= 0 &&
-	    fcntl(STDERR_FILENO, F_GETFD) >= 0)
-		return 0;
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	return fd < 0 ? -1 : close(fd);
 }
 
 int main(int argc, char **argv)

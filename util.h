@@ -18,6 +18,9 @@
 #define auto_strv __attribute__((cleanup(strv_free)))
 
 void close_owned(int fd); /* if >= 0; keeps errno */
+/* Where one of the three is closed, what we open takes its number: what the
+ * payload prints would go into the audit log.  0, or -1 with errno. */
+int fill_standard_fds(void);
 
 /*
  * Inline, so that what they own can live in a register: a variable whose

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cause.h"
 #include "err.h"
 #include "journal.h"
 #include "replace.h"
@@ -74,6 +75,12 @@ static struct name work_name(const struct workdir *wd)
 	const struct name inner = { WORK };
 
 	return wd->layers_fd >= 0 ? inner : name_of(wd->run_id, WORK);
+}
+
+char *workdir_place(const char *runs_dir, const char *run_id, bool layered)
+{
+	return xasprintf("%s/%s%s", runs_dir, run_id,
+			 layered ? "." LAYERS "/" WORK : "." WORK);
 }
 
 /* 20260102T030405Z-0123abcd: what we make, and nothing else, is ours. */
@@ -237,17 +244,6 @@ static int make_journal(const struct workdir *wd)
 	}
 }
 
-static void fail_to_give(const struct workdir *wd, const char *name)
-{
-	int err = errno;
-
-	fail(err, "cannot give %s to uid %u", name, wd->uid);
-	if (err == EINVAL)
-		fail_remedy("this user namespace has no other id than root's: "
-			    "start it outside, or map uid and gid %u there too",
-			    wd->uid);
-}
-
 /* A directory of the payload's; `path`: for messages. */
 static int make_given(const struct workdir *wd, int parent_fd, const char *name,
 		      const char *path)
@@ -261,7 +257,7 @@ static int make_given(const struct workdir *wd, int parent_fd, const char *name,
 		fail(errno, "cannot open %s", path);
 	else if ((wd->uid != geteuid() || wd->gid != getegid()) &&
 		 fchown(fd, wd->uid, wd->gid) < 0)
-		fail_to_give(wd, path);
+		cause_fail_to_give(errno, path, wd->uid);
 	else
 		return take_fd(&fd);
 	(void)unlinkat(parent_fd, name, AT_REMOVEDIR);
@@ -269,37 +265,37 @@ static int make_given(const struct workdir *wd, int parent_fd, const char *name,
 }
 
 /* Both descriptors are the workdir's from here on. */
-static void place(struct workdir *wd, const char *runs_dir, const char *run_id,
-		  int runs_fd)
+static void set_place(struct workdir *wd, const char *runs_dir,
+		      const char *run_id, int runs_fd)
 {
 	*wd = WORKDIR_NONE;
 	wd->run_id = xstrdup(run_id);
-	wd->path = path_join(runs_dir, name_of(run_id, WORK).s);
+	wd->path = workdir_place(runs_dir, run_id, false);
 	wd->runs_fd = runs_fd;
 }
 
 int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
-		   uid_t uid, gid_t gid, bool disk)
+		   uid_t uid, gid_t gid)
 {
-	place(wd, runs_dir, run_id, workdir_open_runs(runs_dir));
+	set_place(wd, runs_dir, run_id, workdir_open_runs(runs_dir));
 	wd->uid = uid;
 	wd->gid = gid;
 	if (wd->runs_fd >= 0)
 		wd->journal_fd = make_journal(wd);
 	if (wd->journal_fd >= 0)
 		wd->tag = replace_tag();
-	if (wd->tag && journal_add(wd->journal_fd, "tag", wd->tag) == 0) {
-		if (disk)
-			return 0;
-		wd->work_fd = make_given(wd, wd->runs_fd, work_name(wd).s,
-					 wd->path);
-	}
-	if (wd->work_fd >= 0)
+	if (wd->tag && journal_add(wd->journal_fd, "tag", wd->tag) == 0)
 		return 0;
 	if (wd->journal_fd >= 0)
 		(void)workdir_remove(wd);
 	workdir_close(wd);
 	return -1;
+}
+
+int workdir_make_work(struct workdir *wd)
+{
+	wd->work_fd = make_given(wd, wd->runs_fd, work_name(wd).s, wd->path);
+	return wd->work_fd < 0 ? -1 : 0;
 }
 
 /*** Layers ***/
@@ -313,10 +309,10 @@ static int move_work(const struct workdir *wd, int layers_fd)
 static void enter_layers(struct workdir *wd, int layers_fd)
 {
 	auto_free char *from = wd->path;
+	auto_free char *runs = xstrndup(from,
+					(size_t)(path_base(from) - from - 1));
 
-	wd->path = xasprintf("%.*s/%s." LAYERS "/" WORK,
-			     (int)(path_base(from) - from - 1), from,
-			     wd->run_id);
+	wd->path = workdir_place(runs, wd->run_id, true);
 	wd->layers_fd = layers_fd;
 }
 
@@ -484,7 +480,7 @@ static int adopt_work(struct workdir *wd)
 int workdir_adopt(struct workdir *wd, const char *runs_dir, int runs_fd,
 		  const char *run_id)
 {
-	place(wd, runs_dir, run_id, fcntl(runs_fd, F_DUPFD_CLOEXEC, 0));
+	set_place(wd, runs_dir, run_id, fcntl(runs_fd, F_DUPFD_CLOEXEC, 0));
 	if (wd->runs_fd < 0)
 		return fail(errno, "cannot open %s", runs_dir);
 	wd->has_logs = true;

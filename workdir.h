@@ -60,10 +60,16 @@ int workdir_open_runs(const char *runs_dir);
 /* All runs in RUNS but our own (or NULL): -1 with errno. */
 int workdir_list(int runs_fd, const char *own_id, struct strv *ids);
 
-/* Takes the lock and makes work/, both with their parents (0700); with `disk`, not
- * work/: that is for workdir_use_disk.  By fail(). */
+/* Where work/ is; owned. */
+char *workdir_place(const char *runs_dir, const char *run_id, bool layered);
+
+/* Makes the journal, with its parents (0700), and holds it locked: there is no
+ * work/ yet.  By fail(). */
 int workdir_create(struct workdir *wd, const char *runs_dir, const char *run_id,
-		   uid_t uid, gid_t gid, bool disk);
+		   uid_t uid, gid_t gid);
+
+/* Makes work/ in RUNS; by fail(). */
+int workdir_make_work(struct workdir *wd);
 
 /*
  * Makes an empty file system of `bytes` bytes, and one file for each 4 KiB of

@@ -103,12 +103,7 @@ is "mounts are as restricted by two calls as by one" \
 is "a filter that knows the two only is no hindrance" \
 	"$("$REFUSE" open_tree_attr EPERM "${flags[@]}")" "$("${flags[@]}")"
 for call in openat2 open_tree mount_setattr pivot_root mount; do
-	stage=mounts
-	# As root the sources are opened before there is a child.
-	! is_root || case $call in
-	openat2 | open_tree | mount_setattr) stage=namespaces ;;
-	esac
-	refused "no $call" 125 $stage 'cannot .*: Function not implemented$' \
+	refused "no $call" 125 mounts 'cannot .*: Function not implemented$' \
 		'Linux 5.14' "${TWO[@]}" "$REFUSE" $call ENOSYS "${RUN[@]}"
 done
 refused "no pidfd_open" 125 relay \
@@ -126,6 +121,25 @@ refused "no close_range, in the relay" 125 "network relay" \
 refused "no seccomp, in the payload" 125 seccomp \
 	'cannot .*: Function not implemented$' \
 	'CONFIG_SECCOMP' "$REFUSE" seccomp ENOSYS "${RUN[@]}"
+
+# --- an archive that was asked for tells of it -----------------------------
+
+told() {
+	rm -f "$T/told.tar.zst"
+	expect_exit 125 "$@"
+	tar -xO -f "$T/told.tar.zst" events.jsonl >"$T/told" 2>&1
+	matches "$T/told" '"event":"start"'
+	is "the archive is of that run" \
+		"$(tar -xO -f "$T/told.tar.zst" run.json | jq -r '.status')" error
+	is "nothing else is left" "$(left)" ""
+}
+TELL=("$M9M" -q --artifact "$T/told.tar.zst")
+told "$REFUSE" clone3 EPERM "${TELL[@]}" true
+told "$REFUSE" clone3 EPERM "${TELL[@]}" --name it --disk 10M true
+told "$REFUSE" pidfd_open ENOSYS "${TELL[@]}" --allow a.test true
+told "$REFUSE" fsopen EPERM "${TELL[@]}" --disk 10M true
+told "$REFUSE" unshare EPERM "${TELL[@]}" true
+told "${TELL[@]}" --input "$T/not-there" true
 
 # --- a /proc with masks over it --------------------------------------------
 

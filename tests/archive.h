@@ -15,8 +15,8 @@ __attribute__((unused)) static void begin(void (*make)(void))
 	char id[16];
 
 	snprintf(id, sizeof(id), "run-%d", ++number);
-	if (workdir_create(&wd, at("runs"), id, owner_uid(), owner_gid(),
-			   false) < 0)
+	if (workdir_create(&wd, at("runs"), id, owner_uid(), owner_gid()) < 0 ||
+	    workdir_make_work(&wd) < 0)
 		die("workdir_create");
 	if (make)
 		as_payload(&wd, make);

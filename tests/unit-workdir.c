@@ -29,8 +29,8 @@ static struct workdir fresh(void)
 	char id[16];
 
 	snprintf(id, sizeof(id), "run-%d", ++number);
-	if (workdir_create(&wd, at("runs"), id, owner_uid(), owner_gid(),
-			   false) < 0)
+	if (workdir_create(&wd, at("runs"), id, owner_uid(), owner_gid()) < 0 ||
+	    workdir_make_work(&wd) < 0)
 		die("workdir_create");
 	return wd;
 }
@@ -50,8 +50,10 @@ static void test_create(void)
 
 	umask(0);
 	ok(went_well(workdir_create(&wd, at("state/x/runs"), "abc", owner_uid(),
-				    owner_gid(), false)),
+				    owner_gid())),
 	   "made with its parents");
+	ok(count_entries(at("state/x/runs")) == 1, "the journal is the first");
+	ok(went_well(workdir_make_work(&wd)), "work/ follows");
 	umask(022);
 	ok(mode_of(at("state")) == 0700 && mode_of(at("state/x/runs")) == 0700,
 	   "the parents are private, whatever the umask");
@@ -72,7 +74,7 @@ static void test_create(void)
 	ok(flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK,
 	   "locked while it lives");
 	ok(did_fail(workdir_create(&again, at("state/x/runs"), "abc",
-				   owner_uid(), owner_gid(), false),
+				   owner_uid(), owner_gid()),
 		    "File exists") &&
 	       again.journal_fd == -1 && exists(at("state/x/runs/abc.work")),
 	   "a second one of that name fails and takes nothing along");
@@ -90,36 +92,34 @@ static void test_create_refused(void)
 
 	put_dir(at("open"));
 	chmod(at("open"), 0777);
-	ok(did_fail(
-	       workdir_create(&wd, at("open"), "a", getuid(), getgid(), false),
-	       "others can write"),
+	ok(did_fail(workdir_create(&wd, at("open"), "a", getuid(), getgid()),
+		    "others can write"),
 	   "a runs folder that others write to");
 	chmod(at("open"), 01777);
-	ok(did_fail(
-	       workdir_create(&wd, at("open"), "a", getuid(), getgid(), false),
-	       "XDG_STATE_HOME"),
+	ok(did_fail(workdir_create(&wd, at("open"), "a", getuid(), getgid()),
+		    "XDG_STATE_HOME"),
 	   "sticky as well; the mend is named");
 	ok(count_entries(at("open")) == 0, "nothing was made there");
-	ok(did_fail(workdir_create(&wd, "/proc/m9m/runs", "a", getuid(),
-				   getgid(), false),
-		    "XDG_STATE_HOME"),
+	ok(did_fail(
+	       workdir_create(&wd, "/proc/m9m/runs", "a", getuid(), getgid()),
+	       "XDG_STATE_HOME"),
 	   "a parent that cannot be written");
 	put_file(at("file"), "", 0644);
-	ok(did_fail(workdir_create(&wd, at("file/runs"), "a", getuid(),
-				   getgid(), false),
-		    "Not a directory"),
+	ok(did_fail(
+	       workdir_create(&wd, at("file/runs"), "a", getuid(), getgid()),
+	       "Not a directory"),
 	   "a parent that is a file");
 	if (geteuid() != 0) {
-		ok(did_fail(workdir_create(&wd, "/usr", "a", getuid(), getgid(),
-					   false),
-			    "belongs to uid 0"),
+		ok(did_fail(
+		       workdir_create(&wd, "/usr", "a", getuid(), getgid()),
+		       "belongs to uid 0"),
 		   "a folder of another uid");
 		return;
 	}
 	put_dir(at("foreign"));
 	chmod(at("foreign"), 0700);
 	ok(chown(at("foreign"), OTHER, OTHER) == 0 &&
-	       did_fail(workdir_create(&wd, at("foreign"), "a", 0, 0, false),
+	       did_fail(workdir_create(&wd, at("foreign"), "a", 0, 0),
 			"belongs to uid 65534"),
 	   "a folder of another uid");
 }

@@ -129,6 +129,30 @@ works "writable, alone in the container" \
 	within box unshare -C -m sh "$T/container" "$UNIT"
 remove box
 
+# --- where folders of v1 are expected, and v2 has the controllers ---
+cat >"$T/hybrid" <<'C'
+umount /sys/fs/cgroup
+mount -t tmpfs none /sys/fs/cgroup
+mkdir /sys/fs/cgroup/unified
+mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+exec "$@"
+C
+delegate mine "$all"
+for who in "" "setpriv --reuid $SOMEBODY --regid $SOMEBODY --clear-groups"; do
+	rm -rf "$T/user"
+	mkdir -m 777 "$T/user"
+	# shellcheck disable=SC2086  # words
+	expect_exit 137 within mine unshare -m sh "$T/hybrid" $who \
+		env XDG_STATE_HOME="$T/user" "$M9M" -q --no-artifact \
+		--memory 100M --result "$T/user/r.json" \
+		sh -c 'cat /proc/self/cgroup; exec tail /dev/zero'
+	is "its namespace begins at it" "$(cat "$T/out")" 0::/
+	is "told" "$(json "$T/user/r.json" \
+		'.layers[] | select(startswith("cgroup:"))')" cgroup:v2
+	is "nothing is left" "$(find $CG -name 'm9m*')" ""
+done
+remove mine
+
 # --- the program itself ---
 # passes WHAT TEST COMMAND...: the test, by a command that it is appended to.
 passes() {
