@@ -492,9 +492,45 @@ static void execute(const struct plan *plan)
 	fail_status(errno == EACCES || errno == ENOEXEC ? 126 : 125);
 }
 
+/* For the next process to begin on it; nothing is lost where that cannot be. */
+static void stay_on_processor(struct child_context *c)
+{
+	int cpu = sched_getcpu();
+	cpu_set_t one;
+
+	if (cpu < 0 || cpu >= CPU_SETSIZE ||
+	    sched_getaffinity(0, sizeof(c->processors), &c->processors) < 0)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	c->stays = sched_setaffinity(0, sizeof(one), &one) == 0;
+}
+
+/*
+ * For this process; each of the two does so.  To all there are, if that comes to
+ * those it had: who was bound to none is to have those that its cpuset gets
+ * later, too.
+ */
+static int leave_processor(const struct child_context *c)
+{
+	cpu_set_t all, now;
+
+	if (!c->stays)
+		return 0;
+	memset(&all, 0xff, sizeof(all));
+	if (sched_setaffinity(0, sizeof(all), &all) == 0 &&
+	    sched_getaffinity(0, sizeof(now), &now) == 0 &&
+	    CPU_EQUAL(&now, &c->processors))
+		return 0;
+	if (sched_setaffinity(0, sizeof(c->processors), &c->processors) < 0)
+		return fail(errno, "cannot leave a processor");
+	return 0;
+}
+
 static int payload_main(struct child_context *c)
 {
-	if (run_steps(payload_steps, ARRAY_SIZE(payload_steps), c) == 0)
+	if (leave_processor(c) == 0 &&
+	    run_steps(payload_steps, ARRAY_SIZE(payload_steps), c) == 0)
 		execute(c->plan);
 	err_send(c->err_fd);
 	return err_get()->status;
@@ -504,15 +540,18 @@ static int payload_main(struct child_context *c)
 
 /*
  * vfork: until its execve the payload's process borrows our memory, a copy of
- * which would cost more than all of its steps.
+ * which would cost more than all of its steps.  And our processor, which has
+ * nothing else to do: another one would have to wake first.
  */
 static pid_t start_payload(struct child_context *c)
 {
-	pid_t pid = vfork();
+	pid_t pid;
 
+	stay_on_processor(c);
+	pid = vfork();
 	if (pid == 0)
 		_exit(payload_main(c));
-	return pid;
+	return leave_processor(c) < 0 ? -1 : pid;
 }
 
 int child_main(struct child_context *c)

@@ -6,6 +6,7 @@
  * of PID 1, the payload's steps, and PID 1's own loop.
  */
 
+#include <sched.h>
 #include <stdbool.h>
 
 #include "mount.h"
@@ -24,6 +25,8 @@ struct child_context {
 	int terminal_fd; /* slave of the pty once it is made, else -1 */
 	struct mount_sources sources; /* once they were sent */
 	bool counted;                 /* the cgroup limits processes */
+	bool stays;                   /* on one of its processors */
+	cpu_set_t processors;
 };
 
 /* Runs as PID 1 of the new namespaces; returns the status to _exit with. */

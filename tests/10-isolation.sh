@@ -1,7 +1,7 @@
 #!/bin/bash
 # What a payload is and sees: namespaces, ids, rights, environment, descriptors.
 . "$(dirname "$0")/lib.sh"
-need python3 jq
+need python3 jq taskset
 
 m9m() { "$M9M" -q --no-artifact "$@"; }
 
@@ -145,3 +145,15 @@ is "the caller's session key stays outside" \
 		python3 /keys.py | xargs)" "found not found"
 is "no session of the caller's" "$(m9m sh -c 'echo $$ $(ps -o sid= -p $$)' | xargs -n1 | sort -u | wc -l)" 1
 is "--hostname" "$(m9m --hostname box hostname)" box
+
+# --- processors: the payload has those of the caller, and PID 1 has them soon ---
+# shellcheck disable=SC2016  # for the shell inside
+inside=(--timeout 20s sh -c 'ours=$(grep "^Cpus_allowed:" /proc/self/status)
+	until grep -q "^$ours\$" /proc/1/status; do :; done; echo "$ours"')
+is "all of the caller's processors" "$(m9m "${inside[@]}")" \
+	"$(grep '^Cpus_allowed:' /proc/self/status)"
+one=$(python3 -c 'import os; print(max(os.sched_getaffinity(0)))')
+is "and no more" "$(taskset -c "$one" "$M9M" -q --no-artifact "${inside[@]}")" \
+	"$(taskset -c "$one" grep '^Cpus_allowed:' /proc/self/status)"
+is "the cgroup shows no way from above" \
+	"$(m9m --memory 64M --allow-degraded cgroup cut -d : -f 3 /proc/self/cgroup | sort -u)" /
