@@ -515,14 +515,15 @@ static void let_go(const struct outcome *out)
 
 static int run_spec(const struct spec *spec)
 {
-	struct host host = { 0 };
-	struct plan plan = { 0 };
-	struct outcome out = OUTCOME_NONE;
+	/* Freed by the end of the process, for which the caller waits. */
+	static struct host host;
+	static struct plan plan;
+	static struct outcome out;
 	struct timespec now;
 	char stamp[EVENT_TIME_SIZE];
 	bool counted;
-	int status;
 
+	out = OUTCOME_NONE;
 	clock_gettime(CLOCK_REALTIME, &now);
 	event_time(&now, stamp);
 	out.started_at = xstrdup(stamp);
@@ -547,16 +548,12 @@ static int run_spec(const struct spec *spec)
 	account_result(spec, &plan, &host, &out);
 	let_go(&out);
 	account_tell(spec, &plan, &out);
-	status = out.exit_code;
-	outcome_free(&out);
-	plan_free(&plan);
-	host_free(&host);
-	return status;
+	return out.exit_code;
 }
 
 int main(int argc, char **argv)
 {
-	struct spec spec;
+	static struct spec spec; /* as run_spec's */
 	int status = EXIT_SANDBOX;
 
 	/* First: to read a spec is to show what is in it. */
@@ -580,7 +577,6 @@ int main(int argc, char **argv)
 	if (spec_parse(&spec, argc, argv, stderr) == 0)
 		status = spec.action == SPEC_RUN ? run_spec(&spec)
 						 : action_do(&spec);
-	spec_free(&spec);
 	warn_rest();
 	return status;
 }
