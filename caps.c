@@ -45,11 +45,11 @@ static int pin(const struct child *child, const struct plan *plan,
 	return 0;
 }
 
-int caps_make(struct cgroup *cg, const struct plan *plan, int journal_fd,
-	      struct outcome *out)
+int caps_make(struct cgroup *cg, const struct plan *plan,
+	      enum cgroup_backend choice, int journal_fd, struct outcome *out)
 {
-	if (cgroup_create(cg, plan->run_id, &plan->caps, plan->cgroup,
-			  journal_fd) < 0)
+	if (cgroup_create(cg, plan->run_id, &plan->caps, choice, journal_fd) <
+	    0)
 		return do_without(cg, plan, out);
 	return 0;
 }

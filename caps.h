@@ -12,9 +12,10 @@
 #include "outcome.h"
 #include "plan.h"
 
-/* Before the clone or after it: see cgroup_comes_first.  By fail(). */
-int caps_make(struct cgroup *cg, const struct plan *plan, int journal_fd,
-	      struct outcome *out);
+/* Of the plan's choice, as cgroup_choose() sees it: before the clone, if it comes
+ * first.  By fail(). */
+int caps_make(struct cgroup *cg, const struct plan *plan,
+	      enum cgroup_backend choice, int journal_fd, struct outcome *out);
 /* The child is at its own set-up, and waits for this before its mounts. */
 int caps_enter(struct cgroup *cg, const struct plan *plan, struct child *child,
 	       struct outcome *out);

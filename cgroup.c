@@ -152,15 +152,43 @@ static int try_all(struct cgroup *cg, const struct cgroup_request *request,
 	return fail_all(request, refusals);
 }
 
-/* A controller that v1 has v2 has not, nor systemd for us: then v1 it is. */
-bool cgroup_comes_first(enum cgroup_backend choice)
+/* What the limits are no use without. */
+static unsigned int needed_controllers(const struct cgroup_limits *limits)
 {
+	unsigned int wanted = limited_controllers(limits);
+	unsigned int needed = wanted & ~limits->spare;
+
+	return needed ? needed : wanted & CGROUP_MEMORY;
+}
+
+enum cgroup_backend cgroup_choose(enum cgroup_backend choice,
+				  const struct cgroup_limits *limits)
+{
+	static const struct {
+		unsigned int bit;
+		const char *usual; /* place */
+	} places[] = {
+		{ CGROUP_MEMORY, "/sys/fs/cgroup/memory" },
+		{ CGROUP_PIDS, "/sys/fs/cgroup/pids" },
+		{ CGROUP_CPU, "/sys/fs/cgroup/cpu" },
+	};
+	unsigned int needed = needed_controllers(limits);
 	struct statfs fs;
 
-	if (choice != CGROUP_AUTO)
-		return choice == CGROUP_V2 || choice == CGROUP_SYSTEMD;
-	return statfs("/sys/fs/cgroup/memory", &fs) < 0 ||
-	       fs.f_type != CGROUP_SUPER_MAGIC;
+	if (choice != CGROUP_AUTO || needed == 0)
+		return choice;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if ((needed & places[i].bit) &&
+		    (statfs(places[i].usual, &fs) < 0 ||
+		     fs.f_type != CGROUP_SUPER_MAGIC))
+			return choice;
+	return CGROUP_V1;
+}
+
+bool cgroup_comes_first(enum cgroup_backend choice)
+{
+	return choice == CGROUP_AUTO || choice == CGROUP_V2 ||
+	       choice == CGROUP_SYSTEMD;
 }
 
 int cgroup_create(struct cgroup *cg, const char *run_id,
@@ -175,6 +203,7 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 		.limits = limits,
 		.map = &map,
 		.wanted = limited_controllers(limits),
+		.needed = needed_controllers(limits),
 		.forced = choice != CGROUP_AUTO,
 		.journal_fd = journal_fd,
 	};
@@ -183,11 +212,6 @@ int cgroup_create(struct cgroup *cg, const char *run_id,
 	*cg = CGROUP_NONE;
 	if (choice == CGROUP_NOT)
 		return 0;
-	if (choice == CGROUP_AUTO && !cgroup_comes_first(choice))
-		choice = CGROUP_V1;
-	request.needed = request.wanted & ~limits->spare;
-	if (request.needed == 0)
-		request.needed = request.wanted & CGROUP_MEMORY;
 	if (cgroup_map_read(&map, getpid()) < 0)
 		rc = fail(errno, "cannot read the cgroups of our own process");
 	else

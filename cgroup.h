@@ -14,7 +14,8 @@
 
 enum cgroup_backend {
 	CGROUP_NOT,     /* there is none; as a choice: make none */
-	CGROUP_AUTO,    /* as a choice: the first of these that can be had */
+	CGROUP_AUTO,    /* as a choice: the first of the next three that can be
+			   had (see cgroup_choose) */
 	CGROUP_V2,      /* a subtree that we may write */
 	CGROUP_SYSTEMD, /* a scope that systemd hands over to us */
 	CGROUP_V1,
@@ -89,8 +90,12 @@ const char *cgroup_backend_name(enum cgroup_backend backend);
 /* "memory and cpu", into a static buffer. */
 const char *cgroup_controller_names(unsigned int controllers);
 
-/* Is the cgroup to be there before the child, which is born in it?  Not where v1
- * has the memory controller: there the child goes to it by itself. */
+/* The choice, or, of CGROUP_AUTO, CGROUP_V1 where that has what the limits take:
+ * a controller that v1 has v2 has not, nor systemd for us. */
+enum cgroup_backend cgroup_choose(enum cgroup_backend choice,
+				  const struct cgroup_limits *limits);
+/* Is the cgroup to be there before the child, which may be born in it?  To one of
+ * v1 the child goes by itself. */
 bool cgroup_comes_first(enum cgroup_backend choice);
 
 /*
@@ -123,7 +128,7 @@ int cgroup_enter(struct cgroup *cg, pid_t pid);
 int cgroup_join(struct cgroup *cg);
 /* Does it limit processes? */
 bool cgroup_counts(const struct cgroup *cg);
-/* Is the child not born in it?  Then the cgroup namespace that it was born in
+/* Does the child come to it after its birth?  Then its first cgroup namespace
  * shows the way from above. */
 bool cgroup_is_entered(const struct cgroup *cg);
 

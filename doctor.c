@@ -146,7 +146,8 @@ static int make_cgroup(struct patient *p, struct cgroup *cg)
 
 	limits.spare = 0;
 	limits.patience_ms = BUS_MS;
-	if (cgroup_create(cg, p->plan.run_id, &limits, CGROUP_AUTO,
+	if (cgroup_create(cg, p->plan.run_id, &limits,
+			  cgroup_choose(CGROUP_AUTO, &limits),
 			  p->workdir.journal_fd) == 0)
 		return 0;
 	note(result);

@@ -5,14 +5,14 @@
  *
  *	argv, JSON --spec--> struct spec --plan--> const struct plan
  *
- *	supervisor  relay, ns_spawn, workdir, ns_supply, supervise, artifact,
- *		    teardown
+ *	supervisor  relay, ns_spawn, workdir, cgroup, ns_supply, supervise,
+ *		    artifact, teardown
  *	relay	    the only way out, in the host's network namespace
  *	PID 1	    builds the sandbox, forks the payload, reaps
  *	payload	    the command
  *
  * Until the plan is made, nothing on the host has changed.  From then on
- * everything that was made is unmade in run(), whatever happened in between;
+ * everything that was made is unmade in tear_down(), whatever happened in between;
  * the workdir goes last, when all that was in it is safe elsewhere.
  */
 
@@ -61,7 +61,7 @@ struct run {
 	struct cgroup cgroup;
 	struct relay relay;
 	struct child child;
-	bool unarchivable; /* its place was refused */
+	bool archivable; /* the archive's place was looked at, and is good */
 	int signal_fd;
 	uint64_t began_ms;
 	struct outcome *out;
@@ -117,8 +117,8 @@ static int set_up_project(struct run *run)
 	return changes_note(&run->workdir, plan, &run->project, &run->shown);
 }
 
-/* What would outlive us: the journal, and a cgroup. */
-static int take_place(struct run *run)
+/* The name, the journal and the cgroup. */
+static int take_place(struct run *run, enum cgroup_backend choice)
 {
 	const struct plan *plan = run->plan;
 	const char *name = run->spec->name;
@@ -132,7 +132,8 @@ static int take_place(struct run *run)
 			   plan->host_uid, plan->host_gid) < 0)
 		return -1;
 	err_stage("cgroup");
-	return caps_make(&run->cgroup, plan, run->workdir.journal_fd, run->out);
+	return caps_make(&run->cgroup, plan, choice, run->workdir.journal_fd,
+			 run->out);
 }
 
 /* PID 1, which makes its namespaces and waits for what it is handed. */
@@ -141,7 +142,7 @@ static int make_init(struct run *run)
 	const struct plan *plan = run->plan;
 	int rc;
 
-	/* The relay is forked from us while we hold nothing of the sandbox. */
+	/* The relay is forked from us while we hold nothing of the payload's. */
 	err_stage("relay");
 	if (plan->net.mode == NET_RELAY &&
 	    relay_start(&run->relay, &plan->net) < 0)
@@ -170,8 +171,8 @@ static int make_workdir(struct run *run)
 	    event_attach_run(&run->log, wd) < 0)
 		return -1;
 	err_stage("artifact");
-	run->unarchivable = artifact_check(plan->artifact, wd->tag) < 0;
-	return run->unarchivable ? -1 : 0;
+	run->archivable = artifact_check(plan->artifact, wd->tag) == 0;
+	return run->archivable ? 0 : -1;
 }
 
 /* Of runs that were killed; never a reason for this one to fail. */
@@ -200,19 +201,22 @@ static bool went_well(struct run *run, int rc)
  */
 static bool begin(struct run *run)
 {
-	bool late = !cgroup_comes_first(run->plan->cgroup);
-	bool ok = (late || went_well(run, take_place(run))) &&
+	enum cgroup_backend choice = cgroup_choose(run->plan->cgroup,
+						   &run->plan->caps);
+	bool late = !cgroup_comes_first(choice);
+	bool ok = (late || went_well(run, take_place(run, choice))) &&
 		  went_well(run, make_init(run));
 
-	/* An archive that was asked for tells of a failure, too. */
+	/* Even after a failure: an archive that was asked for tells of it. */
 	if (late)
-		ok = went_well(run, take_place(run)) && ok;
+		ok = went_well(run, take_place(run, choice)) && ok;
 	if (run->workdir.journal_fd >= 0)
 		ok = went_well(run, make_workdir(run)) && ok;
 	return ok;
 }
 
-/* All that exists before the payload runs; by fail(). */
+/* All that exists before the payload runs; -1 by fail(), or with the failure in
+ * the outcome already. */
 static int set_up(struct run *run)
 {
 	const struct plan *plan = run->plan;
@@ -384,7 +388,7 @@ static void archive(struct run *run)
 		.layer = plan->project.path && !run->project.copied
 	};
 
-	if (plan->artifact == NULL || run->unarchivable ||
+	if (plan->artifact == NULL || !run->archivable ||
 	    (!run->out->started && !plan->artifact_asked))
 		return;
 	err_stage("artifact");
@@ -515,7 +519,7 @@ static void let_go(const struct outcome *out)
 
 static int run_spec(const struct spec *spec)
 {
-	/* Freed by the end of the process, for which the caller waits. */
+	/* Never freed: the caller waits for the end, which does it faster. */
 	static struct host host;
 	static struct plan plan;
 	static struct outcome out;

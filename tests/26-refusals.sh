@@ -140,6 +140,13 @@ told "$REFUSE" pidfd_open ENOSYS "${TELL[@]}" --allow a.test true
 told "$REFUSE" fsopen EPERM "${TELL[@]}" --disk 10M true
 told "$REFUSE" unshare EPERM "${TELL[@]}" true
 told "${TELL[@]}" --input "$T/not-there" true
+if is_root && unshare -U -r true 2>/dev/null; then
+	rm -f "$T/told.tar.zst"
+	expect_exit 125 unshare -U -r "${TELL[@]}" true
+	lacks "$T/err" "is kept"
+	is "without a workdir there is none" "$(ls "$T"/told.tar.zst 2>/dev/null)" ""
+	is "nothing else is left" "$(left)" ""
+fi
 
 # --- a /proc with masks over it --------------------------------------------
 
