@@ -78,7 +78,7 @@ void account_layers(struct outcome *out, const struct plan *plan)
 		outcome_add_warning(out, "%s", plan->warnings.v[i]);
 }
 
-/*** As events ***/
+/*** For a person ***/
 
 /* `cat notes` means the file that is here. */
 static bool names_file(const struct strv *command)
@@ -100,6 +100,8 @@ void account_hint(const struct spec *spec, const struct plan *plan)
 			"shows this folder there, and keeps changes apart\n",
 			plan->workdir);
 }
+
+/*** As events ***/
 
 void account_start(struct event_log *log, const struct plan *plan,
 		   const char *name, const struct strv *secrets)

@@ -21,7 +21,7 @@
  * The child writes itself into `tasks`, by descriptors that we opened for it:
  * to move another process, or a whole one through cgroup.procs, the kernel
  * waits for an RCU grace period (5 to 15 ms here, three whole starts); a thread
- * that moves itself does not.  Right after the clone it is the only thread.
+ * that moves itself does not.  PID 1 has no other.
  */
 
 #define CPU_PERIOD_US 100000

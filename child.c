@@ -509,7 +509,7 @@ static void stay_on_processor(struct child_context *c)
 /*
  * For this process; each of the two does so.  To all there are, if that comes to
  * those it had: who was bound to none is to have those that its cpuset gets
- * later, too.
+ * later, too (before Linux 6.2 those that are online now).
  */
 static int leave_processor(const struct child_context *c)
 {

@@ -12,7 +12,7 @@
 #include "mount.h"
 #include "plan.h"
 
-/* What the child was born with.  Descriptors are its own. */
+/* What the child is born with, is sent and notes.  Descriptors are its own. */
 struct child_context {
 	const struct plan *plan;
 	struct cgroup *cgroup; /* that it is born in; CGROUP_NONE: it is sent */

@@ -26,10 +26,12 @@
  *	clone3(user, pid) ------------------>	unshare(all the others)
  *	writes setgroups, uid_map, gid_map
  *	CONTROL_GO ------------------------->	takes its ids, runs its steps
+ *	makes what it hands over
+ *	CONTROL_SOURCES, CONTROL_CGROUP ---->	mounts and enters them
  *
  * A pidfd from the start, so that its pid cannot be mistaken later.  A network
  * namespace takes the kernel as long as all of the rest: the child makes its
- * own, while the supervisor writes the maps and opens what only it may open.
+ * own, while the supervisor writes the maps and makes what it hands over.
  */
 
 const struct ns_kind ns_kinds[7] = {

@@ -129,7 +129,8 @@ struct plan {
 	struct strv warnings;
 };
 
-/* By fail(); plan_free is due in either case.  Borrows from spec and host. */
+/* By fail(); plan_free is due in either case, unless the process ends.  Borrows
+ * from spec and host. */
 int plan_make(struct plan *plan, const struct spec *spec,
 	      const struct host *host);
 void plan_free(struct plan *plan);

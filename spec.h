@@ -186,7 +186,8 @@ struct spec {
  * Fills `spec` from argv (and the file that --spec names; flags win over the
  * file, lists add up).  Every problem found is printed on `errors`, one line
  * each: "m9m-sandbox: FILE: $.json.path: what (mend)".
- * 0, or -1 when there was a problem; spec_free is due in either case.
+ * 0, or -1 when there was a problem; spec_free is due in either case, unless the
+ * process ends.
  */
 int spec_parse(struct spec *spec, int argc, char **argv, FILE *errors);
 void spec_free(struct spec *spec);

@@ -25,7 +25,7 @@
 #include "spec.h"
 
 struct workdir {
-	char *path; /* of work/, for the user and for PID 1 */
+	char *path; /* of work/, for the user */
 	char *run_id;
 	/* In the names that files have beside the ones they will replace: a
 	 * secret of this run, or who knows them could be there first. */
