@@ -117,3 +117,15 @@ if command -v mandoc >/dev/null; then
 	mandoc -Tlint -Wwarning "$MAN" >"$T/lint"
 	is "mandoc finds nothing wrong" "$(cat "$T/lint")" ""
 fi
+
+# Where things are: each module has its place in the table.
+sed -n 's/^| \(`[^|]*\) |.*/\1/p' "$TOP/HACKING.md" | tr -d '`' |
+	xargs -n 1 echo >"$T/rooms"
+is "HACKING.md has a place for each module" "$(for file in "$TOP"/*.c; do
+	name=${file##*/}
+	while read -r room; do
+		# shellcheck disable=SC2254  # a pattern
+		case $name in $room | $room.c) continue 2 ;; esac
+	done <"$T/rooms"
+	echo "$name"
+done)" ""
