@@ -16,7 +16,6 @@
 #include "layers.h"
 #include "mount_build.h"
 #include "newfs.h"
-#include "quotas.h"
 #include "workdir.h"
 
 /*
@@ -551,7 +550,7 @@ static int enter_root(struct build *b)
 	if (chdir("/") < 0)
 		return fail(errno, "cannot enter the new root");
 	/* Last: a mount that is not in the tree yet counts as a namespace. */
-	return quotas_lower(b->user_fd);
+	return quotas_lower(b->user_fd, &b->quotas);
 }
 
 static int build_tree(struct build *b)
@@ -580,6 +579,7 @@ int mount_build(const struct plan *plan, const struct mount_sources *sources)
 			       plan->runs_dir, plan->run_id, sources->layered),
 			   .parent_fd = -1,
 			   .user_fd = -1,
+			   .quotas = quotas_read(),
 			   .masks = { -1, -1 } };
 	int rc = build_tree(&b);
 

@@ -4,6 +4,7 @@
 /* The new root while it is being built.  Private to mount*.c. */
 
 #include "mount.h"
+#include "quotas.h"
 
 /* Our own file systems: the only ones where a mount point may be created. */
 #define OWN_MAX 32
@@ -17,6 +18,7 @@ struct build {
 	int root_fd;
 	char *work_path; /* where the supervisor has it, unless it is a disk */
 	int user_fd;     /* /proc/sys/user, writable */
+	struct quotas quotas;
 	int masks[MASKS];
 	dev_t own[OWN_MAX];
 	size_t n_own;

@@ -13,10 +13,12 @@
 #include "layers.h"
 #include "util.h"
 
+#define INOTIFY "/proc/sys/fs/inotify/"
+
 static const struct {
 	const char *name;
-	const char *half_of; /* the host's, from the same folder; NULL: 0 */
-} quotas[] = {
+	const char *half_of; /* NULL: 0 */
+} rows[QUOTAS] = {
 	{ "max_user_namespaces", NULL },
 	{ "max_mnt_namespaces", NULL },
 	{ "max_pid_namespaces", NULL },
@@ -25,13 +27,13 @@ static const struct {
 	{ "max_ipc_namespaces", NULL },
 	{ "max_cgroup_namespaces", NULL },
 	{ "max_time_namespaces", NULL }, /* Linux 5.6 */
-	{ "max_inotify_instances", "../fs/inotify/max_user_instances" },
-	{ "max_inotify_watches", "../fs/inotify/max_user_watches" },
+	{ "max_inotify_instances", INOTIFY "max_user_instances" },
+	{ "max_inotify_watches", INOTIFY "max_user_watches" },
 };
 
-static uint64_t half(int user_fd, const char *name)
+static uint64_t half(const char *path)
 {
-	auto_free char *text = read_file(user_fd, name, 64, NULL);
+	auto_free char *text = read_file(AT_FDCWD, path, 64, NULL);
 	uint64_t value;
 
 	if (text == NULL)
@@ -40,20 +42,27 @@ static uint64_t half(int user_fd, const char *name)
 	return parse_u64(text, &value) < 0 ? 0 : value / 2;
 }
 
-int quotas_lower(int user_fd)
+struct quotas quotas_read(void)
 {
-	for (size_t i = 0; !layer_is_off("quotas") && i < ARRAY_SIZE(quotas);
-	     i++) {
-		const char *name = quotas[i].name;
+	struct quotas quotas = { 0 };
+
+	for (size_t i = 0; i < QUOTAS; i++)
+		if (rows[i].half_of)
+			quotas.values[i] = half(rows[i].half_of);
+	return quotas;
+}
+
+int quotas_lower(int user_fd, const struct quotas *quotas)
+{
+	for (size_t i = 0; !layer_is_off("quotas") && i < QUOTAS; i++) {
+		const char *name = rows[i].name;
 		auto_fd int fd = openat(user_fd, name, O_WRONLY | O_CLOEXEC);
-		char text[24] = "0";
+		char text[24];
 
 		/* A kernel without what it is about. */
 		if (fd < 0 && errno == ENOENT)
 			continue;
-		if (quotas[i].half_of)
-			snprintf(text, sizeof(text), "%" PRIu64,
-				 half(user_fd, quotas[i].half_of));
+		snprintf(text, sizeof(text), "%" PRIu64, quotas->values[i]);
 		if (fd < 0 || write_all(fd, text, strlen(text)) < 0)
 			return fail(errno, "cannot set %s to %s", name, text);
 	}
