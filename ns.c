@@ -288,14 +288,17 @@ static int send_sources(int control_fd, struct mount_sources *sources)
 }
 
 /* Where the child failed first, ours is what came of it: its word counts. */
-static void take_childs_word(int err_fd)
+static int give_up(struct child *child)
 {
 	struct err_record record;
 
-	if (err_fd < 0 || err_receive(err_fd, &record) != 1)
-		return;
-	err_reset();
-	err_set(&record);
+	ns_kill(child);
+	if (child->err_fd >= 0 && err_receive(child->err_fd, &record) == 1) {
+		err_reset();
+		err_set(&record);
+	}
+	ns_reap(child);
+	return -1;
 }
 
 int ns_spawn(struct child *child, const struct plan *plan,
@@ -310,16 +313,9 @@ int ns_spawn(struct child *child, const struct plan *plan,
 	};
 	int rc = spawn(child, &context, &ends, feed_stdin);
 
-	if (rc == 0) {
-		keep_our_ends(child, &ends);
-	} else {
-		ns_reap(child);
-		cleanup_fd(&ends.err[1]);
-		ends.err[1] = -1;
-		take_childs_word(ends.err[0]);
-	}
+	keep_our_ends(child, &ends);
 	close_ends(&ends);
-	return rc;
+	return rc < 0 ? give_up(child) : 0;
 }
 
 int ns_supply(struct child *child, const struct plan *plan,
@@ -337,12 +333,7 @@ int ns_supply(struct child *child, const struct plan *plan,
 	if (rc == 0)
 		rc = send_sources(child->control_fd, &sources);
 	mount_close_binds(&sources);
-	if (rc == 0)
-		return 0;
-	ns_kill(child);
-	take_childs_word(child->err_fd);
-	ns_reap(child);
-	return -1;
+	return rc < 0 ? give_up(child) : 0;
 }
 
 int ns_admit(struct child *child, const struct cgroup *cgroup)
